@@ -1,0 +1,1 @@
+"""The HTTP surface by contract: Telegram webhook, health, runs, deliveries."""

@@ -1,0 +1,44 @@
+"""Time as a port, so that rules are tested without waiting.
+
+Pure modules take `now` as an argument. Shells hold a `Clock` and pass its reading on.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Where a shell reads the time."""
+
+    def now(self) -> datetime:
+        """Return the wall clock as an aware UTC time."""
+        ...
+
+    def monotonic(self) -> float:
+        """Return seconds that never run backwards, for durations and pacing."""
+        ...
+
+
+class SystemClock:
+    """The machine's own clock."""
+
+    def now(self) -> datetime:
+        """Return the wall clock as an aware UTC time."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Return seconds that never run backwards."""
+        return time.monotonic()
+
+
+def to_ms(moment: datetime) -> int:
+    """Return the moment as whole milliseconds since the epoch, as the database stores it."""
+    return int(moment.timestamp() * 1000)
+
+
+def from_ms(value: int) -> datetime:
+    """Return the aware UTC time of a stored `*_at` column."""
+    return datetime.fromtimestamp(value / 1000, UTC)

@@ -1,0 +1,1 @@
+"""Threads, their messages, and what a new run is told of the past."""

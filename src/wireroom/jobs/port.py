@@ -1,0 +1,175 @@
+"""The port for work: what the rooms may ask of a job engine, whichever engine runs.
+
+A job is a pointer (kind and ref) to a domain row; the row is the state. It is enqueued on the connection of
+the unit of work that writes the row, so that both are committed or neither. Handlers run at least once:
+after a crash the job is given again, so a handler first reads where its row stands.
+
+Adapters: `jobs.embedded` (our engine on the same SQLite file) and `jobs.procrastinate` (PostgreSQL).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Protocol
+
+from sqlalchemy import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A claimed job, as its handler sees it."""
+
+    id: int
+    queue: str
+    kind: str
+    ref: str
+    """The domain row it points at, as text."""
+    key: str | None
+    """Jobs of one key run one at a time, in (priority, id) order of those that are due."""
+    attempt: int
+    """1 for the first start, 2 for the second …; a start after a crash counts."""
+    epoch: int
+    """Fences this claim: a finish that states an older epoch is refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The job is finished and leaves the queue."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunAgainAt:
+    """Not now: give the job back until `when`. Does not count as a failure."""
+
+    when: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """Give up: keep the job as a dead letter with this reason."""
+
+    reason: str
+
+
+Outcome = Done | RunAgainAt | Dead
+"""What a handler returns. An exception is retried by the queue's `RetryPolicy`, then becomes `Dead`."""
+
+Handler = Callable[[Job], Awaitable[Outcome]]
+
+
+class CancelResult(StrEnum):
+    """What `cancel` found."""
+
+    REMOVED = "removed"
+    """It was waiting and is gone."""
+    REQUESTED = "requested"
+    """It is running: its handler's task is cancelled, within a second if it runs in another process."""
+    ABSENT = "absent"
+    """No such job."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """When a job whose handler raised is tried again; see `jobs.retry.next_attempt`."""
+
+    max_attempts: int = 5
+    base: timedelta = timedelta(milliseconds=500)
+    cap: timedelta = timedelta(minutes=2)
+    max_jitter: float = 0.2
+    """Largest share of the wait that is added at random, in [0, 1]."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueSpec:
+    """One queue: how many of its jobs run at once in a worker process, and how failures are retried."""
+
+    name: str
+    concurrency: int
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+
+
+@dataclass(frozen=True, slots=True)
+class QueueCounts:
+    """Live counts of one queue."""
+
+    waiting: int = 0
+    """Due now."""
+    delayed: int = 0
+    """Waiting for their `run_at`."""
+    running: int = 0
+    dead: int = 0
+
+
+class Jobs(Protocol):
+    """What the rooms see. The methods that take a connection are called inside a unit of work."""
+
+    def enqueue(
+        self,
+        conn: Connection,
+        *,
+        queue: str,
+        kind: str,
+        ref: str,
+        key: str | None = None,
+        priority: int = 0,
+        run_at: datetime | None = None,
+        dedupe: str | None = None,
+    ) -> bool:
+        """Add a job in the caller's transaction; the engine is woken when it commits.
+
+        Returns:
+            False when a job with this `dedupe` is already waiting (a running one does not count).
+        """
+        ...
+
+    def finish(self, conn: Connection, job: Job) -> None:
+        """Finish the job in the caller's transaction, so that its effect and its end commit together.
+
+        On PostgreSQL the worker finishes the job after the handler returned `Done`, so this does nothing.
+
+        Raises:
+            LeaseLost: the job was given to another worker; the unit must not commit.
+        """
+        ...
+
+    def cancel(self, conn: Connection, *, kind: str, ref: str) -> CancelResult:
+        """Remove the waiting job that points at (kind, ref), or ask the running one to stop."""
+        ...
+
+    def retry_dead(self, conn: Connection, *, kind: str, ref: str) -> bool:
+        """Put the dead job that points at (kind, ref) back to waiting; False when there is none."""
+        ...
+
+    def discard_dead(self, conn: Connection, *, kind: str, ref: str) -> bool:
+        """Remove the dead job that points at (kind, ref); False when there is none."""
+        ...
+
+    def counts(self, conn: Connection) -> Mapping[str, QueueCounts]:
+        """Return live counts by queue name; a queue without jobs is absent."""
+        ...
+
+
+class Worker(Protocol):
+    """Runs jobs until told to stop."""
+
+    async def run(self, handlers: Mapping[str, Handler]) -> None:
+        """Recover what a dead process left running, then claim and run jobs until `drain` or `stop`.
+
+        Args:
+            handlers: By job kind. A job of an unknown kind is left waiting.
+        """
+        ...
+
+    async def drain(self, grace: timedelta) -> None:
+        """Claim nothing more, give running handlers `grace` to end, then cancel them and give their jobs back.
+
+        A handler that is cancelled by a drain leaves its job waiting, to be run by the next start.
+        """
+        ...
+
+    def cancel_running(self, *, kind: str, ref: str) -> bool:
+        """Cancel the handler of (kind, ref) if this process runs it; True when it does."""
+        ...

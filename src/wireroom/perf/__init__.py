@@ -1,0 +1,1 @@
+"""Metrics and probes; read by all rooms through small hooks, imports none of them."""

@@ -1,0 +1,1 @@
+"""One execution of a prompt: its states, its attempts, its process, its verdict."""
