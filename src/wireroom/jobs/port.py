@@ -156,7 +156,7 @@ class Worker(Protocol):
     """Runs jobs until told to stop."""
 
     async def run(self, handlers: Mapping[str, Handler]) -> None:
-        """Recover what a dead process left running, then claim and run jobs until `drain` or `stop`.
+        """Recover what a dead process left running, then claim and run jobs until `drain`.
 
         Args:
             handlers: By job kind. A job of an unknown kind is left waiting.

@@ -1,0 +1,1 @@
+"""One file a version; the newest is the schema of this release."""
