@@ -1,0 +1,177 @@
+"""Units of work on outgoing messages: written where the result is written, sent later by the sender.
+
+A delivery is opened when the request is accepted (its placeholder is the first visible sign), filled when
+the answer is known, and done when the chat shows it. The job of kind `deliver` moves it on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import msgspec
+from sqlalchemy import Connection, insert, select, update
+
+from wireroom.delivery.plan import PartState
+from wireroom.jobs.port import Jobs
+from wireroom.store.schema import deliveries, delivery_parts
+
+QUEUE = "delivery"
+KIND = "deliver"
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """An inline button; pressing it sends `data` back, at most 64 bytes."""
+
+    text: str
+    data: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """Where an answer goes."""
+
+    lane: str
+    bot_id: int
+    chat_id: int
+    thread_id: int | None = None
+    reply_to: int | None = None
+    """The message that is answered."""
+
+
+class DeliveryState(StrEnum):
+    """The states of a delivery."""
+
+    WAITING = "waiting"
+    """The placeholder is due or shown; the body is not known yet."""
+    PENDING = "pending"
+    """The body is known and on its way."""
+    SENT = "sent"
+    DEAD = "dead"
+    """Given up; listed, can be retried or discarded."""
+    DISCARDED = "discarded"
+
+
+def open_delivery(
+    conn: Connection, jobs: Jobs, to: Recipient, *, opening: str, run_id: str | None, now_ms: int
+) -> int:
+    """Add a delivery whose body will follow; its placeholder says `opening`. Returns its id."""
+    return _insert(conn, jobs, to, state=DeliveryState.WAITING, opening=opening, run_id=run_id, now_ms=now_ms)
+
+
+def send_notice(
+    conn: Connection,
+    jobs: Jobs,
+    to: Recipient,
+    body: str,
+    *,
+    now_ms: int,
+    buttons: tuple[Button, ...] = (),
+) -> int:
+    """Add a short message of Wireroom's own, as Markdown. Returns its id."""
+    return _insert(
+        conn, jobs, to, state=DeliveryState.PENDING, opening="…", body=body, buttons=buttons, now_ms=now_ms
+    )
+
+
+def fill_delivery(
+    conn: Connection, jobs: Jobs, run_id: str, body: str, buttons: tuple[Button, ...] = ()
+) -> None:
+    """Give the run's delivery its answer; does nothing for a run that answers nowhere, or has answered."""
+    row = conn.execute(
+        update(deliveries)
+        .where(deliveries.c.run_id == run_id, deliveries.c.state == DeliveryState.WAITING)
+        .values(state=DeliveryState.PENDING, body=body, buttons=_encoded(buttons))
+        .returning(deliveries.c.id, deliveries.c.bot_id, deliveries.c.chat_id)
+    ).first()
+    if row is not None:
+        _enqueue(conn, jobs, row.id, row.bot_id, row.chat_id)
+
+
+def retry_delivery(conn: Connection, jobs: Jobs, delivery_id: int) -> bool:
+    """Send a dead delivery again from the part that failed; False when it is not dead."""
+    row = conn.execute(
+        update(deliveries)
+        .where(deliveries.c.id == delivery_id, deliveries.c.state == DeliveryState.DEAD)
+        .values(state=DeliveryState.PENDING, attempts=0, error=None)
+        .returning(deliveries.c.bot_id, deliveries.c.chat_id, deliveries.c.body)
+    ).first()
+    if row is None:
+        return False
+    if row.body is None:
+        conn.execute(
+            update(deliveries).where(deliveries.c.id == delivery_id).values(state=DeliveryState.WAITING)
+        )
+    _enqueue(conn, jobs, delivery_id, row.bot_id, row.chat_id)
+    return True
+
+
+def discard_delivery(conn: Connection, delivery_id: int) -> bool:
+    """Drop a dead delivery from the list of dead letters; False when it is not dead."""
+    done = conn.execute(
+        update(deliveries)
+        .where(deliveries.c.id == delivery_id, deliveries.c.state == DeliveryState.DEAD)
+        .values(state=DeliveryState.DISCARDED)
+    )
+    return bool(done.rowcount)
+
+
+def delivery_of_run(conn: Connection, run_id: str) -> int | None:
+    """Return the id of the run's delivery, None for a run that answers nowhere."""
+    found: int | None = conn.execute(
+        select(deliveries.c.id).where(deliveries.c.run_id == run_id)
+    ).scalar_one_or_none()
+    return found
+
+
+def _insert(
+    conn: Connection,
+    jobs: Jobs,
+    to: Recipient,
+    *,
+    state: DeliveryState,
+    opening: str,
+    now_ms: int,
+    run_id: str | None = None,
+    body: str | None = None,
+    buttons: tuple[Button, ...] = (),
+) -> int:
+    values = {
+        "run_id": run_id,
+        "lane": to.lane,
+        "bot_id": to.bot_id,
+        "chat_id": to.chat_id,
+        "thread_id": to.thread_id,
+        "reply_to": to.reply_to,
+        "state": state,
+        "opening": opening,
+        "body": body,
+        "buttons": _encoded(buttons),
+        "created_at": now_ms,
+    }
+    delivery_id: int = conn.execute(insert(deliveries).values(values).returning(deliveries.c.id)).scalar_one()
+    conn.execute(
+        insert(delivery_parts).values(
+            delivery_id=delivery_id, seq=0, kind="text", state=PartState.NEW, updated_at=now_ms
+        )
+    )
+    _enqueue(conn, jobs, delivery_id, to.bot_id, to.chat_id)
+    return delivery_id
+
+
+def _enqueue(conn: Connection, jobs: Jobs, delivery_id: int, bot_id: int, chat_id: int) -> None:
+    jobs.enqueue(
+        conn,
+        queue=QUEUE,
+        kind=KIND,
+        ref=str(delivery_id),
+        key=f"send:{bot_id}:{chat_id}",
+        dedupe=f"{KIND}:{delivery_id}",
+    )
+
+
+def _encoded(buttons: tuple[Button, ...]) -> str | None:
+    if not buttons:
+        return None
+    return msgspec.json.encode([[{"text": button.text, "data": button.data}] for button in buttons]).decode()

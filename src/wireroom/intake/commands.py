@@ -1,0 +1,74 @@
+"""Which messages are commands to Wireroom itself. Pure.
+
+A command is the first word, whole: `/status`, ` /STATUS now`, `/stop@MyBot all`. `/started` and `/helpme`
+are prompts, and so is a command that names another bot.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class CommandName(StrEnum):
+    """The commands, with the line that `/help` shows for each."""
+
+    START = "start"
+    HELP = "help"
+    STATUS = "status"
+    NEW = "new"
+    STOP = "stop"
+    QUEUE = "queue"
+    RETRY = "retry"
+    PAIR = "pair"
+
+    @property
+    def summary(self) -> str:
+        """What it does, in a few words."""
+        return _SUMMARIES[self]
+
+
+_SUMMARIES = {
+    CommandName.START: "say hello",
+    CommandName.HELP: "show this list",
+    CommandName.STATUS: "what I am doing now",
+    CommandName.NEW: "start a new conversation",
+    CommandName.STOP: "stop the running request; `/stop all` also drops those that wait",
+    CommandName.QUEUE: "what runs and what waits",
+    CommandName.RETRY: "run the last request again",
+    CommandName.PAIR: "let me talk to you: `/pair CODE`",
+}
+_BY_NAME = {name.value: name for name in CommandName}
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command and the rest of its line."""
+
+    name: CommandName
+    rest: str = ""
+
+
+def parse_command(text: str, bot_username: str = "") -> Command | None:
+    """Return the command that the message is, None for a prompt.
+
+    Args:
+        text: The message's text.
+        bot_username: Our bot's name without the @; a command for another name is not ours. Empty: any is.
+    """
+    words = text.strip().split(maxsplit=1)
+    if not words or not words[0].startswith("/"):
+        return None
+    word, _, addressee = words[0][1:].partition("@")
+    if addressee and bot_username and addressee.lower() != bot_username.lower():
+        return None
+    name = _BY_NAME.get(word.lower())
+    if name is None:
+        return None
+    return Command(name, words[1].strip() if len(words) > 1 else "")
+
+
+def overtakes(text: str) -> bool:
+    """Tell whether the message must not wait behind others: only `/stop` does."""
+    command = parse_command(text)
+    return command is not None and command.name is CommandName.STOP

@@ -1,0 +1,226 @@
+"""What a chat update says: from the Bot API's JSON to one of four plain values.
+
+Pure. Only the fields that decide something are read; the whole update is stored beside as it came.
+Source: Telegram Bot API, Update, Message, CallbackQuery.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from wireroom.errors import BadInput
+
+
+class _User(msgspec.Struct):
+    id: int
+    is_bot: bool = False
+    first_name: str = ""
+    last_name: str = ""
+    username: str = ""
+
+
+class _Chat(msgspec.Struct):
+    id: int
+    type: str = "private"
+
+
+class _Message(msgspec.Struct):
+    message_id: int
+    chat: _Chat
+    from_: _User | None = msgspec.field(default=None, name="from")
+    message_thread_id: int | None = None
+    is_topic_message: bool = False
+    text: str | None = None
+    caption: str | None = None
+
+
+class _Callback(msgspec.Struct):
+    id: str
+    from_: _User = msgspec.field(name="from")
+    message: _Message | None = None
+    data: str | None = None
+
+
+class _Update(msgspec.Struct):
+    update_id: int
+    message: _Message | None = None
+    edited_message: _Message | None = None
+    callback_query: _Callback | None = None
+
+
+class _OnlyId(msgspec.Struct):
+    update_id: int
+
+
+_decode_update = msgspec.json.Decoder(_Update).decode
+_decode_id = msgspec.json.Decoder(_OnlyId).decode
+_decode_any = msgspec.json.Decoder().decode
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in Telegram something was said."""
+
+    chat_id: int
+    thread_id: int | None
+    """The forum topic; None outside topics."""
+    message_id: int
+
+    def lane(self, bot_id: int) -> str:
+        """Return the name of the lane: order is kept within it."""
+        return lane_name(bot_id, self.chat_id, self.thread_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """Who said it."""
+
+    user_id: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A message, or with `edited` a new wording of one."""
+
+    update_id: int
+    place: Place
+    speaker: Speaker
+    text: str
+    """Text or caption, stripped; empty for a message that has neither."""
+    edited: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pressed:
+    """An inline button was pressed."""
+
+    update_id: int
+    place: Place | None
+    """The message that carries the button; None for a button of an inline message."""
+    speaker: Speaker
+    callback_id: str
+    data: str
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """An update that Wireroom does not act on."""
+
+    update_id: int
+    kind: str
+    """The update's own field name, such as `channel_post`, or `unreadable`."""
+
+
+Incoming = Said | Pressed | Other
+
+
+def read_update(body: bytes | str) -> Incoming:
+    """Return what the update says.
+
+    An update whose id can be read but whose content cannot is `Other("unreadable")`: it is kept and never
+    sent again, where an error would make Telegram repeat it for a day.
+
+    Raises:
+        BadInput: not JSON, or without an integer `update_id`.
+    """
+    try:
+        update = _decode_update(body)
+    except msgspec.ValidationError:
+        return Other(_update_id(body), "unreadable")
+    except msgspec.DecodeError as error:
+        raise BadInput("The body is not JSON. Send an Update object as Telegram does.") from error
+    if update.callback_query is not None:
+        return _pressed(update.update_id, update.callback_query)
+    message = update.message or update.edited_message
+    if message is None:
+        return Other(update.update_id, _kind_of(body))
+    if message.from_ is None:
+        return Other(update.update_id, "anonymous")
+    return Said(
+        update_id=update.update_id,
+        place=_place(message),
+        speaker=_speaker(message.from_),
+        text=(message.text or message.caption or "").strip(),
+        edited=update.message is None,
+    )
+
+
+def lane_name(bot_id: int, chat_id: int, thread_id: int | None) -> str:
+    """Return `telegram:<bot>:<chat>:<thread or 0>`."""
+    return f"telegram:{bot_id}:{chat_id}:{thread_id or 0}"
+
+
+def kind_of(incoming: Incoming) -> str:
+    """Return the name under which the update is stored."""
+    match incoming:
+        case Said(edited=False):
+            return "message"
+        case Said():
+            return "edited_message"
+        case Pressed():
+            return "callback_query"
+        case Other(kind=kind):
+            return kind
+
+
+def nested_form(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """Return the object that a form body means.
+
+    `message[chat][id]=5&message[text]=hi` gives `{"message": {"chat": {"id": 5}, "text": "hi"}}`; digits
+    become integers except in `text`, `caption` and `data`, which are what a person typed.
+    """
+    result: dict[str, Any] = {}
+    for name, value in pairs:
+        path = name.replace("]", "").split("[")
+        branch = result
+        for step in path[:-1]:
+            below = branch.setdefault(step, {})
+            if not isinstance(below, dict):
+                raise BadInput(f"The form field {name} contradicts another field.")
+            branch = below
+        branch[path[-1]] = _form_value(path[-1], value)
+    return result
+
+
+def _form_value(name: str, value: str) -> str | int:
+    if name in {"text", "caption", "data"} or not value.lstrip("-").isdigit():
+        return value
+    return int(value)
+
+
+def _pressed(update_id: int, callback: _Callback) -> Pressed:
+    return Pressed(
+        update_id=update_id,
+        place=_place(callback.message) if callback.message else None,
+        speaker=_speaker(callback.from_),
+        callback_id=callback.id,
+        data=callback.data or "",
+    )
+
+
+def _place(message: _Message) -> Place:
+    # Outside topics Telegram puts the thread id of plain reply chains here; those are not lanes.
+    thread = message.message_thread_id if message.is_topic_message else None
+    return Place(message.chat.id, thread, message.message_id)
+
+
+def _speaker(user: _User) -> Speaker:
+    name = " ".join(part for part in (user.first_name, user.last_name) if part)
+    return Speaker(user.id, name or user.username or str(user.id))
+
+
+def _update_id(body: bytes | str) -> int:
+    try:
+        return _decode_id(body).update_id
+    except msgspec.ValidationError as error:
+        raise BadInput("The update has no integer update_id.") from error
+
+
+def _kind_of(body: bytes | str) -> str:
+    fields = _decode_any(body)
+    return next((str(name)[:40] for name in fields if name != "update_id"), "empty")

@@ -1,0 +1,101 @@
+"""The log of a run, as rows: what the agent said and did, and how the run's state moved.
+
+Readers keep a cursor (the number of the last event they have) and continue from it on any replica.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, insert, select, update
+
+from wireroom.backends.protocol import AgentEvent, EventKind
+from wireroom.errors import LeaseLost
+from wireroom.store.schema import run_events, runs
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """One event as readers see it."""
+
+    seq: int
+    """1, 2, 3 … within the run."""
+    at_ms: int
+    kind: str
+    payload: dict[str, Any]
+
+
+def append_events(
+    conn: Connection, run_id: str, epoch: int, events: Sequence[AgentEvent], now_ms: int
+) -> int:
+    """Add events at the end of the run's log and return the last number.
+
+    Raises:
+        LeaseLost: a newer attempt has begun.
+    """
+    if not events:
+        return 0
+    last: int | None = conn.execute(
+        update(runs)
+        .where(runs.c.id == run_id, runs.c.epoch == epoch)
+        .values(event_count=runs.c.event_count + len(events))
+        .returning(runs.c.event_count)
+    ).scalar_one_or_none()
+    if last is None:
+        raise LeaseLost(f"Attempt {epoch} of {run_id} is no longer the newest.")
+    conn.execute(
+        insert(run_events),
+        [
+            {
+                "run_id": run_id,
+                "seq": last - len(events) + offset,
+                "created_at": now_ms,
+                "kind": event.kind.value,
+                "payload": msgspec.json.encode(event.payload).decode(),
+            }
+            for offset, event in enumerate(events, start=1)
+        ],
+    )
+    return last
+
+
+def read_events(conn: Connection, run_id: str, *, after: int = 0, limit: int = 500) -> Sequence[StoredEvent]:
+    """Return the events after the cursor, oldest first, at most `limit`."""
+    query = (
+        select(run_events)
+        .where(run_events.c.run_id == run_id, run_events.c.seq > after)
+        .order_by(run_events.c.seq)
+        .limit(limit)
+    )
+    return [
+        StoredEvent(row.seq, row.created_at, row.kind, msgspec.json.decode(row.payload))
+        for row in conn.execute(query)
+    ]
+
+
+def text_so_far(conn: Connection, run_id: str) -> str:
+    """Return what the agent had said by its last attempt, for a run that was cut off."""
+    query = (
+        select(run_events.c.kind, run_events.c.payload)
+        .where(
+            run_events.c.run_id == run_id,
+            run_events.c.kind.in_([EventKind.TEXT.value, EventKind.STATE.value]),
+        )
+        .order_by(run_events.c.seq)
+    )
+    pieces: list[str] = []
+    for row in conn.execute(query):
+        payload = msgspec.json.decode(row.payload)
+        if row.kind == EventKind.STATE.value:
+            pieces.clear()
+        else:
+            pieces.append(payload["text"])
+    return "".join(pieces)
+
+
+def state_event(state: str, reason: str | None) -> AgentEvent:
+    """Return the event that tells of a move."""
+    return AgentEvent(EventKind.STATE, {"state": state, "reason": reason})

@@ -1,0 +1,47 @@
+"""The states of a run and of an attempt, and which moves are allowed. Pure."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from wireroom.errors import Conflict
+
+
+class RunState(StrEnum):
+    """Where a run stands."""
+
+    QUEUED = "queued"
+    """Stored, waits for its turn; also after an interruption, until the next attempt begins."""
+    RUNNING = "running"
+    """An attempt holds the lease."""
+    SUCCEEDED = "succeeded"
+    """The agent ended with exit 0 and reported no error."""
+    FAILED = "failed"
+    """The agent ended otherwise, or could not be started."""
+    TIMED_OUT = "timed_out"
+    """Longer, or silent for longer, than its limits allow."""
+    CANCELLED = "cancelled"
+    """A person stopped it."""
+    INTERRUPTED = "interrupted"
+    """Wireroom went down during it and policy says not to try again."""
+
+    @property
+    def is_final(self) -> bool:
+        """True when nothing follows."""
+        return self not in {RunState.QUEUED, RunState.RUNNING}
+
+
+_MOVES: dict[RunState, frozenset[RunState]] = {
+    RunState.QUEUED: frozenset({RunState.RUNNING, RunState.CANCELLED, RunState.FAILED, RunState.INTERRUPTED}),
+    RunState.RUNNING: frozenset(RunState) - {RunState.RUNNING},
+}
+
+
+def check_move(before: RunState, after: RunState) -> None:
+    """Refuse a move that no run may make.
+
+    Raises:
+        Conflict: names both states.
+    """
+    if after not in _MOVES.get(before, frozenset()):
+        raise Conflict(f"A run that is {before} cannot become {after}.")

@@ -1,0 +1,84 @@
+"""What a finished process means for its run, and what the person is told. Pure.
+
+`succeeded` needs an exit of 0 and an agent that reports no error; partial output is always kept.
+"""
+
+from __future__ import annotations
+
+import signal as signals
+from dataclasses import dataclass
+from datetime import timedelta
+
+from wireroom.backends.protocol import AgentResult
+from wireroom.runs.states import RunState
+from wireroom.runs.supervisor import Ending, Outcome
+
+_STDERR_TAIL_CHARS = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How a run ended."""
+
+    state: RunState
+    output: str
+    """What the agent said, whole or in part."""
+    reason: str | None
+    """Why it did not succeed, for people; None when it did."""
+    exit_code: int | None
+
+
+def judge(outcome: Outcome, result: AgentResult, *, hard: timedelta, idle: timedelta) -> Verdict:
+    """Decide the state of the run from how its process ended and what the agent reported."""
+    match outcome.ending:
+        case Ending.CANCELLED:
+            state, reason = RunState.CANCELLED, "Stopped on request."
+        case Ending.HARD_TIMEOUT:
+            state, reason = RunState.TIMED_OUT, f"Stopped after {_spoken(hard)}, the longest a run may take."
+        case Ending.IDLE_TIMEOUT:
+            state, reason = RunState.TIMED_OUT, f"Stopped after {_spoken(idle)} without any output."
+        case Ending.EXITED if outcome.exit_code == 0 and not result.is_error:
+            return Verdict(RunState.SUCCEEDED, result.text, None, 0)
+        case Ending.EXITED:
+            state, reason = RunState.FAILED, _failure(outcome, result)
+    return Verdict(state, result.text, reason, outcome.exit_code)
+
+
+def answer_markdown(verdict: Verdict) -> str:
+    """Return the message that answers the person, as Markdown."""
+    output = verdict.output.strip()
+    match verdict.state:
+        case RunState.SUCCEEDED:
+            return output or "✅ Done. The agent said nothing."
+        case RunState.CANCELLED:
+            head = "⏹ Stopped."
+        case RunState.TIMED_OUT:
+            head = f"⌛ {verdict.reason}"
+        case RunState.INTERRUPTED:
+            head = f"⚠️ {verdict.reason}"
+        case _:
+            head = f"❌ {verdict.reason}"
+    return f"{head}\n\nUntil then:\n\n{output}" if output else head
+
+
+def _failure(outcome: Outcome, result: AgentResult) -> str:
+    if result.error:
+        return result.error
+    tail = outcome.stderr.text().strip()[-_STDERR_TAIL_CHARS:]
+    ended = _ended(outcome)
+    return f"{ended}\n\n```\n{tail}\n```" if tail else ended
+
+
+def _ended(outcome: Outcome) -> str:
+    if outcome.signal is not None:
+        return f"The agent was ended by {signals.Signals(outcome.signal).name}."
+    if outcome.exit_code:
+        return f"The agent failed with exit code {outcome.exit_code}."
+    return "The agent reported a failure."
+
+
+def _spoken(span: timedelta) -> str:
+    seconds = span.total_seconds()
+    if seconds < 120:  # noqa: PLR2004 - two minutes, where minutes begin to read better
+        return f"{seconds:g} s"
+    return f"{seconds / 60:g} min"

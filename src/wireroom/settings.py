@@ -1,0 +1,242 @@
+"""Settings, read once from the environment; a missing or bad value stops the program and names the variable.
+
+Names of the older services are kept where one exists; the rest begin with `WIREROOM_`. The full list with
+meanings is docs/reference/settings.md, which a test holds against this file.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from wireroom.errors import SettingsError
+
+
+def _named(*names: str, default: Any, description: str, **limits: Any) -> Any:
+    return Field(default, validation_alias=AliasChoices(*names), description=description, **limits)
+
+
+class Settings(BaseSettings):
+    """Everything that differs between installations."""
+
+    model_config = SettingsConfigDict(env_file=None, extra="ignore", frozen=True, populate_by_name=True)
+
+    host: str = _named("HOST", "host", default="127.0.0.1", description="Address to listen on.")
+    port: int = _named("PORT", "port", default=8480, ge=0, le=65535, description="Port; 0 picks one.")
+    data_dir: Path = _named(
+        "WIREROOM_DATA_DIR",
+        "data_dir",
+        default=Path("data"),
+        description="Folder for the database, secrets and logs.",
+    )
+    database_url: str = _named(
+        "WIREROOM_DATABASE_URL",
+        "database_url",
+        default="",
+        description="`sqlite:///path` or `postgresql://…`; else the shared or a data file.",
+    )
+    shared_db_path: Path | None = _named(
+        "SHARED_DB_PATH",
+        "shared_db_path",
+        default=None,
+        description="The SQLite file shared with other programs; Wireroom's own tables go into it too.",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = _named(
+        "LOG_LEVEL", "log_level", default="info", description="Least severe event that is logged."
+    )
+
+    bot_token: SecretStr = _named(
+        "TELEGRAM_BOT_TOKEN",
+        "bot_token",
+        default=SecretStr(""),
+        description="The bot's token; empty: no Telegram.",
+    )
+    telegram_api_url: str = _named(
+        "TELEGRAM_API_URL",
+        "telegram_api_url",
+        default="https://api.telegram.org",
+        description="Bot API server.",
+    )
+    telegram_webhook_secret: SecretStr = _named(
+        "TELEGRAM_WEBHOOK_SECRET",
+        "telegram_webhook_secret",
+        default=SecretStr(""),
+        description="Secret that Telegram sends with each update. Default: generated into the data folder.",
+    )
+    telegram_webhook_base_url: str = _named(
+        "TELEGRAM_WEBHOOK_BASE_URL",
+        "telegram_webhook_base_url",
+        default="",
+        description="Public https address of this service; empty: updates are fetched by long polling.",
+    )
+    webhook_secret: SecretStr = _named(
+        "WEBHOOK_SECRET",
+        "webhook_secret",
+        default=SecretStr(""),
+        description="Secret of the HTTP API and its admin routes. Default: generated into the data folder.",
+    )
+    allowed_users: Annotated[tuple[int, ...], NoDecode] = _named(
+        "WIREROOM_ALLOWED_USERS",
+        "allowed_users",
+        default=(),
+        description="Telegram user ids that may talk to the bot, comma separated; others pair by code.",
+    )
+
+    backend: str = _named(
+        "WIREROOM_BACKEND",
+        "backend",
+        default="auto",
+        description="Coding agent: claude, cursor, demo, or auto for the first that is installed.",
+    )
+    cursor_cli_path: str = _named(
+        "CURSOR_CLI_PATH",
+        "cursor_cli_path",
+        default="cursor-agent",
+        description="Cursor's command-line program.",
+    )
+    claude_cli_path: str = _named(
+        "WIREROOM_CLAUDE_CLI_PATH", "claude_cli_path", default="claude", description="Claude Code's program."
+    )
+    claude_permission_mode: Literal["default", "acceptEdits", "bypassPermissions", "plan"] = _named(
+        "WIREROOM_CLAUDE_PERMISSION_MODE",
+        "claude_permission_mode",
+        default="acceptEdits",
+        description="What Claude Code may do without asking.",
+    )
+    model: str = _named("WIREROOM_MODEL", "model", default="", description="Model; empty: the agent's own.")
+    repositories_path: Path | None = _named(
+        "REPOSITORIES_PATH",
+        "repositories_path",
+        default=None,
+        description="Folder that conversations work in. Default: a scratch folder each, in the data folder.",
+    )
+
+    run_slots: int = _named(
+        "WIREROOM_RUN_SLOTS",
+        "CURSOR_CLI_MAX_CONCURRENT",
+        "run_slots",
+        default=5,
+        ge=1,
+        le=1000,
+        description="Agents that work at once.",
+    )
+    run_seconds: float = _named(
+        "WIREROOM_RUN_SECONDS",
+        "run_seconds",
+        default=1800.0,
+        gt=0,
+        description="Longest time of one run, seconds.",
+    )
+    idle_seconds: float = _named(
+        "WIREROOM_IDLE_SECONDS",
+        "idle_seconds",
+        default=600.0,
+        gt=0,
+        description="Longest silence of a run, seconds.",
+    )
+    output_bytes: int = _named(
+        "CURSOR_CLI_MAX_OUTPUT_SIZE",
+        "output_bytes",
+        default=10_485_760,
+        ge=4096,
+        description="Bytes of an agent's output kept on disk; more is counted, not kept.",
+    )
+    interrupted_policy: Literal["resume", "report"] = _named(
+        "WIREROOM_INTERRUPTED_POLICY",
+        "interrupted_policy",
+        default="resume",
+        description="After a crash: `resume` runs the interrupted attempt again, `report` tells the person.",
+    )
+    max_interruptions: int = _named(
+        "WIREROOM_MAX_INTERRUPTIONS",
+        "max_interruptions",
+        default=5,
+        ge=0,
+        description="Crashes that one run survives before it is reported as interrupted.",
+    )
+    drain_seconds: float = _named(
+        "WIREROOM_DRAIN_SECONDS",
+        "drain_seconds",
+        default=20.0,
+        ge=0,
+        description="How long a stop (SIGTERM) waits for running agents, seconds.",
+    )
+    context_chars: int = _named(
+        "WIREROOM_CONTEXT_CHARS",
+        "context_chars",
+        default=24_000,
+        ge=0,
+        description="Earlier conversation given to an agent that cannot resume its session, characters.",
+    )
+    update_attempts: int = _named(
+        "WIREROOM_UPDATE_ATTEMPTS",
+        "update_attempts",
+        default=3,
+        ge=1,
+        description="Tries of one chat update before it becomes a dead letter.",
+    )
+    delivery_attempts: int = _named(
+        "WIREROOM_DELIVERY_ATTEMPTS",
+        "delivery_attempts",
+        default=12,
+        ge=1,
+        description="Tries of one delivery on passing errors before it becomes a dead letter.",
+    )
+    tombstone_days: int = _named(
+        "WIREROOM_TOMBSTONE_DAYS",
+        "tombstone_days",
+        default=7,
+        ge=1,
+        description="Days that a handled update's text is kept; its id is kept for good.",
+    )
+
+    @field_validator("allowed_users", mode="before")
+    @classmethod
+    def _split_ids(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        words = [word.strip() for word in value.split(",") if word.strip()]
+        if not all(word.lstrip("-").isdigit() for word in words):
+            raise ValueError("expected numeric Telegram ids, comma separated, such as 123456,7891011")
+        return tuple(int(word) for word in words)
+
+    @property
+    def url(self) -> str:
+        """The database's URL after defaults."""
+        if self.database_url:
+            return self.database_url
+        path = self.shared_db_path or self.data_dir / "wireroom.sqlite3"
+        return f"sqlite:///{path.resolve()}"
+
+    @property
+    def bot_id(self) -> int:
+        """The bot's numeric id, the part of its token before the colon; 0 without a bot."""
+        head = self.bot_token.get_secret_value().split(":", 1)[0]
+        return int(head) if head.isdigit() else 0
+
+    @property
+    def run_limit(self) -> timedelta:
+        """Longest time of one run."""
+        return timedelta(seconds=self.run_seconds)
+
+    @property
+    def idle_limit(self) -> timedelta:
+        """Longest silence of a run."""
+        return timedelta(seconds=self.idle_seconds)
+
+
+def load_settings() -> Settings:
+    """Read the environment.
+
+    Raises:
+        SettingsError: a value cannot be used; the message names each variable and what was expected.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = [f"{item['loc'][0]}: {item['msg']}" for item in error.errors()]
+        raise SettingsError("These settings cannot be used:\n  " + "\n  ".join(lines)) from error
