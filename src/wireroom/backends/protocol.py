@@ -80,6 +80,8 @@ class AgentResult:
     """The agent itself reported a failure."""
     error: str | None = None
     session_id: str | None = None
+    session_lost: bool = False
+    """The session to resume is unknown to the agent: ask again without it, with `context`."""
     usage: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -239,11 +239,13 @@ def finish_run(
     fill_delivery(conn, jobs, run_id, answer, buttons)
 
 
-def report_interrupted(conn: Connection, jobs: Jobs, run_id: str, reason: str, now_ms: int) -> None:
-    """End a run that a crash cut off, with what the agent had said until then."""
+def end_without_agent(
+    conn: Connection, jobs: Jobs, run_id: str, state: RunState, *, reason: str, now_ms: int
+) -> None:
+    """End a run that no agent works on any more, with what one had said until then; an ended run stays."""
     row = _run(conn, run_id)
     if not RunState(row.state).is_final:
-        verdict = Verdict(RunState.INTERRUPTED, text_so_far(conn, run_id), reason, None)
+        verdict = Verdict(state, text_so_far(conn, run_id), reason, None)
         finish_run(conn, jobs, run_id, row.epoch, verdict, usage=None, now_ms=now_ms)
 
 

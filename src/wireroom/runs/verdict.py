@@ -64,7 +64,7 @@ def answer_markdown(verdict: Verdict) -> str:
 def _failure(outcome: Outcome, result: AgentResult) -> str:
     if result.error:
         return result.error
-    tail = outcome.stderr.text().strip()[-_STDERR_TAIL_CHARS:]
+    tail = outcome.stderr.text.strip()[-_STDERR_TAIL_CHARS:]
     ended = _ended(outcome)
     return f"{ended}\n\n```\n{tail}\n```" if tail else ended
 

@@ -1,0 +1,41 @@
+"""What a chat shows while an agent works: the plan, the last steps and the text so far. Pure."""
+
+from __future__ import annotations
+
+from wireroom.backends.protocol import AgentEvent, EventKind
+
+_MAX_TEXT_CHARS = 3000
+_MAX_STEPS = 6
+_MARKS = {"done": "✅", "active": "▶️", "pending": "▫️"}
+
+
+class ProgressText:
+    """Folds events into one Markdown text of bounded length."""
+
+    def __init__(self) -> None:
+        """Start with nothing to show."""
+        self._plan: list[str] = []
+        self._steps: list[str] = []
+        self._said = ""
+
+    def take(self, event: AgentEvent) -> bool:
+        """Add an event; True when the text changed."""
+        match event.kind:
+            case EventKind.TEXT:
+                self._said = (self._said + event.payload["text"])[-_MAX_TEXT_CHARS:]
+            case EventKind.TOOL_CALL:
+                self._steps = [*self._steps, f"🔧 {event.payload['summary']}"][-_MAX_STEPS:]
+            case EventKind.PLAN:
+                self._plan = [
+                    f"{_MARKS.get(step['state'], '▫️')} {step['text']}" for step in event.payload["steps"]
+                ]
+            case _:
+                return False
+        return True
+
+    @property
+    def text(self) -> str:
+        """The text to show now."""
+        blocks = ["\n".join(self._plan or self._steps), self._said.strip()]
+        shown = "\n\n".join(block for block in blocks if block)
+        return f"⏳ Working …\n\n{shown}" if shown else "⏳ Working …"

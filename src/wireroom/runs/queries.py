@@ -1,0 +1,175 @@
+"""Reads of runs for people and programs, and the one write that people make: cancel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Row, func, select, update
+
+from wireroom.delivery.outbox import fill_delivery
+from wireroom.jobs.port import CancelResult, Jobs
+from wireroom.runs.events import append_events, state_event
+from wireroom.runs.states import RunState
+from wireroom.store.schema import runs
+
+_UNFINISHED = (RunState.RUNNING.value, RunState.QUEUED.value)
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """A run as people see it."""
+
+    id: str
+    request_id: str
+    conversation_id: str
+    lane: str
+    source: str
+    prompt: str
+    backend: str
+    state: RunState
+    reason: str | None
+    output: str | None
+    exit_code: int | None
+    usage: dict[str, Any] | None
+    event_count: int
+    interruptions: int
+    source_message_id: int | None
+    queued_at: int
+    started_at: int | None
+    finished_at: int | None
+
+
+class Cancelled(StrEnum):
+    """What a wish to cancel found."""
+
+    STOPPING = "stopping"
+    """It is running and is being stopped."""
+    REMOVED = "removed"
+    """It was waiting and will not run."""
+    OVER = "over"
+    """It had ended."""
+    UNKNOWN = "unknown"
+
+
+def find_run(conn: Connection, run_id: str) -> RunView | None:
+    """Return the run of this id or request id, None when there is none."""
+    row = conn.execute(select(runs).where((runs.c.id == run_id) | (runs.c.request_id == run_id))).first()
+    return None if row is None else _view(row)
+
+
+def unfinished_runs(conn: Connection, lane: str) -> Sequence[RunView]:
+    """Return the lane's running and waiting runs in the order of their turn."""
+    query = (
+        select(runs)
+        .where(runs.c.lane == lane, runs.c.state.in_(_UNFINISHED))
+        .order_by(runs.c.state.desc(), runs.c.queued_at, runs.c.id)
+    )
+    return [_view(row) for row in conn.execute(query)]
+
+
+def recent_runs(
+    conn: Connection, *, lane: str | None = None, state: str | None = None, limit: int = 50, offset: int = 0
+) -> Sequence[RunView]:
+    """Return runs, newest first."""
+    query = select(runs).order_by(runs.c.queued_at.desc(), runs.c.id.desc()).limit(limit).offset(offset)
+    if lane is not None:
+        query = query.where(runs.c.lane == lane)
+    if state is not None:
+        query = query.where(runs.c.state == state)
+    return [_view(row) for row in conn.execute(query)]
+
+
+def conversation_runs(conn: Connection, conversation_id: str, *, limit: int = 200) -> Sequence[RunView]:
+    """Return the newest runs of a conversation, oldest first."""
+    query = (
+        select(runs)
+        .where(runs.c.conversation_id == conversation_id)
+        .order_by(runs.c.queued_at.desc(), runs.c.id.desc())
+        .limit(limit)
+    )
+    return [_view(row) for row in reversed(conn.execute(query).all())]
+
+
+def run_of_message(conn: Connection, lane: str, message_id: int) -> RunView | None:
+    """Return the newest run that a chat message asked for."""
+    query = (
+        select(runs)
+        .where(runs.c.lane == lane, runs.c.source_message_id == message_id)
+        .order_by(runs.c.queued_at.desc())
+        .limit(1)
+    )
+    row = conn.execute(query).first()
+    return None if row is None else _view(row)
+
+
+def counts_by_state(conn: Connection) -> dict[str, int]:
+    """Return how many runs are in each state."""
+    query = select(runs.c.state, func.count()).group_by(runs.c.state)
+    return {row[0]: row[1] for row in conn.execute(query)}
+
+
+def cancel_wanted(conn: Connection, run_id: str) -> bool:
+    """Tell whether a person asked to stop the run."""
+    query = select(runs.c.cancel_requested_at).where(runs.c.id == run_id)
+    return conn.execute(query).scalar_one_or_none() is not None
+
+
+def cancel_run(conn: Connection, jobs: Jobs, run_id: str, now_ms: int) -> Cancelled:
+    """Stop a running run, or take a waiting one out of the queue and say so where it was asked."""
+    row = conn.execute(select(runs.c.id, runs.c.state, runs.c.epoch).where(runs.c.id == run_id)).first()
+    if row is None:
+        return Cancelled.UNKNOWN
+    if RunState(row.state).is_final:
+        return Cancelled.OVER
+    conn.execute(update(runs).where(runs.c.id == run_id).values(cancel_requested_at=now_ms))
+    found = jobs.cancel(conn, kind="run", ref=run_id)
+    if row.state == RunState.RUNNING.value or found is CancelResult.REQUESTED:
+        return Cancelled.STOPPING
+    append_events(
+        conn, run_id, row.epoch, [state_event(RunState.CANCELLED, "Taken out of the queue.")], now_ms
+    )
+    conn.execute(
+        update(runs)
+        .where(runs.c.id == run_id)
+        .values(state=RunState.CANCELLED, reason="Taken out of the queue.", finished_at=now_ms)
+    )
+    fill_delivery(conn, jobs, run_id, "⏹ Taken out of the queue.")
+    return Cancelled.REMOVED
+
+
+def reword_waiting(conn: Connection, run_id: str, prompt: str) -> bool:
+    """Replace the prompt of a run that has not begun; False when it has."""
+    done = conn.execute(
+        update(runs)
+        .where(runs.c.id == run_id, runs.c.state == RunState.QUEUED, runs.c.started_at.is_(None))
+        .values(prompt=prompt)
+    )
+    return bool(done.rowcount)
+
+
+def _view(row: Row[Any]) -> RunView:
+    usage = msgspec.json.decode(row.usage) if row.usage else None
+    return RunView(
+        id=row.id,
+        request_id=row.request_id,
+        conversation_id=row.conversation_id,
+        lane=row.lane,
+        source=row.source,
+        prompt=row.prompt,
+        backend=row.backend,
+        state=RunState(row.state),
+        reason=row.reason,
+        output=row.output,
+        exit_code=row.exit_code,
+        usage=usage,
+        event_count=row.event_count,
+        interruptions=row.interruptions,
+        source_message_id=row.source_message_id,
+        queued_at=row.queued_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+    )
