@@ -1,0 +1,185 @@
+"""The flood rules, as tables and as properties over any sequence of questions."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wireroom.delivery.lanes import Kind, LaneRules, Lanes
+
+PERSON, OTHER, GROUP = 7, 8, -100
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        ([(0, PERSON, "send"), (0, PERSON, "send")], [0, 1]),
+        ([(0, PERSON, "send"), (0.25, PERSON, "send"), (1, PERSON, "send")], [0, 0.75, 0]),
+        ([(0, PERSON, "send"), (0, OTHER, "send")], [0, 0]),
+        ([(0, PERSON, "send"), (0, PERSON, "edit"), (0.5, PERSON, "edit")], [0, 0, 0.5]),
+        ([(0, GROUP, "edit"), (1, GROUP, "edit"), (3, GROUP, "edit")], [0, 2, 0]),
+        ([(i, GROUP, "send") for i in range(21)], [0] * 20 + [40]),
+        (
+            [(i, GROUP, "send") for i in range(20)] + [(60, GROUP, "send"), (60.5, GROUP, "send")],
+            [0] * 21 + [0.5],
+        ),
+        ([(i, PERSON, "send") for i in range(100)], [0] * 100),
+        ([(0, chat, "send") for chat in range(1, 32)], [0] * 30 + [1]),
+        ([(0, chat, "edit") for chat in range(1, 32)], [0] * 30 + [1]),
+    ],
+    ids=[
+        "one a second",
+        "remaining time",
+        "another chat is free",
+        "an edit does not wait for a send",
+        "group edits are spaced",
+        "twenty a minute in a group",
+        "the group window slides",
+        "a person has no minute limit",
+        "thirty a second in all",
+        "edits count in all",
+    ],
+)
+def test_ask_follows_the_rules(script: list[tuple[float, int, Kind]], expected: list[float]) -> None:
+    """Each question gets 0 and the permit, or the time that is left."""
+    lanes = Lanes()
+    assert [lanes.ask(*question) for question in script] == expected
+
+
+def test_flood_closes_that_chat_for_sends_and_edits() -> None:
+    """`retry_after` holds back one chat entirely, from the moment it was said."""
+    lanes = Lanes()
+    lanes.flood(10, PERSON, 30)
+    assert lanes.ask(11, PERSON, "send") == 29
+    assert lanes.ask(11, PERSON, "edit") == 29
+    assert lanes.ask(11, OTHER, "send") == 0
+    assert lanes.ask(40, PERSON, "send") == 0
+
+
+def test_a_shorter_flood_does_not_shorten_a_longer_one() -> None:
+    """Of two flood waits the later end counts."""
+    lanes = Lanes()
+    lanes.flood(0, PERSON, 30)
+    lanes.flood(1, PERSON, 2)
+    assert lanes.ask(3, PERSON, "send") == 27
+
+
+def test_waiting_as_told_is_enough() -> None:
+    """Asking again after exactly the told time ends in a permit, whatever the rounding."""
+    lanes = Lanes()
+    now = 123456.1
+    for _ in range(200):
+        for _ in range(3):
+            wait = lanes.ask(now, GROUP, "send")
+            if wait == 0:
+                break
+            now += wait
+        else:
+            pytest.fail(f"still {wait} s to wait")
+
+
+def test_idle_chats_are_forgotten() -> None:
+    """A million chats, one after the other, never make a record longer than the last minute's permits."""
+    lanes = Lanes()
+    longest = 0
+    for number in range(20_000):
+        lanes.ask(number / 30, -1 - number, "send")
+        longest = max(longest, len(lanes))
+    assert longest <= 30 * 60 * 2
+
+
+def test_forgetting_frees_a_flooded_chat_only_after_its_wait() -> None:
+    """Other traffic does not make a flood wait forgotten."""
+    lanes = Lanes()
+    lanes.flood(0, PERSON, 1000)
+    for number in range(2000):
+        lanes.ask(number / 10, 1000 + number, "send")
+    assert lanes.ask(200, PERSON, "send") == 800
+
+
+question = st.tuples(
+    st.sampled_from([0.0, 0.01, 0.1, 0.3, 1.0, 2.5, 20.0]),
+    st.sampled_from([1, 2, 3, -1, -2]),
+    st.sampled_from(["send", "edit"]),
+    st.sampled_from([None, None, None, None, None, 0.0, 3.0, 70.0]),
+)
+questions = st.lists(question, max_size=120)
+crowd = st.lists(
+    st.tuples(
+        st.sampled_from([0.0, 0.0, 0.0, 0.02, 0.5]), st.integers(1, 60), st.sampled_from(["send", "edit"])
+    ),
+    min_size=30,
+    max_size=150,
+)
+
+
+@given(questions)
+def test_no_window_ever_holds_more_than_its_limit(
+    script: list[tuple[float, int, Kind, float | None]],
+) -> None:
+    """For any sequence of questions the permits keep every rule, and a flood wait is kept out entirely."""
+    rules, lanes, now = LaneRules(), Lanes(), 1000.0
+    permits: dict[tuple[int, Kind], list[float]] = defaultdict(list)
+    closed: dict[int, float] = defaultdict(float)
+    for pause, chat, kind, flood in script:
+        now += pause
+        if flood is not None:
+            lanes.flood(now, chat, flood)
+            closed[chat] = max(closed[chat], now + flood)
+        if lanes.ask(now, chat, kind) == 0:
+            assert now >= closed[chat]
+            permits[chat, kind].append(now)
+    for (chat, kind), times in permits.items():
+        in_group = rules.group_edit_spacing_seconds if kind == "edit" else rules.chat_spacing_seconds
+        spacing = in_group if chat < 0 else 1.0
+        assert all(later >= earlier + spacing for earlier, later in pairwise(times))
+        if chat < 0 and kind == "send":
+            assert all(b >= a + 60 for a, b in zip(times, times[20:], strict=False))
+
+
+@given(crowd)
+def test_no_second_holds_more_than_thirty_permits(script: list[tuple[float, int, Kind]]) -> None:
+    """However many chats ask at once, any second has at most thirty permits in all."""
+    lanes, now, permits = Lanes(), 0.0, []
+    for pause, chat, kind in script:
+        now += pause
+        if lanes.ask(now, chat, kind) == 0:
+            permits.append(now)
+    assert all(b >= a + 1 for a, b in zip(permits, permits[30:], strict=False))
+
+
+@given(questions, st.integers(1, 500))
+def test_one_chats_flood_never_changes_anothers_answer(
+    script: list[tuple[float, int, Kind, float | None]], retry_after: int
+) -> None:
+    """With and without a flood in chat 99, every other chat is told the same."""
+    calm, flooded, now = Lanes(), Lanes(), 0.0
+    for pause, chat, kind, _ in script:
+        now += pause
+        flooded.flood(now, 99, retry_after)
+        assert flooded.ask(now, 99, kind) > 0
+        assert calm.ask(now, chat, kind) == flooded.ask(now, chat, kind)
+
+
+@settings(max_examples=30)
+@given(questions)
+def test_forgetting_changes_no_answer(script: list[tuple[float, int, Kind, float | None]]) -> None:
+    """Lanes that forget idle chats answer as lanes that never do."""
+
+    class Elephant(Lanes):
+        """Never forgets."""
+
+        def _is_idle(self, now: float, chat_id: int) -> bool:  # noqa: ARG002 - the overridden signature
+            return False
+
+    forgetful, elephant, now = Lanes(), Elephant(), 0.0
+    for pause, chat, kind, flood in script:
+        now += pause
+        if flood is not None:
+            forgetful.flood(now, chat, flood)
+            elephant.flood(now, chat, flood)
+        assert forgetful.ask(now, chat, kind) == elephant.ask(now, chat, kind)
