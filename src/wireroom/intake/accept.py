@@ -1,0 +1,160 @@
+"""The units of work that make an update ours: row and job in one commit, once per (bot, update_id)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as postgres_insert
+
+from wireroom.intake.commands import overtakes
+from wireroom.intake.update import Incoming, Other, Pressed, Said, kind_of, lane_name
+from wireroom.jobs.port import Jobs
+from wireroom.store.database import driver
+from wireroom.store.schema import polling_offsets, updates
+
+QUEUE = "intake"
+KIND = "update"
+_URGENT = -10
+
+_INSERT_UPDATE = """
+INSERT INTO updates (bot_id, update_id, kind, lane, payload, state, received_at)
+VALUES (?, ?, ?, ?, ?, 'received', ?)
+ON CONFLICT (bot_id, update_id) DO NOTHING
+"""
+"""Store an update once; a second one of the same id changes nothing."""
+
+
+class Accepted(StrEnum):
+    """What became of an update; the value of the header `x-wireroom-delivery`."""
+
+    DURABLE = "durable"
+    """Stored, and its work with it, before the answer."""
+    DUPLICATE = "duplicate"
+    """Was stored before; nothing more happens."""
+
+
+class UpdateState(StrEnum):
+    """Where a stored update stands."""
+
+    RECEIVED = "received"
+    DONE = "done"
+    IGNORED = "ignored"
+    """Of a kind, or with a content, that nothing follows from."""
+    REFUSED = "refused"
+    """From somebody who may not talk to the bot."""
+    DEAD = "dead"
+    """Its handling failed too often; listed, can be retried or discarded."""
+    DISCARDED = "discarded"
+
+
+def accept_update(
+    conn: Connection, jobs: Jobs, *, bot_id: int, incoming: Incoming, payload: str, now_ms: int
+) -> Accepted:
+    """Store the update and its job; a repetition is recognised, however long ago the first one was.
+
+    Args:
+        conn: The unit's connection.
+        jobs: Where the job goes.
+        bot_id: The bot that received it; update ids are counted per bot.
+        incoming: What `read_update` made of the payload.
+        payload: The update as it came, JSON.
+        now_ms: The time of receipt.
+    """
+    lane = _lane_of(bot_id, incoming)
+    row_id = _insert_once(conn, (bot_id, incoming.update_id, kind_of(incoming), lane, payload, now_ms))
+    if row_id is None:
+        return Accepted.DUPLICATE
+    urgent = isinstance(incoming, Said) and not incoming.edited and overtakes(incoming.text)
+    jobs.enqueue(conn, queue=QUEUE, kind=KIND, ref=str(row_id), key=lane, priority=_URGENT if urgent else 0)
+    return Accepted.DURABLE
+
+
+def load_update(conn: Connection, row_id: int) -> Row[tuple[object, ...]] | None:
+    """Return the stored update, None when it was handled already."""
+    query = select(updates).where(updates.c.id == row_id, updates.c.state == UpdateState.RECEIVED)
+    return conn.execute(query).first()
+
+
+def close_update(conn: Connection, row_id: int, state: UpdateState, reason: str | None, now_ms: int) -> None:
+    """Note what became of the update."""
+    conn.execute(
+        update(updates).where(updates.c.id == row_id).values(state=state, reason=reason, handled_at=now_ms)
+    )
+
+
+def retry_update(conn: Connection, jobs: Jobs, row_id: int) -> bool:
+    """Handle a dead update again; False when it is not dead."""
+    lane = conn.execute(
+        update(updates)
+        .where(updates.c.id == row_id, updates.c.state == UpdateState.DEAD)
+        .values(state=UpdateState.RECEIVED, reason=None, handled_at=None)
+        .returning(updates.c.lane)
+    ).scalar_one_or_none()
+    if lane is None:
+        return False
+    jobs.enqueue(conn, queue=QUEUE, kind=KIND, ref=str(row_id), key=lane)
+    return True
+
+
+def clear_payloads(conn: Connection, before_ms: int, limit: int = 1000) -> int:
+    """Turn handled updates into tombstones: their text goes, their id stays and still stops repetitions."""
+    old = (
+        select(updates.c.id)
+        .where(
+            updates.c.payload.isnot(None),
+            updates.c.handled_at < before_ms,
+            updates.c.state != UpdateState.DEAD,
+        )
+        .limit(limit)
+    )
+    return conn.execute(update(updates).where(updates.c.id.in_(old)).values(payload=None)).rowcount
+
+
+def next_offset(conn: Connection, bot_id: int) -> int | None:
+    """Return the id that polling continues from, None before the first update."""
+    query = select(polling_offsets.c.next_update_id).where(polling_offsets.c.bot_id == bot_id)
+    return conn.execute(query).scalar_one_or_none()
+
+
+def advance_offset(conn: Connection, bot_id: int, next_update_id: int) -> None:
+    """Note that every update before this id is stored; commit it with those updates."""
+    done = conn.execute(
+        update(polling_offsets)
+        .where(polling_offsets.c.bot_id == bot_id)
+        .values(next_update_id=next_update_id)
+    )
+    if not done.rowcount:
+        conn.execute(insert(polling_offsets).values(bot_id=bot_id, next_update_id=next_update_id))
+
+
+def _insert_once(conn: Connection, values: tuple[int, int, str, str, str, int]) -> int | None:
+    if conn.dialect.name == "sqlite":
+        cursor = driver(conn).execute(_INSERT_UPDATE, values)
+        return int(cursor.lastrowid) if cursor.rowcount == 1 else None
+    bot_id, update_id, kind, lane, payload, now_ms = values
+    row_id: int | None = conn.execute(
+        postgres_insert(updates)
+        .values(
+            bot_id=bot_id,
+            update_id=update_id,
+            kind=kind,
+            lane=lane,
+            payload=payload,
+            state=UpdateState.RECEIVED,
+            received_at=now_ms,
+        )
+        .on_conflict_do_nothing(index_elements=["bot_id", "update_id"])
+        .returning(updates.c.id)
+    ).scalar_one_or_none()
+    return row_id
+
+
+def _lane_of(bot_id: int, incoming: Incoming) -> str:
+    match incoming:
+        case Said(place=place):
+            return place.lane(bot_id)
+        case Pressed(place=place) if place is not None:
+            return place.lane(bot_id)
+        case Pressed() | Other():
+            return lane_name(bot_id, 0, None)

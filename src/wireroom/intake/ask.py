@@ -1,0 +1,117 @@
+"""From a question to a stored run: the one way in for every channel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection, select
+
+from wireroom.conversations.threads import (
+    Conversation,
+    NewConversation,
+    begin_conversation,
+    current_conversation,
+)
+from wireroom.delivery.outbox import Recipient, open_delivery
+from wireroom.intake import words
+from wireroom.jobs.port import Jobs
+from wireroom.runs.feed import Feed, lane_topic
+from wireroom.runs.queries import unfinished_runs
+from wireroom.runs.records import NewRun, create_run
+from wireroom.store.database import after_commit
+from wireroom.store.schema import runs
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What somebody wants done."""
+
+    request_id: str
+    """The same id twice is one run."""
+    text: str
+    lane: str
+    channel: str
+    """telegram, web or api."""
+    source_message_id: int | None = None
+
+
+class Asker:
+    """Stores questions as runs."""
+
+    def __init__(
+        self,
+        jobs: Jobs,
+        feed: Feed,
+        *,
+        backend: str,
+        workdir: Callable[[str], Path],
+        new_id: Callable[[str], str],
+    ) -> None:
+        """Keep the neighbours.
+
+        Args:
+            jobs: Where the run's job goes.
+            feed: Told of each new run.
+            backend: Name of the coding agent that new runs use.
+            workdir: Gives a conversation's folder by its id; pure, the folder is made when a run begins.
+            new_id: Gives a fresh id with the prefix.
+        """
+        self._jobs = jobs
+        self._feed = feed
+        self.backend = backend
+        self._workdir = workdir
+        self._new_id = new_id
+
+    def ask(
+        self, conn: Connection, question: Question, now_ms: int, *, to: Recipient | None = None
+    ) -> str | None:
+        """Store the run, its job, and the placeholder of its answer; None when it was asked before.
+
+        Returns:
+            The new run's id.
+        """
+        conversation = current_conversation(conn, self._fresh(question), now_ms)
+        ahead = len(unfinished_runs(conn, question.lane))
+        run_id = self._new_id("run")
+        created = create_run(
+            conn,
+            self._jobs,
+            NewRun(
+                id=run_id,
+                request_id=question.request_id,
+                conversation_id=conversation.id,
+                lane=question.lane,
+                source=question.channel,
+                prompt=question.text,
+                backend=conversation.backend or self.backend,
+                workdir=conversation.workdir,
+                source_message_id=question.source_message_id,
+            ),
+            now_ms,
+        )
+        if not created:
+            return None
+        if to is not None:
+            open_delivery(conn, self._jobs, to, opening=words.opening(ahead), run_id=run_id, now_ms=now_ms)
+        after_commit(conn, lambda: self._feed.publish(lane_topic(question.lane)))
+        return run_id
+
+    def begin(self, conn: Connection, lane: str, channel: str, now_ms: int) -> Conversation:
+        """Begin a new conversation in the lane; what runs or waits goes on in the old one."""
+        conversation_id = self._new_id("conversation")
+        wanted = NewConversation(conversation_id, channel, lane, self._workdir(conversation_id))
+        return begin_conversation(conn, wanted, now_ms)
+
+    def known(self, conn: Connection, request_id: str) -> str | None:
+        """Return the id of the run that was stored under this request id."""
+        query = select(runs.c.id).where(runs.c.request_id == request_id)
+        found: str | None = conn.execute(query).scalar_one_or_none()
+        return found
+
+    def _fresh(self, question: Question) -> NewConversation:
+        conversation_id = self._new_id("conversation")
+        return NewConversation(
+            conversation_id, question.channel, question.lane, self._workdir(conversation_id)
+        )

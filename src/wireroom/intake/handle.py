@@ -1,0 +1,228 @@
+"""Handles a stored update: one unit of work that decides and does everything that follows from it.
+
+Nothing is sent from here. Runs, notices and placeholders are rows of the same commit that closes the update,
+so a crash before it changes nothing and a crash after it loses nothing.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+from sqlalchemy import Connection
+
+from wireroom.clock import Clock, to_ms
+from wireroom.delivery.outbox import Button, Recipient, send_notice
+from wireroom.intake import people, words
+from wireroom.intake.accept import UpdateState, close_update, load_update
+from wireroom.intake.access import Access, access_of, looks_like_code
+from wireroom.intake.ask import Asker, Question
+from wireroom.intake.chat_commands import ChatCommands
+from wireroom.intake.commands import CommandName, parse_command
+from wireroom.intake.update import Incoming, Other, Place, Pressed, Said, read_update
+from wireroom.jobs.port import Dead, Done, Job, Jobs, Outcome
+from wireroom.runs.queries import cancel_run, find_run, reword_waiting, run_of_message
+from wireroom.store.database import Database, after_commit
+
+_log = structlog.get_logger(__name__)
+
+
+class Hints(Protocol):
+    """Signs that need not survive a crash: sent at once or never."""
+
+    def typing(self, chat_id: int, thread_id: int | None) -> None:
+        """Show "typing …" in the chat."""
+        ...
+
+    def answer_press(self, callback_id: str, text: str) -> None:
+        """Acknowledge a pressed button."""
+        ...
+
+
+class NoHints:
+    """Shows nothing, for services without a bot."""
+
+    def typing(self, chat_id: int, thread_id: int | None) -> None:
+        """Do nothing."""
+
+    def answer_press(self, callback_id: str, text: str) -> None:
+        """Do nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    """Everything about one update that its handling needs."""
+
+    conn: Connection
+    row_id: int
+    lane: str
+    to: Recipient
+    now_ms: int
+
+
+class UpdateHandler:
+    """The handler of jobs of kind `update`."""
+
+    def __init__(
+        self,
+        *,
+        db: Database,
+        jobs: Jobs,
+        clock: Clock,
+        hints: Hints,
+        asker: Asker,
+        commands: ChatCommands,
+        bot_id: int,
+        allowed: Collection[int],
+        max_attempts: int,
+    ) -> None:
+        """Keep the neighbours; `allowed` are the ids that need no pairing."""
+        self._db = db
+        self._jobs = jobs
+        self._clock = clock
+        self._hints = hints
+        self._asker = asker
+        self._commands = commands
+        self._bot_id = bot_id
+        self._allowed = allowed
+        self._max_attempts = max_attempts
+
+    async def handle(self, job: Job) -> Outcome:
+        """Handle the update that the job points at; the last failed try makes it a dead letter."""
+        try:
+            await self._db.write(functools.partial(self._unit, job))
+        except Exception as error:
+            if job.attempt < self._max_attempts:
+                raise
+            _log.exception("update_given_up", update=job.ref, attempts=job.attempt)
+            reason = f"{type(error).__name__}: {error}"[:500]
+            await self._db.write(functools.partial(self._give_up, job, reason))
+            return Dead(reason)
+        return Done()
+
+    def _give_up(self, job: Job, reason: str, conn: Connection) -> None:
+        close_update(conn, int(job.ref), UpdateState.DEAD, reason, to_ms(self._clock.now()))
+
+    def _unit(self, job: Job, conn: Connection) -> None:
+        row = load_update(conn, int(job.ref))
+        if row is not None:
+            now_ms = to_ms(self._clock.now())
+            state, reason = self._act(conn, row.id, row.payload, now_ms)
+            close_update(conn, row.id, state, reason, now_ms)
+        self._jobs.finish(conn, job)
+
+    def _act(
+        self, conn: Connection, row_id: int, payload: str, now_ms: int
+    ) -> tuple[UpdateState, str | None]:
+        incoming = read_update(payload)
+        match incoming:
+            case Other(kind=kind):
+                return UpdateState.IGNORED, kind
+            case Pressed(place=None):
+                return UpdateState.IGNORED, "a button without a chat"
+            case Pressed(place=Place() as place) | Said(place=place):
+                scene = self._scene(conn, row_id, place, now_ms)
+        access = self._access(scene, incoming)
+        if access is not Access.GRANTED:
+            return self._refuse(scene, incoming, access)
+        if isinstance(incoming, Pressed):
+            return self._press(scene, incoming)
+        return self._edited(scene, incoming) if incoming.edited else self._said(scene, incoming)
+
+    def _scene(self, conn: Connection, row_id: int, place: Place, now_ms: int) -> _Scene:
+        lane = place.lane(self._bot_id)
+        to = Recipient(lane, self._bot_id, place.chat_id, place.thread_id, place.message_id)
+        return _Scene(conn, row_id, lane, to, now_ms)
+
+    def _access(self, scene: _Scene, incoming: Said | Pressed) -> Access:
+        user_id = incoming.speaker.user_id
+        role = people.role_of(scene.conn, self._bot_id, user_id)
+        return access_of(user_id, allowed=self._allowed, role=role)
+
+    def _refuse(self, scene: _Scene, incoming: Incoming, access: Access) -> tuple[UpdateState, str | None]:
+        if isinstance(incoming, Said) and self._pairs(scene, incoming):
+            self._notify(scene, words.PAIRED)
+            return UpdateState.DONE, None
+        if access is Access.REFUSE and isinstance(incoming, Said) and not incoming.edited:
+            people.note_stranger(scene.conn, self._bot_id, incoming.speaker, scene.now_ms)
+            self._notify(scene, words.refusal(incoming.speaker.user_id))
+        return UpdateState.REFUSED, "not allowed to talk to this bot"
+
+    def _pairs(self, scene: _Scene, said: Said) -> bool:
+        """Tell whether the stranger's message is a valid pairing code, and let them in if it is."""
+        command = parse_command(said.text)
+        code = (
+            command.rest if command and command.name in {CommandName.PAIR, CommandName.START} else said.text
+        )
+        return looks_like_code(code) and people.pair(
+            scene.conn, self._bot_id, said.speaker, code, scene.now_ms
+        )
+
+    def _said(self, scene: _Scene, said: Said) -> tuple[UpdateState, str | None]:
+        command = parse_command(said.text)
+        if command is not None:
+            reply = self._commands.reply(scene.conn, scene.lane, scene.to, command, said.update_id)
+            if reply is not None:
+                self._notify(scene, reply)
+        elif not said.text:
+            self._notify(scene, words.ONLY_TEXT)
+        else:
+            self._ask(scene, said.text, f"telegram-{self._bot_id}-{said.update_id}")
+        return UpdateState.DONE, None
+
+    def _ask(self, scene: _Scene, text: str, request_id: str) -> None:
+        question = Question(request_id, text, scene.lane, "telegram", scene.to.reply_to)
+        if self._asker.ask(scene.conn, question, scene.now_ms, to=scene.to):
+            chat_id, thread_id = scene.to.chat_id, scene.to.thread_id
+            after_commit(scene.conn, lambda: self._hints.typing(chat_id, thread_id))
+
+    def _edited(self, scene: _Scene, said: Said) -> tuple[UpdateState, str | None]:
+        """Give a waiting request its new wording; offer to run one that has begun again."""
+        run = run_of_message(scene.conn, scene.lane, said.place.message_id)
+        if run is None or not said.text or run.prompt == said.text:
+            return UpdateState.IGNORED, "an edit that changes no request"
+        if reword_waiting(scene.conn, run.id, said.text):
+            return UpdateState.DONE, "new wording of a waiting request"
+        button = Button("▶️ Run the new wording", f"w:rerun:{scene.row_id}")
+        self._notify(scene, words.EDITED_TOO_LATE, buttons=(button,))
+        return UpdateState.DONE, "offered to run the new wording"
+
+    def _press(self, scene: _Scene, pressed: Pressed) -> tuple[UpdateState, str | None]:
+        said = self._do_press(scene, pressed)
+        callback_id = pressed.callback_id
+        after_commit(scene.conn, lambda: self._hints.answer_press(callback_id, said))
+        return UpdateState.DONE, None
+
+    def _do_press(self, scene: _Scene, pressed: Pressed) -> str:
+        """Do what the button says and return the line that acknowledges it."""
+        match pressed.data.split(":", 2):
+            case ["w", action, ref]:
+                return self._own_button(scene, action, ref, pressed.update_id)
+            case _ if pressed.data:
+                self._ask(scene, pressed.data, f"telegram-{self._bot_id}-{pressed.update_id}")
+                return "Processing …"
+            case _:
+                return "This button says nothing."
+
+    def _own_button(self, scene: _Scene, action: str, ref: str, update_id: int) -> str:
+        """Do what one of our own buttons says; it acts only in the chat that it was shown in."""
+        if action == "rerun":
+            text = people.stored_text(scene.conn, int(ref), scene.lane) if ref.isdigit() else None
+            if text is not None:
+                # One button, one run: however often it is pressed.
+                self._ask(scene, text, f"telegram-{self._bot_id}-rerun-{ref}")
+            return "That wording is gone." if text is None else "Running the new wording."
+        run = find_run(scene.conn, ref)
+        if run is None or run.lane != scene.lane:
+            return "That request is gone."
+        if action == "stop":
+            cancel_run(scene.conn, self._jobs, run.id, scene.now_ms)
+            return "Stopping."
+        self._ask(scene, run.prompt, f"telegram-{self._bot_id}-{update_id}")
+        return "Trying again."
+
+    def _notify(self, scene: _Scene, body: str, buttons: tuple[Button, ...] = ()) -> None:
+        send_notice(scene.conn, self._jobs, scene.to, body, now_ms=scene.now_ms, buttons=buttons)

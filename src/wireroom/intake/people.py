@@ -1,0 +1,83 @@
+"""Units of work on who may talk, and on the codes that let people in."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, insert, select, update
+
+from wireroom.intake.access import Role, digest
+from wireroom.intake.update import Said, Speaker, read_update
+from wireroom.store.schema import access_codes, people, updates
+
+
+def role_of(conn: Connection, bot_id: int, user_id: int) -> Role | None:
+    """Return what the database knows of a person, None for a newcomer."""
+    query = select(people.c.role).where(people.c.bot_id == bot_id, people.c.user_id == user_id)
+    role: str | None = conn.execute(query).scalar_one_or_none()
+    return None if role is None else Role(role)
+
+
+def note_stranger(conn: Connection, bot_id: int, speaker: Speaker, now_ms: int) -> None:
+    """Remember that this person was refused, so that it is said only once."""
+    _set_role(conn, bot_id, speaker, Role.STRANGER, now_ms)
+
+
+def new_code(conn: Connection, purpose: str, code: str, *, now_ms: int, lifetime_ms: int) -> None:
+    """Make a code valid once, for `lifetime_ms`. Only its digest is stored."""
+    conn.execute(
+        insert(access_codes).values(
+            digest=digest(code), purpose=purpose, created_at=now_ms, expires_at=now_ms + lifetime_ms
+        )
+    )
+
+
+def use_code(conn: Connection, purpose: str, code: str, now_ms: int) -> bool:
+    """Use up a valid code; False when it is unknown, used, or too old."""
+    done = conn.execute(
+        update(access_codes)
+        .where(
+            access_codes.c.digest == digest(code),
+            access_codes.c.purpose == purpose,
+            access_codes.c.used_at.is_(None),
+            access_codes.c.expires_at > now_ms,
+        )
+        .values(used_at=now_ms)
+    )
+    return done.rowcount == 1
+
+
+def pair(conn: Connection, bot_id: int, speaker: Speaker, code: str, now_ms: int) -> bool:
+    """Let the person in if the code is valid; the first to pair becomes the owner."""
+    if not use_code(conn, "pairing", code, now_ms):
+        return False
+    owner = select(people.c.id).where(people.c.bot_id == bot_id, people.c.role == Role.OWNER)
+    role = Role.MEMBER if conn.execute(owner).first() else Role.OWNER
+    _set_role(conn, bot_id, speaker, role, now_ms)
+    return True
+
+
+def stored_text(conn: Connection, row_id: int, lane: str) -> str | None:
+    """Return what a stored message of the lane said, None when its text is no longer kept."""
+    query = select(updates.c.payload).where(updates.c.id == row_id, updates.c.lane == lane)
+    payload: str | None = conn.execute(query).scalar_one_or_none()
+    if payload is None:
+        return None
+    said = read_update(payload)
+    return said.text if isinstance(said, Said) else None
+
+
+def _set_role(conn: Connection, bot_id: int, speaker: Speaker, role: Role, now_ms: int) -> None:
+    known = conn.execute(
+        update(people)
+        .where(people.c.bot_id == bot_id, people.c.user_id == speaker.user_id)
+        .values(role=role, name=speaker.name)
+    )
+    if not known.rowcount:
+        conn.execute(
+            insert(people).values(
+                bot_id=bot_id,
+                user_id=speaker.user_id,
+                name=speaker.name,
+                role=role,
+                created_at=now_ms,
+            )
+        )

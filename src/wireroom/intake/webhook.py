@@ -1,0 +1,123 @@
+"""`POST /telegram/webhook`: store first, then answer 200.
+
+A plain Starlette route: it reads only what it needs and validates nothing twice.
+"""
+
+from __future__ import annotations
+
+import time
+from urllib.parse import parse_qsl
+
+import msgspec
+import structlog
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+
+from wireroom.clock import Clock, to_ms
+from wireroom.errors import BadInput, StoreUnavailable
+from wireroom.intake.accept import Accepted, accept_update
+from wireroom.intake.access import same_secret
+from wireroom.intake.update import nested_form, read_update
+from wireroom.jobs.port import Jobs
+from wireroom.perf.metrics import INTAKE_SECONDS, UPDATES
+from wireroom.store.database import Database
+
+MAX_BODY_BYTES = 1024 * 1024
+_SECRET_HEADER = "x-telegram-bot-api-secret-token"  # noqa: S105 - a header's name, not a secret
+_RETRY_AFTER_SECONDS = "2"
+_IGNORED_FIELDS = {"controller", "action", "format", "telegram"}
+_log = structlog.get_logger(__name__)
+
+_durable, _duplicate = UPDATES.labels("durable"), UPDATES.labels("duplicate")
+_rejected, _unavailable = UPDATES.labels("rejected"), UPDATES.labels("unavailable")
+
+
+class Webhook:
+    """Where Telegram pushes updates."""
+
+    def __init__(self, db: Database, jobs: Jobs, clock: Clock, *, bot_id: int, secret: str) -> None:
+        """Accept updates of one bot that carry the secret; an empty secret accepts nothing."""
+        self._db = db
+        self._jobs = jobs
+        self._clock = clock
+        self._bot_id = bot_id
+        self._secret = secret
+
+    async def receive(self, request: Request) -> Response:
+        """Answer 200 once the update is durable; 401, 413, 400 for what cannot be taken, 503 for later."""
+        started = time.perf_counter()
+        if not same_secret(request.headers.get(_SECRET_HEADER), self._secret):
+            _rejected.inc()
+            _log.warning(
+                "webhook_unauthorized", client=_client(request), header=_SECRET_HEADER in request.headers
+            )
+            return PlainTextResponse("Unauthorized", 401)
+        try:
+            body = await read_body(request, MAX_BODY_BYTES)
+            accepted = await self._accept(body, request.headers.get("content-type", ""))
+        except BodyTooLarge:
+            _rejected.inc()
+            return _error(413, f"An update may have at most {MAX_BODY_BYTES} bytes.")
+        except BadInput as error:
+            _rejected.inc()
+            return _error(400, str(error))
+        except StoreUnavailable as error:
+            _unavailable.inc()
+            _log.error("update_not_stored", reason=str(error))
+            return _error(503, "The update could not be stored. Send it again.", retry=True)
+        (_durable if accepted is Accepted.DURABLE else _duplicate).inc()
+        INTAKE_SECONDS.observe(time.perf_counter() - started)
+        return PlainTextResponse("OK", headers={"x-wireroom-delivery": accepted.value})
+
+    async def _accept(self, body: bytes, content_type: str) -> Accepted:
+        if content_type.startswith("application/x-www-form-urlencoded"):
+            body = _json_of_form(body)
+        incoming = read_update(body)
+        now_ms = to_ms(self._clock.now())
+        payload = body.decode(errors="replace")
+        return await self._db.write(
+            lambda conn: accept_update(
+                conn, self._jobs, bot_id=self._bot_id, incoming=incoming, payload=payload, now_ms=now_ms
+            )
+        )
+
+
+class BodyTooLarge(BadInput):
+    """The body is larger than the route takes."""
+
+
+async def read_body(request: Request, limit_bytes: int) -> bytes:
+    """Return the body; stop reading as soon as it is too large.
+
+    Raises:
+        BodyTooLarge: beyond the limit, by its length header or in fact.
+    """
+    declared = request.headers.get("content-length", "0")
+    if declared.isdigit() and int(declared) > limit_bytes:
+        raise BodyTooLarge
+    pieces: list[bytes] = []
+    size = 0
+    async for piece in request.stream():
+        size += len(piece)
+        if size > limit_bytes:
+            raise BodyTooLarge
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _json_of_form(body: bytes) -> bytes:
+    try:
+        pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=1000)
+    except ValueError as error:
+        raise BadInput("The form body cannot be read.") from error
+    fields = {name: value for name, value in nested_form(pairs).items() if name not in _IGNORED_FIELDS}
+    return msgspec.json.encode(fields)
+
+
+def _client(request: Request) -> str:
+    return request.client.host if request.client else "unknown"
+
+
+def _error(status: int, message: str, *, retry: bool = False) -> Response:
+    headers = {"Retry-After": _RETRY_AFTER_SECONDS} if retry else None
+    return JSONResponse({"ok": False, "error": message}, status, headers=headers)

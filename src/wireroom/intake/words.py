@@ -1,0 +1,91 @@
+"""What Wireroom itself says in a chat. Pure; Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from wireroom.intake.commands import CommandName
+from wireroom.runs.queries import RunView
+from wireroom.runs.states import RunState
+
+PAIRED = "👋 Paired. From now on I answer you. Tell me what to do, or send /help."
+ONLY_TEXT = "I can read text only, so far. Please write what you want done."
+EDITED_TOO_LATE = "That request had begun already, so your edit did not change it."
+NEW_CONVERSATION = "🆕 New conversation: what was said before is out of my mind."
+NOTHING_RUNS = "Nothing runs and nothing waits."
+NOTHING_TO_RETRY = "There is no earlier request here."
+_PROMPT_CHARS = 80
+
+
+def refusal(user_id: int) -> str:
+    """Return the one answer that a stranger gets."""
+    return (
+        "Sorry, I only work for people I know. If this is your installation, send the pairing code that it "
+        f"shows on its console and its page, or allow your id: `{user_id}`."
+    )
+
+
+def greeting(backend: str) -> str:
+    """Return the answer to `/start` and `/help`."""
+    commands = "\n".join(
+        f"/{name.value}: {name.summary}" for name in CommandName if name is not CommandName.PAIR
+    )
+    return (
+        f"👋 I hand your messages to a coding agent (**{backend}**) and bring back what it answers. "
+        f"Nothing you write gets lost, in whatever state I am.\n\n{commands}"
+    )
+
+
+def opening(ahead: int) -> str:
+    """Return what a placeholder says first.
+
+    Args:
+        ahead: Requests of the same lane that come before.
+    """
+    return "⏳ Working …" if ahead == 0 else f"🕐 Queued, number {ahead} in line"
+
+
+def status(backend: str, unfinished: Sequence[RunView], *, version: str, now_ms: int) -> str:
+    """Return the answer to `/status`."""
+    lines = [f"✅ I'm online and ready to help! Wireroom {version}, agent: **{backend}**."]
+    running = [run for run in unfinished if run.state is RunState.RUNNING]
+    waiting = len(unfinished) - len(running)
+    for run in running:
+        seconds = max(0, now_ms - (run.started_at or now_ms)) // 1000
+        lines.append(f"Working for {seconds} s on: {excerpt(run.prompt)}")
+    if waiting:
+        lines.append(f"{waiting} waiting; /queue lists them.")
+    return "\n".join(lines)
+
+
+def queue(unfinished: Sequence[RunView]) -> str:
+    """Return the answer to `/queue`."""
+    if not unfinished:
+        return NOTHING_RUNS
+    lines = []
+    place = 0
+    for run in unfinished:
+        if run.state is RunState.RUNNING:
+            lines.append(f"▶️ {excerpt(run.prompt)}")
+        else:
+            place += 1
+            lines.append(f"{place}. {excerpt(run.prompt)}")
+    return "\n".join(lines)
+
+
+def stopped(*, stopping: int, removed: int, left: int) -> str:
+    """Return the answer to `/stop`."""
+    if not stopping and not removed:
+        return f"Nothing runs. {left} waiting; `/stop all` drops them." if left else NOTHING_RUNS
+    parts = ["⏹ Stopped."] if stopping else []
+    if removed:
+        parts.append(f"Dropped {removed} waiting.")
+    if left:
+        parts.append(f"{left} waiting will still run; `/stop all` drops them.")
+    return " ".join(parts)
+
+
+def excerpt(prompt: str) -> str:
+    """Return the beginning of a prompt on one line."""
+    line = " ".join(prompt.split())
+    return line if len(line) <= _PROMPT_CHARS else line[: _PROMPT_CHARS - 1] + "…"
