@@ -23,7 +23,7 @@ COMMIT_UNITS = Histogram(
 )
 UPDATES = Counter(
     "wireroom_intake_updates_total",
-    "Chat updates by what became of them (stored, duplicate, rejected, unavailable)",
+    "Chat updates by what became of them (durable, duplicate, rejected, unavailable)",
     ["result"],
     registry=REGISTRY,
 )

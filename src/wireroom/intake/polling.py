@@ -1,0 +1,118 @@
+"""Long polling, for installations without a public address.
+
+The offset moves on only with the commit that stores the updates before it, so a crash fetches them again and
+deduplication drops what was stored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+
+import msgspec
+import structlog
+from sqlalchemy import Connection
+
+from wireroom.clock import Clock, to_ms
+from wireroom.errors import BadInput, StoreUnavailable, TelegramError
+from wireroom.intake.accept import Accepted, accept_update, advance_offset, next_offset
+from wireroom.intake.update import Incoming, read_update
+from wireroom.jobs.port import Jobs
+from wireroom.perf.metrics import UPDATES
+from wireroom.store.database import Database
+from wireroom.telegram.client import TelegramClient
+from wireroom.telegram.errors import Conflict, FloodWait
+from wireroom.telegram.methods import GetUpdates
+
+ALLOWED_UPDATES = ["message", "edited_message", "callback_query"]
+"""The kinds we ask Telegram for, by polling and by webhook alike."""
+
+_log = structlog.get_logger(__name__)
+_FIRST_WAIT_SECONDS = 1.0
+_LONGEST_WAIT_SECONDS = 30.0
+_CONFLICT_WAIT_SECONDS = 10.0
+
+CONFLICT_REMEDY = (
+    "A webhook is set for this bot, so Telegram gives no updates to polling. Either set "
+    "TELEGRAM_WEBHOOK_BASE_URL here, or remove the webhook: wireroom telegram delete-webhook"
+)
+SECOND_POLLER_REMEDY = "Another program fetches this bot's updates. Stop it, or give each its own bot."
+
+
+class Poller:
+    """Fetches updates and stores them."""
+
+    def __init__(
+        self,
+        client: TelegramClient,
+        db: Database,
+        jobs: Jobs,
+        clock: Clock,
+        *,
+        timeout: timedelta = timedelta(seconds=50),
+    ) -> None:
+        """Poll one bot; `timeout` is how long Telegram may hold a request open."""
+        self._client = client
+        self._db = db
+        self._jobs = jobs
+        self._clock = clock
+        self._timeout = int(timeout.total_seconds())
+        self.problem: str | None = None
+        """What keeps updates from coming, in plain words; None while all is well."""
+
+    async def run(self) -> None:
+        """Poll until cancelled, waiting longer after each failure in a row."""
+        failures = 0
+        while True:
+            try:
+                await self._poll_once()
+                self.problem, failures = None, 0
+            except (TelegramError, StoreUnavailable) as error:
+                failures += 1
+                wait = self._wait_after(error, failures)
+                _log.warning("polling_failed", reason=self.problem, retry_seconds=wait)
+                await asyncio.sleep(wait)
+
+    async def _poll_once(self) -> None:
+        bot_id = self._client.bot_id
+        offset = await self._db.read(lambda conn: next_offset(conn, bot_id))
+        fetched = await self._client.call(
+            GetUpdates(timeout=self._timeout, allowed_updates=ALLOWED_UPDATES, offset=offset)
+        )
+        if fetched:
+            await self._db.write(lambda conn: self._store(conn, fetched))
+
+    def _store(self, conn: Connection, fetched: Sequence[msgspec.Raw]) -> None:
+        now_ms = to_ms(self._clock.now())
+        bot_id = self._client.bot_id
+        last = 0
+        for raw in fetched:
+            incoming = _readable(raw)
+            if incoming is None:
+                continue
+            last = max(last, incoming.update_id)
+            payload = bytes(raw).decode(errors="replace")
+            accepted = accept_update(
+                conn, self._jobs, bot_id=bot_id, incoming=incoming, payload=payload, now_ms=now_ms
+            )
+            UPDATES.labels("durable" if accepted is Accepted.DURABLE else "duplicate").inc()
+        if last:
+            advance_offset(conn, bot_id, last + 1)
+
+    def _wait_after(self, error: Exception, failures: int) -> float:
+        self.problem = str(error)
+        if isinstance(error, Conflict):
+            self.problem = CONFLICT_REMEDY if error.webhook_active else SECOND_POLLER_REMEDY
+            return _CONFLICT_WAIT_SECONDS
+        if isinstance(error, FloodWait):
+            return error.retry_after_seconds
+        return min(_LONGEST_WAIT_SECONDS, _FIRST_WAIT_SECONDS * 2 ** (failures - 1))
+
+
+def _readable(raw: msgspec.Raw) -> Incoming | None:
+    try:
+        return read_update(bytes(raw))
+    except BadInput as error:
+        _log.error("polled_update_unreadable", reason=str(error))
+        return None
