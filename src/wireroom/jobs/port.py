@@ -164,7 +164,7 @@ class Worker(Protocol):
         ...
 
     async def drain(self, grace: timedelta) -> None:
-        """Claim nothing more, give running handlers `grace` to end, then cancel them and give their jobs back.
+        """Claim nothing more, give handlers `grace` to end, then cancel them and give their jobs back.
 
         A handler that is cancelled by a drain leaves its job waiting, to be run by the next start.
         """

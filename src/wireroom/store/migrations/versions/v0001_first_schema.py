@@ -173,7 +173,12 @@ def _create_jobs() -> None:
         ),
         sa.Column("run_at", sa.BigInteger(), nullable=False),
         sa.Column("dedupe", sa.Text(), nullable=True, comment="at most one waiting job has it"),
-        sa.Column("state", sa.Text(), nullable=False, comment="waiting, running or dead"),
+        sa.Column(
+            "state",
+            sa.Text(),
+            nullable=False,
+            comment="waiting, behind (another of its key), delayed, running or dead; insert waiting",
+        ),
         sa.Column("attempts", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column(
             "epoch",
@@ -188,6 +193,22 @@ def _create_jobs() -> None:
         sa.Column("error", sa.Text(), nullable=True),
         sa.Column("enqueued_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index(
+        "ix_jobs_behind",
+        "jobs",
+        ["key", "priority", "id", "queue"],
+        unique=False,
+        sqlite_where=sa.text("state = 'behind'"),
+        postgresql_where=sa.text("state = 'behind'"),
+    )
+    op.create_index(
+        "ix_jobs_delayed",
+        "jobs",
+        ["run_at", "queue"],
+        unique=False,
+        sqlite_where=sa.text("state = 'delayed'"),
+        postgresql_where=sa.text("state = 'delayed'"),
     )
     op.create_index(
         "ix_jobs_claim",
@@ -219,8 +240,8 @@ def _create_jobs() -> None:
         "jobs",
         ["dedupe"],
         unique=True,
-        sqlite_where=sa.text("state = 'waiting'"),
-        postgresql_where=sa.text("state = 'waiting'"),
+        sqlite_where=sa.text("dedupe IS NOT NULL AND state IN ('waiting', 'behind', 'delayed')"),
+        postgresql_where=sa.text("dedupe IS NOT NULL AND state IN ('waiting', 'behind', 'delayed')"),
     )
 
 
