@@ -106,7 +106,7 @@ class Poller:
             self.problem = CONFLICT_REMEDY if error.webhook_active else SECOND_POLLER_REMEDY
             return _CONFLICT_WAIT_SECONDS
         if isinstance(error, FloodWait):
-            return error.retry_after_seconds
+            return float(error.retry_after_seconds)
         return min(_LONGEST_WAIT_SECONDS, _FIRST_WAIT_SECONDS * 2 ** (failures - 1))
 
 

@@ -1,0 +1,36 @@
+"""What the routes are given: the running service's parts, built by `app`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from wireroom.clock import Clock
+from wireroom.intake.ask import Asker
+from wireroom.jobs.port import Jobs
+from wireroom.runs.feed import Feed
+from wireroom.settings import Settings
+from wireroom.store.database import Database
+
+WEB_LANE = "web:main"
+"""The lane of the page's chat."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The parts that routes use."""
+
+    settings: Settings
+    db: Database
+    jobs: Jobs
+    clock: Clock
+    feed: Feed
+    asker: Asker
+    api_secret: str
+    """What programs send as `Authorization: Bearer`, `X-Webhook-Secret` or `X-Admin-Secret`."""
+    base_url: Callable[[], str]
+    """The address people open, known once the port is."""
+    fresh_pairing_code: Callable[[], str] | None = None
+    """Makes a pairing code; None without a bot."""
+    problems: Callable[[], list[str]] = list
+    """What is wrong just now, in plain words, such as a poller that gets nothing."""
