@@ -183,9 +183,11 @@ class EmbeddedWorker:
     async def _store(self, unit: Unit[T], *, keeping: int) -> T | None:
         """Write the unit, as often as it takes; None when the worker was told to give up."""
         pause = _FIRST_PAUSE_SECONDS
+        # A claim that a power cut undoes is a job that waits; only an ending is worth an fsync.
+        write = self._db.write if keeping else self._db.write_unsynced
         while not self._abandoned.is_set():
             try:
-                result = await self._db.write(unit)
+                result = await write(unit)
             except Exception as error:  # noqa: BLE001 - whatever the store says, what ended is stored later
                 if pause == _FIRST_PAUSE_SECONDS:
                     log.warning("jobs_not_stored", endings=keeping, error=f"{type(error).__name__}: {error}")

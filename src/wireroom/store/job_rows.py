@@ -162,17 +162,19 @@ def start(raw: Any, starts: Iterable[tuple[int, int]], worker: str, now_ms: int)
 
 def put_aside(raw: Any, state: str, ids: Sequence[int]) -> None:
     """Take rows out of the claim index: `behind` or `delayed`."""
-    raw.executemany(_PUT_ASIDE, [(state, row_id) for row_id in ids])
+    if ids:
+        raw.executemany(_PUT_ASIDE, [(state, row_id) for row_id in ids])
 
 
 def release(raw: Any, keys: Iterable[str]) -> None:
     """Let the next job of each key be claimed."""
-    raw.executemany(_RELEASE, [(key,) for key in keys])
+    for key in keys:
+        raw.execute(_RELEASE, (key,))
 
 
-def promote_due(raw: Any, now_ms: int, limit: int) -> int:
-    """Let delayed jobs be claimed whose time has come; return how many, at most `limit`."""
-    return int(raw.execute(_PROMOTE, (now_ms, limit)).rowcount)
+def promote_due(raw: Any, now_ms: int, limit: int) -> None:
+    """Let delayed jobs be claimed whose time has come, at most `limit`, those due first before others."""
+    raw.execute(_PROMOTE, (now_ms, limit))
 
 
 def next_due_ms(raw: Any) -> int | None:
