@@ -92,8 +92,12 @@ class StreamParser(Protocol):
         """Return the events of one output line (without its line end); never raises on odd input."""
         ...
 
-    def result(self, exit_code: int | None) -> AgentResult:
-        """Return what is known at the end; `exit_code` is None when the process was killed."""
+    def result(self, exit_code: int | None, stderr: str = "") -> AgentResult:
+        """Return what is known at the end.
+
+        `exit_code` is None when the process was killed. Some programs say only on `stderr` (its end suffices)
+        that a session is lost.
+        """
         ...
 
 

@@ -1,0 +1,140 @@
+"""Reads what a coding agent's program wrote: JSON that is trusted in nothing. Pure.
+
+Every function takes any value and returns a usable one. Text comes back without NUL and without lone
+surrogates, which neither database takes.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from wireroom.backends.protocol import AgentEvent, EventKind
+from wireroom.errors import BadInput
+
+SUMMARY_CHARS = 200
+NOTICE_CHARS = 1000
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@\[\]-]{0,255}")
+_KEY_ARGUMENTS = ("command", "file_path", "path", "pattern", "query", "url", "description", "prompt", "name")
+
+
+def read_object(line: str) -> Mapping[str, Any] | None:
+    """Return the JSON object of the line; None when it is anything else."""
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def text_of(value: object) -> str:
+    """Return the value if it is text, storable; else an empty string."""
+    return _UNSTORABLE.sub("\ufffd", value) if isinstance(value, str) else ""
+
+
+def mapping_of(value: object) -> Mapping[str, Any]:
+    """Return the value if it is an object; else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def objects_of(value: object) -> list[Mapping[str, Any]]:
+    """Return the objects of a list; else nothing."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def count_of(value: object) -> int:
+    """Return the value if it is a whole number from 0 up that a database takes; else 0."""
+    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53
+    return int(value) if is_count and isinstance(value, int) else 0
+
+
+def cost_of(value: object) -> float | None:
+    """Return the value if it is an amount of money; else None."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return float(value) if abs(value) < 2**53 and math.isfinite(value) else None
+
+
+def name_of(value: object) -> str | None:
+    """Return the value if it can be a session's name on a command line; else None."""
+    text = text_of(value)
+    return text if _WORD.fullmatch(text) else None
+
+
+def argument_of(value: str, what: str) -> str:
+    """Return the value, safe to stand on a command line as one word that is no option.
+
+    Raises:
+        BadInput: it is not; `what` names it in the message.
+    """
+    if not _WORD.fullmatch(value):
+        raise BadInput(f"{what} {value!r} cannot be used: letters, digits and . _ : / @ [ ] - are allowed")
+    return value
+
+
+def shorten(text: str, limit: int = SUMMARY_CHARS) -> str:
+    """Return the text on one line of at most `limit` characters."""
+    line = " ".join(text[: 4 * limit].split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def summarise_call(name: str, arguments: Mapping[str, Any]) -> str:
+    """Return the tool's name and the argument that tells most, such as `Bash: pytest -q`."""
+    told = next((text for key in _KEY_ARGUMENTS if (text := text_of(arguments.get(key)))), "")
+    return shorten(f"{name}: {told}" if told else name)
+
+
+def plan_steps(todos: object) -> list[dict[str, str]]:
+    """Return the steps of a to-do list as both Claude Code and Cursor write it; empty when it is none."""
+    return [
+        {"text": shorten(text), "state": _step_state(text_of(todo.get("status")).lower())}
+        for todo in objects_of(todos)
+        if (text := text_of(todo.get("content")))
+    ]
+
+
+def notice(line: str) -> AgentEvent:
+    """Return the event for a line that could not be read as one."""
+    return AgentEvent(EventKind.NOTICE, {"text": shorten(text_of(line), NOTICE_CHARS)})
+
+
+def _step_state(status: str) -> str:
+    if "progress" in status:
+        return "active"
+    return "done" if "complete" in status else "pending"
+
+
+class Transcript:
+    """What the agent has said, and the events that say it; separate messages are a blank line apart."""
+
+    def __init__(self) -> None:
+        self._said: list[str] = []
+        self._last: list[str] = []
+
+    @property
+    def text(self) -> str:
+        """All of it."""
+        return "".join(self._said)
+
+    @property
+    def last_message(self) -> str:
+        """The last message alone."""
+        return "".join(self._last)
+
+    def start_message(self) -> None:
+        """Let the next piece begin a new message."""
+        self._last = []
+
+    def add(self, piece: str) -> list[AgentEvent]:
+        """Add a piece to the present message."""
+        if not piece:
+            return []
+        spoken = piece if self._last or not self._said else "\n\n" + piece
+        self._last.append(piece)
+        self._said.append(spoken)
+        return [AgentEvent(EventKind.TEXT, {"text": spoken})]
