@@ -107,7 +107,7 @@ class Poller:
             return _CONFLICT_WAIT_SECONDS
         if isinstance(error, FloodWait):
             return float(error.retry_after_seconds)
-        return min(_LONGEST_WAIT_SECONDS, _FIRST_WAIT_SECONDS * 2 ** (failures - 1))
+        return min(_LONGEST_WAIT_SECONDS, _FIRST_WAIT_SECONDS * 2.0 ** (failures - 1))
 
 
 def _readable(raw: msgspec.Raw) -> Incoming | None:

@@ -1,0 +1,186 @@
+"""Signs of life in a chat: "typing …", progress edits, acknowledged buttons.
+
+Nothing here is stored. A sign that cannot be given at once, at the pace of the lanes, is dropped; progress is
+replaced by newer progress and shown at most once a second a chat.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection, select
+
+from wireroom.clock import Clock
+from wireroom.delivery.lanes import Lanes
+from wireroom.delivery.parts import TextPart
+from wireroom.delivery.progress import NoProgress, ProgressLine
+from wireroom.delivery.split import as_parts
+from wireroom.errors import StoreUnavailable, TelegramError
+from wireroom.store.database import Database
+from wireroom.store.schema import deliveries, delivery_parts
+from wireroom.telegram.client import TelegramClient
+from wireroom.telegram.errors import FloodWait
+from wireroom.telegram.methods import AnswerCallbackQuery, EditMessageText, SendChatAction
+from wireroom.telegram.types import InlineKeyboardButton, InlineKeyboardMarkup
+
+_log = structlog.get_logger(__name__)
+_MAX_SIGNS = 200
+_TYPING_SECONDS = 4.0
+_EDIT_SECONDS = 1.0
+_CLOSE_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Spot:
+    """Where a run's progress is shown."""
+
+    chat_id: int
+    thread_id: int | None
+    message_id: int | None
+    """None until the placeholder is there."""
+
+
+class LiveSigns:
+    """Gives signs for one bot; both `intake.handle.Hints` and `delivery.progress.Progress`."""
+
+    def __init__(self, client: TelegramClient, db: Database, clock: Clock, lanes: Lanes) -> None:
+        """Share the lanes with the sender, so that signs and answers together keep the limits."""
+        self._client = client
+        self._db = db
+        self._clock = clock
+        self._lanes = lanes
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def typing(self, chat_id: int, thread_id: int | None) -> None:
+        """Show "typing …" now."""
+        self._start(self._typing(chat_id, thread_id), "typing")
+
+    def answer_press(self, callback_id: str, text: str) -> None:
+        """Acknowledge a pressed button."""
+        self._start(self._answer(callback_id, text), "answer press")
+
+    def open(self, run_id: str) -> ProgressLine:
+        """Begin to show the run's progress in the placeholder of its answer."""
+        if len(self._tasks) >= _MAX_SIGNS:
+            return NoProgress().open(run_id)
+        line = _Line(self, run_id)
+        line.task = self._start(line.run(), f"progress {run_id}")
+        return line
+
+    async def close(self) -> None:
+        """Stop every sign."""
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def spot(self, run_id: str) -> _Spot | None:
+        """Return where the run answers, None for nowhere."""
+        return await self._db.read(lambda conn: _find_spot(conn, run_id))
+
+    async def edit(self, run_id: str, spot: _Spot, text: str) -> bool:
+        """Show the text if the lane lets us; True when it is done with, False to try again soon."""
+        if spot.message_id is None:
+            return False
+        if self._lanes.ask(self._clock.monotonic(), spot.chat_id, "edit") > 0:
+            return False
+        first = as_parts(text, max_text_parts=1)[0]
+        if not isinstance(first, TextPart):
+            return True
+        stop = InlineKeyboardButton(text="⏹ Stop", callback_data=f"w:stop:{run_id}")
+        request = EditMessageText(
+            chat_id=spot.chat_id,
+            message_id=spot.message_id,
+            text=first.text,
+            entities=first.entities,
+            reply_markup=InlineKeyboardMarkup(inline_keyboard=[[stop]]),
+        )
+        try:
+            await self._client.call(request)
+        except FloodWait as error:
+            self._lanes.flood(self._clock.monotonic(), spot.chat_id, error.retry_after_seconds)
+        except TelegramError as error:
+            _log.debug("progress_not_shown", run_id=run_id, reason=str(error))
+        return True
+
+    async def _typing(self, chat_id: int, thread_id: int | None) -> None:
+        await self._client.call(SendChatAction(chat_id=chat_id, action="typing", message_thread_id=thread_id))
+
+    async def _answer(self, callback_id: str, text: str) -> None:
+        await self._client.call(AnswerCallbackQuery(callback_query_id=callback_id, text=text))
+
+    def _start(self, sign: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None] | None:
+        if len(self._tasks) >= _MAX_SIGNS:
+            sign.close()
+            return None
+        task = asyncio.create_task(_quietly(sign), name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+
+class _Line:
+    """One run's line of progress: a task that shows the newest text once a second."""
+
+    def __init__(self, signs: LiveSigns, run_id: str) -> None:
+        self.task: asyncio.Task[None] | None = None
+        self._signs = signs
+        self._run_id = run_id
+        self._text: str | None = None
+        self._closed = asyncio.Event()
+
+    def show(self, text: str) -> None:
+        """Replace what will be shown next."""
+        self._text = text
+
+    async def close(self) -> None:
+        """Stop after the edit under way, if there is one."""
+        self._closed.set()
+        if self.task is not None:
+            await asyncio.wait([self.task], timeout=_CLOSE_SECONDS)
+            self.task.cancel()
+
+    async def run(self) -> None:
+        """Show progress until closed, and "typing …" while there is none."""
+        spot = await self._signs.spot(self._run_id)
+        typed_at = float("-inf")
+        loop = asyncio.get_running_loop()
+        while spot is not None and not self._closed.is_set():
+            if spot.message_id is None:
+                spot = await self._signs.spot(self._run_id)
+            if spot is not None and self._text is not None:
+                text = self._text
+                if await self._signs.edit(self._run_id, spot, text) and self._text == text:
+                    self._text = None
+            if spot is not None and loop.time() - typed_at >= _TYPING_SECONDS:
+                self._signs.typing(spot.chat_id, spot.thread_id)
+                typed_at = loop.time()
+            await _wait(self._closed, _EDIT_SECONDS)
+
+
+def _find_spot(conn: Connection, run_id: str) -> _Spot | None:
+    row = conn.execute(
+        select(deliveries.c.chat_id, deliveries.c.thread_id, delivery_parts.c.message_id)
+        .join(delivery_parts, delivery_parts.c.delivery_id == deliveries.c.id)
+        .where(deliveries.c.run_id == run_id, delivery_parts.c.seq == 0)
+    ).first()
+    return None if row is None else _Spot(row.chat_id, row.thread_id, row.message_id)
+
+
+async def _quietly(sign: Coroutine[Any, Any, None]) -> None:
+    """A sign that fails is not worth more than a line at debug."""
+    try:
+        await sign
+    except (TelegramError, StoreUnavailable) as error:
+        _log.debug("sign_not_given", reason=str(error))
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return

@@ -1,0 +1,184 @@
+"""Units of work on a delivery on its way: where each part stands, and which chat message it lives in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, insert, select, update
+
+from wireroom.delivery.outbox import DeliveryState
+from wireroom.delivery.parts import Part, decode_part, encode_part, part_kind
+from wireroom.delivery.plan import PartState, PartView
+from wireroom.store.schema import deliveries, delivery_parts
+
+_LOST_WITHIN = 10
+_UNFINISHED = (DeliveryState.WAITING.value, DeliveryState.PENDING.value)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPart:
+    """One part with its message, if it has one."""
+
+    seq: int
+    state: PartState
+    content: Part | None
+    """None while only the placeholder is wanted."""
+    message_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A delivery with everything the sender needs."""
+
+    id: int
+    run_id: str | None
+    chat_id: int
+    bot_id: int
+    thread_id: int | None
+    reply_to: int | None
+    opening: str
+    body: str | None
+    buttons: list[list[dict[str, str]]]
+    attempts: int
+    created_at: int
+    parts: Sequence[StoredPart]
+    """By number; there is always a first one."""
+
+    @property
+    def view(self) -> Sequence[PartView]:
+        """What the plan must know."""
+        return [PartView(part.seq, part.state, part.content is not None) for part in self.parts]
+
+
+def load_outgoing(conn: Connection, delivery_id: int) -> Outgoing | None:
+    """Return an unfinished delivery, None when there is nothing (more) to send."""
+    row = conn.execute(
+        select(deliveries).where(deliveries.c.id == delivery_id, deliveries.c.state.in_(_UNFINISHED))
+    ).first()
+    if row is None:
+        return None
+    query = select(delivery_parts).where(delivery_parts.c.delivery_id == delivery_id)
+    parts = [_stored(part) for part in conn.execute(query.order_by(delivery_parts.c.seq))]
+    return Outgoing(
+        id=row.id,
+        run_id=row.run_id,
+        chat_id=row.chat_id,
+        bot_id=row.bot_id,
+        thread_id=row.thread_id,
+        reply_to=row.reply_to,
+        opening=row.opening,
+        body=row.body,
+        buttons=msgspec.json.decode(row.buttons) if row.buttons else [],
+        attempts=row.attempts,
+        created_at=row.created_at,
+        parts=parts,
+    )
+
+
+def store_parts(conn: Connection, delivery_id: int, contents: Sequence[Part], now_ms: int) -> None:
+    """Give each part its content; the first keeps the placeholder it may have already."""
+    first, *others = contents
+    conn.execute(
+        _part(delivery_id, 0).values(kind=part_kind(first), content=encode_part(first), updated_at=now_ms)
+    )
+    for seq, content in enumerate(others, start=1):
+        conn.execute(
+            insert(delivery_parts).values(
+                delivery_id=delivery_id,
+                seq=seq,
+                kind=part_kind(content),
+                content=encode_part(content),
+                state=PartState.NEW,
+                updated_at=now_ms,
+            )
+        )
+
+
+def mark_part(
+    conn: Connection,
+    delivery_id: int,
+    seq: int,
+    state: PartState,
+    *,
+    now_ms: int,
+    message_id: int | None = None,
+    error: str | None = None,
+) -> None:
+    """Note where a part stands, and its message once known."""
+    values: dict[str, Any] = {"state": state, "error": error, "updated_at": now_ms}
+    if message_id is not None:
+        values["message_id"] = message_id
+    conn.execute(_part(delivery_id, seq).values(values))
+
+
+def forget_message(conn: Connection, delivery_id: int, seq: int, now_ms: int) -> None:
+    """Note that the part's message is gone from the chat: it needs a new placeholder."""
+    conn.execute(_part(delivery_id, seq).values(state=PartState.NEW, message_id=None, updated_at=now_ms))
+
+
+def close_delivery(
+    conn: Connection, delivery_id: int, state: DeliveryState, *, error: str | None, now_ms: int
+) -> None:
+    """Note that the chat shows everything, or that we gave up and why."""
+    sent_at = now_ms if state is DeliveryState.SENT else None
+    conn.execute(
+        update(deliveries)
+        .where(deliveries.c.id == delivery_id)
+        .values(state=state, error=error, sent_at=sent_at)
+    )
+
+
+def note_failure(conn: Connection, delivery_id: int, error: str) -> None:
+    """Count a failed try."""
+    conn.execute(
+        update(deliveries)
+        .where(deliveries.c.id == delivery_id)
+        .values(attempts=deliveries.c.attempts + 1, error=error)
+    )
+
+
+def move_chat(conn: Connection, bot_id: int, old_chat_id: int, new_chat_id: int) -> None:
+    """Send what is left to the supergroup that the group has become."""
+    conn.execute(
+        update(deliveries)
+        .where(
+            deliveries.c.bot_id == bot_id,
+            deliveries.c.chat_id == old_chat_id,
+            deliveries.c.state.in_(_UNFINISHED),
+        )
+        .values(chat_id=new_chat_id, reply_to=None, thread_id=None)
+    )
+
+
+def lost_candidates(conn: Connection, out: Outgoing, newest_id: int) -> Sequence[int]:
+    """Return the message ids where an unrecorded placeholder of ours may be, newest first.
+
+    Those are the ids just below `newest_id` and above the message that is answered, without the ones that
+    any delivery to the chat has on record.
+    """
+    lowest = max(newest_id - _LOST_WITHIN, (out.reply_to or 0) + 1)
+    query = (
+        select(delivery_parts.c.message_id)
+        .join(deliveries, deliveries.c.id == delivery_parts.c.delivery_id)
+        .where(
+            deliveries.c.bot_id == out.bot_id,
+            deliveries.c.chat_id == out.chat_id,
+            delivery_parts.c.message_id >= lowest,
+        )
+    )
+    known = set(conn.execute(query).scalars())
+    return [number for number in range(newest_id - 1, lowest - 1, -1) if number not in known]
+
+
+def _part(delivery_id: int, seq: int) -> Any:
+    return update(delivery_parts).where(
+        delivery_parts.c.delivery_id == delivery_id, delivery_parts.c.seq == seq
+    )
+
+
+def _stored(row: Any) -> StoredPart:
+    content = None if row.content is None else decode_part(row.kind, row.content)
+    return StoredPart(row.seq, PartState(row.state), content, row.message_id)

@@ -1,0 +1,288 @@
+"""Moves deliveries on: the handler of jobs of kind `deliver`.
+
+It does the steps that `delivery.plan` names, each at the pace of `delivery.lanes`, and records each before
+the next. It never sleeps: a chat that must wait gives its job back until then, so no other chat is held up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection
+
+from wireroom.clock import Clock, to_ms
+from wireroom.delivery.lanes import Kind, Lanes
+from wireroom.delivery.outbox import DeliveryState
+from wireroom.delivery.outgoing import (
+    Outgoing,
+    StoredPart,
+    close_delivery,
+    forget_message,
+    load_outgoing,
+    lost_candidates,
+    mark_part,
+    move_chat,
+    note_failure,
+    store_parts,
+)
+from wireroom.delivery.parts import DocumentPart, TextPart
+from wireroom.delivery.plan import Complete, Fill, PartState, Place, Render, Wait, next_step
+from wireroom.delivery.reaction import Call, GiveUp, Later, MoveChat, PlaceAgain, SendPlain, Shown, react
+from wireroom.delivery.split import as_parts
+from wireroom.jobs.port import Done, Job, Jobs, Outcome, RunAgainAt
+from wireroom.perf.metrics import DELIVERIES, DELIVERY_SECONDS, TELEGRAM_CALLS
+from wireroom.store.database import Database
+from wireroom.telegram.client import TelegramClient
+from wireroom.telegram.errors import BotAPIError, FloodWait
+from wireroom.telegram.methods import DeleteMessage, EditMessageMedia, EditMessageText, Method, SendMessage
+from wireroom.telegram.types import Attachment, InlineKeyboardButton, InlineKeyboardMarkup, ReplyParameters
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SenderPolicy:
+    """How persistent the sender is."""
+
+    max_attempts: int = 12
+    """Tries of one delivery on errors that may pass."""
+    max_text_parts: int = 4
+    """Longer answers come as an excerpt and a file."""
+
+
+class Sender:
+    """Sends what the outbox holds for one bot."""
+
+    def __init__(
+        self,
+        *,
+        client: TelegramClient,
+        db: Database,
+        jobs: Jobs,
+        clock: Clock,
+        lanes: Lanes,
+        policy: SenderPolicy,
+        draw: Callable[[], float],
+    ) -> None:
+        """Keep the neighbours; `draw` gives random numbers in [0, 1) for the jitter of retries."""
+        self._client = client
+        self._db = db
+        self._jobs = jobs
+        self._clock = clock
+        self._lanes = lanes
+        self._policy = policy
+        self._draw = draw
+
+    async def handle(self, job: Job) -> Outcome:
+        """Move the delivery on as far as it goes now; see `jobs.port.Handler`."""
+        while True:
+            out = await self._db.read(lambda conn: load_outgoing(conn, int(job.ref)))
+            if out is None:
+                return Done()
+            step = next_step(out.view, has_body=out.body is not None)
+            match step:
+                case Wait():
+                    return Done()
+                case Complete():
+                    await self._complete(job, out)
+                    return Done()
+                case Render():
+                    await self._render(out)
+                case Place() | Fill():
+                    if (outcome := await self._paced(job, out, step)) is not None:
+                        return outcome
+
+    async def _paced(self, job: Job, out: Outgoing, step: Place | Fill) -> Outcome | None:
+        """Do the step if the lane lets us; None when the next step may follow."""
+        kind: Kind = "send" if isinstance(step, Place) else "edit"
+        wait = self._lanes.ask(self._clock.monotonic(), out.chat_id, kind)
+        if wait > 0:
+            return self._again_in(wait)
+        if isinstance(step, Place):
+            return await self._place(job, out, step)
+        return await self._fill(job, out, out.parts[step.seq])
+
+    async def _place(self, job: Job, out: Outgoing, step: Place) -> Outcome | None:
+        await self._mark(out, step.seq, PartState.SENDING)
+        reply = ReplyParameters(message_id=out.reply_to) if out.reply_to and step.seq == 0 else None
+        request = SendMessage(
+            chat_id=out.chat_id,
+            text=out.opening if step.seq == 0 else "…",
+            message_thread_id=out.thread_id,
+            reply_parameters=reply,
+            disable_notification=step.seq > 0,
+        )
+        try:
+            message = await self._call(request)
+        except BotAPIError as error:
+            return await self._failed(job, out, step.seq, error, Call.PLACE)
+        await self._mark(out, step.seq, PartState.PLACED, message_id=message.message_id)
+        if step.unsure:
+            await self._remove_lost(out, message.message_id)
+        return None
+
+    async def _fill(
+        self, job: Job, out: Outgoing, part: StoredPart, *, plain: bool = False
+    ) -> Outcome | None:
+        try:
+            await self._call(_edit(out, part, plain=plain))
+        except BotAPIError as error:
+            return await self._failed(job, out, part.seq, error, Call.FILL, plain=plain)
+        await self._mark(out, part.seq, PartState.SENT)
+        return None
+
+    async def _failed(
+        self, job: Job, out: Outgoing, seq: int, error: BotAPIError, call: Call, *, plain: bool = False
+    ) -> Outcome | None:
+        """Do what the error asks for; None when the next step may follow at once."""
+        reaction = react(
+            error,
+            call,
+            attempts=out.attempts,
+            max_attempts=self._policy.max_attempts,
+            jitter=self._draw() * 0.25,
+        )
+        match reaction:
+            case Shown():
+                await self._mark(out, seq, PartState.SENT)
+            case SendPlain() if call is Call.FILL and not plain:
+                return await self._fill(job, out, out.parts[seq], plain=True)
+            case PlaceAgain():
+                await self._write(lambda conn, now: forget_message(conn, out.id, seq, now))
+            case MoveChat(chat_id=chat_id):
+                await self._write(lambda conn, _: move_chat(conn, out.bot_id, out.chat_id, chat_id))
+            case Later():
+                return await self._later(out, seq, error, call, reaction)
+            case GiveUp(reason=reason):
+                return await self._give_up(job, out, reason)
+            case SendPlain():
+                return await self._give_up(job, out, str(error))
+        return None
+
+    async def _later(
+        self, out: Outgoing, seq: int, error: BotAPIError, call: Call, reaction: Later
+    ) -> Outcome:
+        if reaction.closes_lane:
+            self._lanes.flood(self._clock.monotonic(), out.chat_id, reaction.seconds)
+
+        def unit(conn: Connection, now_ms: int) -> None:
+            if call is Call.PLACE:
+                state = PartState.UNCERTAIN if reaction.unsure else _before_sending(out, seq)
+                mark_part(conn, out.id, seq, state, now_ms=now_ms, error=str(error))
+            if reaction.counts:
+                note_failure(conn, out.id, str(error))
+
+        await self._write(unit)
+        _log.warning("delivery_delayed", delivery=out.id, reason=str(error), retry_seconds=reaction.seconds)
+        return self._again_in(reaction.seconds)
+
+    async def _give_up(self, job: Job, out: Outgoing, reason: str) -> Outcome:
+        def unit(conn: Connection, now_ms: int) -> None:
+            close_delivery(conn, out.id, DeliveryState.DEAD, error=reason, now_ms=now_ms)
+            self._jobs.finish(conn, job)
+
+        await self._write(unit)
+        DELIVERIES.labels("dead").inc()
+        _log.error("delivery_given_up", delivery=out.id, run_id=out.run_id, reason=reason)
+        return Done()
+
+    async def _complete(self, job: Job, out: Outgoing) -> None:
+        def unit(conn: Connection, now_ms: int) -> None:
+            close_delivery(conn, out.id, DeliveryState.SENT, error=None, now_ms=now_ms)
+            self._jobs.finish(conn, job)
+            DELIVERY_SECONDS.observe((now_ms - out.created_at) / 1000)
+
+        await self._write(unit)
+        DELIVERIES.labels("sent").inc()
+
+    async def _render(self, out: Outgoing) -> None:
+        """Cut the body into parts; off the event loop, since an answer may be megabytes long."""
+        contents = await asyncio.to_thread(
+            as_parts, out.body or "", max_text_parts=self._policy.max_text_parts
+        )
+        await self._write(lambda conn, now: store_parts(conn, out.id, contents, now))
+
+    async def _remove_lost(self, out: Outgoing, newest_id: int) -> None:
+        """Look for the placeholder that an unsure send may have left, and delete it if it is ours.
+
+        The Bot API lists no messages, but only our own can be edited: an id that accepts an edit and that no
+        delivery has on record is the lost placeholder. Best effort; what stays is a placeholder, no answer.
+        """
+        candidates = await self._db.read(lambda conn: lost_candidates(conn, out, newest_id))
+        for message_id in candidates:
+            try:
+                await self._call(EditMessageText(chat_id=out.chat_id, message_id=message_id, text="…"))
+                await self._call(DeleteMessage(chat_id=out.chat_id, message_id=message_id))
+            except FloodWait:
+                return
+            except BotAPIError:
+                continue
+            _log.info("lost_placeholder_removed", delivery=out.id, message_id=message_id)
+            return
+
+    async def _mark(
+        self, out: Outgoing, seq: int, state: PartState, *, message_id: int | None = None
+    ) -> None:
+        await self._write(
+            lambda conn, now: mark_part(conn, out.id, seq, state, now_ms=now, message_id=message_id)
+        )
+
+    async def _write(self, unit: Callable[[Connection, int], object]) -> None:
+        await self._db.write(lambda conn: unit(conn, to_ms(self._clock.now())))
+
+    async def _call(self, request: Method[Any]) -> Any:
+        result = "ok"
+        try:
+            return await self._client.call(request)
+        except BotAPIError as error:
+            result = type(error).__name__
+            raise
+        finally:
+            TELEGRAM_CALLS.labels(request.api_name, result).inc()
+
+    def _again_in(self, seconds: float) -> RunAgainAt:
+        return RunAgainAt(self._clock.now() + timedelta(seconds=seconds))
+
+
+def _before_sending(out: Outgoing, seq: int) -> PartState:
+    """Return what the part is when a send certainly did not happen: as unsure as it was before."""
+    was = out.parts[seq].state
+    return PartState.NEW if was is PartState.NEW else PartState.UNCERTAIN
+
+
+def _edit(out: Outgoing, part: StoredPart, *, plain: bool) -> Method[Any]:
+    """Return the call that turns the placeholder into the part's content."""
+    message_id = part.message_id or 0
+    last = part.seq == len(out.parts) - 1
+    markup = _markup(out.buttons) if last and out.buttons else None
+    match part.content:
+        case DocumentPart() as document:
+            return EditMessageMedia(
+                chat_id=out.chat_id,
+                message_id=message_id,
+                document=Attachment(document.file_name, document.content, document.content_type),
+                reply_markup=markup,
+            )
+        case TextPart() as text:
+            return EditMessageText(
+                chat_id=out.chat_id,
+                message_id=message_id,
+                text=text.plain if plain else text.text,
+                entities=() if plain else text.entities,
+                reply_markup=markup,
+            )
+    raise AssertionError("a part is filled only once it has content")
+
+
+def _markup(rows: list[list[dict[str, str]]]) -> InlineKeyboardMarkup:
+    return InlineKeyboardMarkup(
+        inline_keyboard=[
+            [InlineKeyboardButton(text=button["text"], callback_data=button["data"]) for button in row]
+            for row in rows
+        ]
+    )

@@ -1,0 +1,59 @@
+"""Secrets that nobody set are made on first start and kept in the data folder, readable by its owner only."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from wireroom.errors import SettingsError
+
+ADDRESS_FILE = "address"
+"""Where a running service notes the address it listens on, for the command line."""
+
+
+def secret_of(data_dir: Path, name: str, given: str) -> str:
+    """Return the given secret, else the stored one, else a new one that is stored.
+
+    Args:
+        data_dir: The data folder, which exists.
+        name: The file's name, such as `api-secret`.
+        given: The setting's value; empty when it was not set.
+
+    Raises:
+        SettingsError: the file cannot be read or made.
+    """
+    if given:
+        return given
+    path = data_dir / name
+    try:
+        return _read(path) or _create(path)
+    except OSError as error:
+        raise SettingsError(
+            f"WIREROOM_DATA_DIR: {path} cannot be read or made ({error.strerror})."
+        ) from error
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except FileNotFoundError:
+        return ""
+
+
+def _create(path: Path) -> str:
+    """Write a new secret; the first of two processes that start at once wins, and both use its secret."""
+    value = secrets.token_urlsafe(32)
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(value + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        return _read(path)
+    finally:
+        draft.unlink()
+    return value
