@@ -1,0 +1,254 @@
+"""The methods of the Bot API that read and change chats: plain functions of the world and the parameters.
+
+A method returns its `result` as JSON values or raises `ApiRefusal`. Taking updates is `feed`'s.
+Source: Telegram Bot API, the section named like the method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from wireroom.testing.bot_api.errors import ApiRefusal, bad_request
+from wireroom.testing.bot_api.markup import read_commands, read_keyboard, read_reactions
+from wireroom.testing.bot_api.model import Attachment, AttachmentKind, Chat, ChatKind, Content, Message
+from wireroom.testing.bot_api.params import Params
+from wireroom.testing.bot_api.text import read_caption, read_draft, read_text
+from wireroom.testing.bot_api.world import World
+
+_MAX_DOWNLOAD_BYTES = 20 * 1024 * 1024
+_MAX_CALLBACK_ANSWER = 200
+_ACTIONS = frozenset(
+    {
+        *("typing", "upload_photo", "record_video", "upload_video", "record_voice", "upload_voice"),
+        *("upload_document", "choose_sticker", "find_location", "record_video_note", "upload_video_note"),
+    }
+)
+
+Method = Callable[[World, Params], Any]
+
+
+def _chat(world: World, params: Params) -> Chat:
+    given = params.text("chat_id")
+    if not given:
+        raise bad_request("chat_id is empty")
+    return world.chat(params.integer("chat_id"))
+
+
+def _thread(chat: Chat, params: Params) -> int | None:
+    thread = params.integer("message_thread_id") or None
+    if thread is not None and thread not in chat.topics:
+        raise bad_request("message thread not found")
+    return thread
+
+
+def _replied(chat: Chat, params: Params) -> Message | None:
+    reply = params.mapping("reply_parameters")
+    if reply is None:
+        return None
+    wanted = Params(reply)
+    message = chat.messages.get(wanted.integer("message_id"))
+    if message is None and not wanted.flag("allow_sending_without_reply"):
+        raise bad_request("message to be replied not found")
+    return message
+
+
+def _send(world: World, params: Params, read: Callable[[], Content]) -> Any:
+    chat = _chat(world, params)
+    thread = _thread(chat, params)
+    replied = _replied(chat, params)
+    if thread is None and replied is not None and replied.thread in chat.topics:
+        thread = replied.thread
+    message = world.post(
+        chat,
+        world.bot,
+        read(),
+        reply_to=replied.id if replied else None,
+        thread=thread,
+        markup=read_keyboard(params, only_inline=False),
+    )
+    return message.to_json()
+
+
+def _send_message(world: World, params: Params) -> Any:
+    return _send(world, params, lambda: Content(*read_text(params)))
+
+
+def _send_document(world: World, params: Params) -> Any:
+    return _send(world, params, lambda: _file_content(world, params, AttachmentKind.DOCUMENT))
+
+
+def _send_voice(world: World, params: Params) -> Any:
+    return _send(world, params, lambda: _file_content(world, params, AttachmentKind.VOICE))
+
+
+def _file_content(world: World, params: Params, kind: AttachmentKind) -> Content:
+    caption, entities = read_caption(params)
+    return Content(caption, entities, _attachment(world, params, kind, kind.value))
+
+
+def _attachment(world: World, params: Params, kind: AttachmentKind, name: str) -> Attachment:
+    upload = params.upload(name)
+    duration = params.integer("duration")
+    if upload is None:
+        known = world.files.get(params.text(name))
+        if known is None:
+            missing = not params.has(name)
+            raise bad_request(
+                f"there is no {kind.value} in the request"
+                if missing
+                else "wrong file identifier/HTTP URL specified"
+            )
+        return Attachment(kind, known, duration)
+    if not upload.content:
+        raise bad_request("file must be non-empty")
+    return world.attach(kind, upload.name, upload.content, upload.mime_type, duration)
+
+
+def _own_message(world: World, params: Params) -> Message:
+    chat = _chat(world, params)
+    if not params.has("message_id"):
+        raise bad_request("message identifier is not specified")
+    message = chat.messages.get(params.integer("message_id"))
+    if message is None:
+        raise bad_request("message to edit not found")
+    if message.sender != world.bot:
+        raise bad_request("message can't be edited")
+    return message
+
+
+def _edit_message_text(world: World, params: Params) -> Any:
+    content = Content(*read_text(params))
+    message = _own_message(world, params)
+    if message.content.attachment is not None:
+        raise bad_request("there is no text in the message to edit")
+    world.edit(message, content, read_keyboard(params, only_inline=True))
+    return message.to_json()
+
+
+def _edit_message_media(world: World, params: Params) -> Any:
+    message = _own_message(world, params)
+    media = params.mapping("media")
+    if media is None:
+        raise bad_request("media is not specified")
+    if media.get("type") != AttachmentKind.DOCUMENT:
+        raise bad_request(f"unsupported media type {media.get('type')!r}; this server plays documents")
+    markup = read_keyboard(params, only_inline=True)
+    about = params.with_values(media)
+    caption, entities = read_caption(about)
+    attachment = _attachment(world, about, AttachmentKind.DOCUMENT, "media")
+    world.edit(message, Content(caption, entities, attachment), markup)
+    return message.to_json()
+
+
+def _edit_message_reply_markup(world: World, params: Params) -> Any:
+    message = _own_message(world, params)
+    world.edit(message, message.content, read_keyboard(params, only_inline=True))
+    return message.to_json()
+
+
+def _delete_message(world: World, params: Params) -> Any:
+    chat = _chat(world, params)
+    message = chat.messages.get(params.integer("message_id"))
+    if message is None:
+        raise bad_request("message to delete not found")
+    if message.sender != world.bot and chat.kind is not ChatKind.PRIVATE:
+        raise bad_request("message can't be deleted")
+    world.delete(message)
+    return True
+
+
+def _send_chat_action(world: World, params: Params) -> Any:
+    chat = _chat(world, params)
+    _thread(chat, params)
+    if params.text("action").lower() not in _ACTIONS:
+        raise bad_request("wrong parameter action in request")
+    return True
+
+
+def _send_message_draft(world: World, params: Params) -> Any:
+    chat = _chat(world, params)
+    _thread(chat, params)
+    if chat.kind is not ChatKind.PRIVATE:
+        raise bad_request("drafts can be shown in private chats only")
+    if params.integer("draft_id") == 0:
+        raise bad_request("draft identifier must be non-zero")
+    text, _ = read_draft(params)
+    world.show_draft(chat, text)
+    return True
+
+
+def _answer_callback_query(world: World, params: Params) -> Any:
+    query = params.text("callback_query_id")
+    if query not in world.callbacks:
+        raise bad_request("query is too old and response timeout expired or query ID is invalid")
+    text = params.text("text")
+    if len(text) > _MAX_CALLBACK_ANSWER:
+        raise bad_request("MESSAGE_TOO_LONG")
+    world.callbacks[query] = {"text": text, "show_alert": params.flag("show_alert")}
+    return True
+
+
+def _set_message_reaction(world: World, params: Params) -> Any:
+    chat = _chat(world, params)
+    message = chat.messages.get(params.integer("message_id"))
+    if message is None:
+        raise bad_request("message to react not found")
+    message.reactions = read_reactions(params)
+    return True
+
+
+def _set_my_commands(world: World, params: Params) -> Any:
+    world.commands[params.text("scope") + params.text("language_code")] = read_commands(params)
+    return True
+
+
+def _get_file(world: World, params: Params) -> Any:
+    stored = world.files.get(params.text("file_id"))
+    if stored is None:
+        raise bad_request("wrong file_id or the file is temporarily unavailable")
+    if len(stored.content) > _MAX_DOWNLOAD_BYTES:
+        raise bad_request("file is too big")
+    return stored.to_json()
+
+
+def _get_me(world: World, _params: Params) -> Any:
+    return {
+        **world.bot.to_json(),
+        "can_join_groups": True,
+        "can_read_all_group_messages": True,
+        "supports_inline_queries": False,
+    }
+
+
+SENDING = frozenset({"sendMessage", "sendDocument", "sendVoice"})
+"""The methods that flood control counts."""
+
+METHODS: dict[str, Method] = {
+    "getMe": _get_me,
+    "getFile": _get_file,
+    "sendMessage": _send_message,
+    "sendDocument": _send_document,
+    "sendVoice": _send_voice,
+    "sendChatAction": _send_chat_action,
+    "sendMessageDraft": _send_message_draft,
+    "editMessageText": _edit_message_text,
+    "editMessageMedia": _edit_message_media,
+    "editMessageReplyMarkup": _edit_message_reply_markup,
+    "deleteMessage": _delete_message,
+    "answerCallbackQuery": _answer_callback_query,
+    "setMessageReaction": _set_message_reaction,
+    "setMyCommands": _set_my_commands,
+}
+
+
+def act(world: World, method: str, params: Params) -> Any:
+    """Do what the method says, in one step.
+
+    Raises:
+        ApiRefusal: the Bot API would refuse it; nothing was changed. 404 for a method that is not played.
+    """
+    found = METHODS.get(method)
+    if found is None:
+        raise ApiRefusal(404, "Not Found: method not found")
+    return found(world, params)
