@@ -186,6 +186,27 @@ class Settings(BaseSettings):
         ge=1,
         description="Tries of one delivery on passing errors before it becomes a dead letter.",
     )
+    messages_per_second: int = _named(
+        "WIREROOM_MESSAGES_PER_SECOND",
+        "messages_per_second",
+        default=30,
+        ge=1,
+        description="Telegram calls a second in all; more only with paid broadcasts or a server of your own.",
+    )
+    chat_messages_per_second: float = _named(
+        "WIREROOM_CHAT_MESSAGES_PER_SECOND",
+        "chat_messages_per_second",
+        default=1.0,
+        gt=0,
+        description="Messages, and edits, a second in one chat.",
+    )
+    group_messages_per_minute: int = _named(
+        "WIREROOM_GROUP_MESSAGES_PER_MINUTE",
+        "group_messages_per_minute",
+        default=20,
+        ge=1,
+        description="Messages a minute in one group.",
+    )
     tombstone_days: int = _named(
         "WIREROOM_TOMBSTONE_DAYS",
         "tombstone_days",

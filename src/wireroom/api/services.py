@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from wireroom.clock import Clock
@@ -30,7 +30,7 @@ class Services:
     """What programs send as `Authorization: Bearer`, `X-Webhook-Secret` or `X-Admin-Secret`."""
     base_url: Callable[[], str]
     """The address people open, known once the port is."""
-    fresh_pairing_code: Callable[[], str] | None = None
+    fresh_pairing_code: Callable[[], Awaitable[str]] | None = None
     """Makes a pairing code; None without a bot."""
     problems: Callable[[], list[str]] = list
     """What is wrong just now, in plain words, such as a poller that gets nothing."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 from sqlalchemy import Connection, Row, insert, select, update
@@ -93,8 +94,26 @@ def retry_update(conn: Connection, jobs: Jobs, row_id: int) -> bool:
     ).scalar_one_or_none()
     if lane is None:
         return False
+    jobs.discard_dead(conn, kind=KIND, ref=str(row_id))
     jobs.enqueue(conn, queue=QUEUE, kind=KIND, ref=str(row_id), key=lane)
     return True
+
+
+def dead_updates(conn: Connection, limit: int) -> Sequence[Row[tuple[object, ...]]]:
+    """Return the dead updates, newest first."""
+    query = select(updates).where(updates.c.state == UpdateState.DEAD.value)
+    return conn.execute(query.order_by(updates.c.id.desc()).limit(limit)).all()
+
+
+def discard_update(conn: Connection, jobs: Jobs, row_id: int) -> bool:
+    """Drop a dead update from the list of dead letters; False when it is not dead."""
+    done = conn.execute(
+        update(updates)
+        .where(updates.c.id == row_id, updates.c.state == UpdateState.DEAD.value)
+        .values(state=UpdateState.DISCARDED)
+    )
+    jobs.discard_dead(conn, kind=KIND, ref=str(row_id))
+    return bool(done.rowcount)
 
 
 def clear_payloads(conn: Connection, before_ms: int, limit: int = 1000) -> int:

@@ -7,7 +7,7 @@ so a crash before it changes nothing and a crash after it loses nothing.
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -76,6 +76,7 @@ class UpdateHandler:
         asker: Asker,
         commands: ChatCommands,
         bot_id: int,
+        bot_username: Callable[[], str],
         allowed: Collection[int],
         max_attempts: int,
     ) -> None:
@@ -87,6 +88,7 @@ class UpdateHandler:
         self._asker = asker
         self._commands = commands
         self._bot_id = bot_id
+        self._bot_username = bot_username
         self._allowed = allowed
         self._max_attempts = max_attempts
 
@@ -162,7 +164,7 @@ class UpdateHandler:
         )
 
     def _said(self, scene: _Scene, said: Said) -> tuple[UpdateState, str | None]:
-        command = parse_command(said.text)
+        command = parse_command(said.text, self._bot_username())
         if command is not None:
             reply = self._commands.reply(scene.conn, scene.lane, scene.to, command, said.update_id)
             if reply is not None:

@@ -203,7 +203,7 @@ class Executor:
                 stop,
             )
         _remove_spills(outcome)
-        result = parser.result(outcome.exit_code)
+        result = parser.result(outcome.exit_code, outcome.stderr.text)
         limits = self._policy.limits
         return _Ending(judge(outcome, result, hard=limits.hard, idle=limits.idle), result, cut_off)
 

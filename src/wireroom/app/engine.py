@@ -1,0 +1,101 @@
+"""The database and the job engine that belong together, chosen by the database's URL."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from wireroom.clock import Clock
+from wireroom.delivery import outbox
+from wireroom.intake import accept
+from wireroom.jobs.embedded import EmbeddedJobs
+from wireroom.jobs.embedded_worker import EmbeddedWorker
+from wireroom.jobs.port import Jobs, QueueSpec, RetryPolicy, Worker
+from wireroom.runs import records
+from wireroom.settings import Settings
+from wireroom.store.database import Database
+from wireroom.store.migrate import ensure_schema, sqlite_path
+from wireroom.store.owner import OwnerLock
+from wireroom.store.sqlite import SqliteDatabase
+
+_INTAKE_CONCURRENCY = 32
+_DELIVERY_CONCURRENCY = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """Where state and work live."""
+
+    db: Database
+    jobs: Jobs
+    worker: Worker
+
+
+def queue_specs(settings: Settings) -> list[QueueSpec]:
+    """Return the queues of the three rooms."""
+    quick = RetryPolicy(
+        max_attempts=settings.update_attempts, base=timedelta(milliseconds=200), cap=timedelta(seconds=5)
+    )
+    patient = RetryPolicy(max_attempts=20, base=timedelta(seconds=1), cap=timedelta(minutes=5))
+    return [
+        QueueSpec(accept.QUEUE, _INTAKE_CONCURRENCY, quick),
+        QueueSpec(records.QUEUE, settings.run_slots, patient),
+        QueueSpec(outbox.QUEUE, _DELIVERY_CONCURRENCY, patient),
+    ]
+
+
+@asynccontextmanager
+async def open_engine(settings: Settings, clock: Clock) -> AsyncIterator[Engine]:
+    """Open what the database's URL names, brought to this release's schema.
+
+    Raises:
+        StoreUnavailable: it cannot be used, or another process works on the file; the message says which.
+    """
+    path = sqlite_path(settings.url)
+    if path is None:
+        async with _postgres(settings, clock) as engine:
+            yield engine
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with OwnerLock(path):
+        await asyncio.to_thread(ensure_schema, settings.url)
+        db = SqliteDatabase(path)
+        try:
+            worker = EmbeddedWorker(db, queue_specs(settings), clock)
+            yield Engine(db, EmbeddedJobs(clock, worker), worker)
+        finally:
+            await db.close()
+
+
+@asynccontextmanager
+async def open_for_commands(settings: Settings, clock: Clock) -> AsyncIterator[Engine]:
+    """Open the same database beside a running service or without one: to look and to enqueue only."""
+    path = sqlite_path(settings.url)
+    if path is None:
+        async with _postgres(settings, clock) as engine:
+            yield engine
+        return
+    await asyncio.to_thread(ensure_schema, settings.url)
+    db = SqliteDatabase(path, readers=1)
+    try:
+        yield Engine(db, EmbeddedJobs(clock), EmbeddedWorker(db, [], clock))
+    finally:
+        await db.close()
+
+
+@asynccontextmanager
+async def _postgres(settings: Settings, clock: Clock) -> AsyncIterator[Engine]:
+    # Heavy, and an extra of the package: only an installation on PostgreSQL pays for it.
+    from wireroom.jobs.procrastinate import ProcrastinateJobs, ProcrastinateWorker  # noqa: PLC0415
+    from wireroom.store.postgres import PostgresDatabase  # noqa: PLC0415
+
+    await asyncio.to_thread(ensure_schema, settings.url)
+    db = PostgresDatabase(settings.url)
+    try:
+        jobs = ProcrastinateJobs(clock)
+        yield Engine(db, jobs, ProcrastinateWorker(db, queue_specs(settings), clock))
+    finally:
+        await db.close()

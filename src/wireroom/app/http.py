@@ -1,0 +1,102 @@
+"""The HTTP surface in one place: hot routes first as plain Starlette, the rest behind FastAPI."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+
+import uvicorn
+from fastapi import FastAPI
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import ASGIApp
+
+from wireroom import __version__
+from wireroom.api import chat, deliveries, errors, runs
+from wireroom.api.health import health
+from wireroom.api.services import Services
+from wireroom.api.telegram_admin import WEBHOOK_PATH, WebhookAdmin
+from wireroom.errors import SettingsError
+from wireroom.intake.webhook import Webhook
+from wireroom.web import page
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def build_http(
+    services: Services, webhook: Webhook, admin: WebhookAdmin, *, ready: Handler, metrics: Handler
+) -> ASGIApp:
+    """Return the whole surface as one ASGI application."""
+    hot: list[BaseRoute] = [
+        Route(WEBHOOK_PATH, webhook.receive, methods=["POST"]),
+        Route("/health", health, methods=["GET"]),
+        Route("/ready", ready, methods=["GET"]),
+        Route("/metrics", metrics, methods=["GET"]),
+        *admin.routes(),
+    ]
+    return Starlette(routes=[*hot, Mount("/", _documented(services))])
+
+
+def _documented(services: Services) -> FastAPI:
+    """Return the routes that OpenAPI describes, and the page."""
+    app = FastAPI(title="Wireroom", version=__version__, docs_url=None, redoc_url=None)
+    errors.install(app)
+    for router in (runs.router(services), deliveries.router(services), chat.router(services)):
+        app.include_router(router)
+    app.router.routes.extend(page.routes(services))
+    return app
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Return a listening socket, so that the port is known before anything is printed.
+
+    Raises:
+        SettingsError: the address cannot be used.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise SettingsError(f"HOST, PORT: cannot listen on {host}:{port} ({error.strerror}).") from error
+    listener.listen(2048)
+    listener.setblocking(False)
+    return listener
+
+
+class WebServer:
+    """uvicorn without its own ideas about signals and logging."""
+
+    def __init__(self, app: ASGIApp, listener: socket.socket) -> None:
+        """Serve the app on a socket that `bind` returned."""
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            lifespan="off",
+            timeout_graceful_shutdown=3,
+            timeout_keep_alive=30,
+        )
+        self._server = _Server(config)
+        self._listener = listener
+
+    async def run(self) -> None:
+        """Serve until `stop`."""
+        await self._server.serve(sockets=[self._listener])
+
+    def stop(self) -> None:
+        """Take no more connections, finish the requests under way."""
+        self._server.should_exit = True
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to the service."""
+        yield

@@ -1,0 +1,255 @@
+"""A whole Wireroom: settings in, a running service out.
+
+Everything that differs between installations is decided here and beside; the rooms are given what they need
+and know nothing of settings. What is opened is put on one stack and closed in reverse order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from typing import Any, Self
+
+import aiohttp
+import structlog
+
+from wireroom.api.auth import new_login_link
+from wireroom.api.health import metrics_route, ready_route
+from wireroom.api.services import Services
+from wireroom.api.telegram_admin import WebhookAdmin
+from wireroom.app.backends import Backends
+from wireroom.app.bot import make_bot
+from wireroom.app.engine import Engine, open_engine
+from wireroom.app.http import WebServer, bind, build_http
+from wireroom.app.ids import new_id, workdir_of
+from wireroom.app.pairing import new_pairing_code
+from wireroom.backends.protocol import Backend
+from wireroom.clock import Clock, SystemClock
+from wireroom.delivery.progress import NoProgress
+from wireroom.intake import accept
+from wireroom.intake.ask import Asker
+from wireroom.intake.chat_commands import ChatCommands
+from wireroom.intake.handle import NoHints, UpdateHandler
+from wireroom.intake.housekeeping import keep_tombstones
+from wireroom.intake.webhook import Webhook
+from wireroom.jobs.port import Handler
+from wireroom.perf.loop_lag import watch_loop
+from wireroom.runs import records
+from wireroom.runs.executor import Executor, RunPolicy
+from wireroom.runs.feed import Feed
+from wireroom.runs.limits import Limits
+from wireroom.secret_files import ADDRESS_FILE, secret_of
+from wireroom.settings import Settings
+
+_log = structlog.get_logger(__name__)
+
+
+class Service:
+    """A whole Wireroom in one process.
+
+    async with Service(settings) as service:
+        print(service.address)
+        await service.stopped.wait()
+    """
+
+    def __init__(
+        self, settings: Settings, *, clock: Clock | None = None, backend: Backend | None = None
+    ) -> None:
+        """Prepare; nothing is opened until the service is entered.
+
+        Args:
+            settings: See `settings`.
+            clock: Where the time comes from; the machine's own by default.
+            backend: The coding agent for new runs instead of the one that settings name.
+        """
+        self.settings = settings
+        self.clock: Clock = clock or SystemClock()
+        self._backends = Backends(settings, os.environ, backend)
+        self.stopped = asyncio.Event()
+        """Set when a part of the service has ended that must not."""
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        """Open the database, recover, begin to work and to listen.
+
+        Raises:
+            SettingsError: a setting cannot be used.
+            StoreUnavailable: the database cannot be used, or another process works on it.
+        """
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        """Take nothing more in, let agents end, close everything in reverse order."""
+        await self._stack.aclose()
+
+    @property
+    def address(self) -> str:
+        """The address people open."""
+        host, port = self._listener.getsockname()[:2]
+        shown = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104 - compared, not bound
+        return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+
+    async def login_link(self) -> str:
+        """Return an address that logs a browser in, once."""
+        return await new_login_link(self.services)
+
+    async def pairing_code(self) -> str:
+        """Return a code that lets one person talk to the bot; valid for an hour."""
+        return await new_pairing_code(self.services.db, self.clock, secrets.token_bytes(16))
+
+    async def _start(self) -> None:
+        settings, stack = self.settings, self._stack
+        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        engine = await stack.enter_async_context(open_engine(settings, self.clock))
+        session = await stack.enter_async_context(_http_session())
+        secret = settings.telegram_webhook_secret.get_secret_value()
+        webhook_secret = secret_of(settings.data_dir, "webhook-secret", secret)
+        api_secret = secret_of(settings.data_dir, "api-secret", settings.webhook_secret.get_secret_value())
+        self._listener = stack.enter_context(bind(settings.host, settings.port))
+        feed = Feed()
+        asker = Asker(
+            engine.jobs, feed, backend=self._backends.default, workdir=workdir_of(settings), new_id=new_id
+        )
+        self.bot = make_bot(settings, engine, self.clock, session, webhook_secret)
+        self.services = Services(
+            settings=settings,
+            db=engine.db,
+            jobs=engine.jobs,
+            clock=self.clock,
+            feed=feed,
+            asker=asker,
+            api_secret=api_secret,
+            base_url=lambda: self.address,
+            fresh_pairing_code=None if self.bot is None else self.pairing_code,
+            problems=self._problems,
+        )
+        executor = self._executor(engine, feed)
+        handlers: dict[str, Handler] = {
+            accept.KIND: self._update_handler(engine, asker).handle,
+            records.KIND: executor.handle,
+        }
+        if self.bot is not None:
+            handlers |= self.bot.handlers
+        engine.db.on_outside_change(feed.publish_all)
+        self._work(engine, handlers)
+        self._listen(engine, webhook_secret, api_secret)
+
+    def _executor(self, engine: Engine, feed: Feed) -> Executor:
+        settings = self.settings
+        limits = Limits(hard=settings.run_limit, idle=settings.idle_limit, spill_bytes=settings.output_bytes)
+        return Executor(
+            db=engine.db,
+            jobs=engine.jobs,
+            backend=self._backends.get,
+            clock=self.clock,
+            feed=feed,
+            progress=NoProgress() if self.bot is None else self.bot.signs,
+            policy=RunPolicy(
+                limits=limits,
+                resume_interrupted=settings.interrupted_policy == "resume",
+                max_interruptions=settings.max_interruptions,
+                context_chars=settings.context_chars,
+                model=settings.model or None,
+            ),
+            worker=f"{socket.gethostname()}:{os.getpid()}",
+            spill_dir=settings.data_dir / "spill",
+        )
+
+    def _update_handler(self, engine: Engine, asker: Asker) -> UpdateHandler:
+        bot = self.bot
+        return UpdateHandler(
+            db=engine.db,
+            jobs=engine.jobs,
+            clock=self.clock,
+            hints=NoHints() if bot is None else bot.signs,
+            asker=asker,
+            commands=ChatCommands(engine.jobs, self.clock, asker),
+            bot_id=self.settings.bot_id,
+            bot_username=lambda: "" if bot is None else bot.setup.username,
+            allowed=frozenset(self.settings.allowed_users),
+            max_attempts=self.settings.update_attempts,
+        )
+
+    def _work(self, engine: Engine, handlers: dict[str, Handler]) -> None:
+        """Begin to run jobs and what goes with them; on the way out agents get time to end."""
+        tasks = [
+            self._task(engine.worker.run(handlers), "jobs"),
+            self._task(watch_loop(), "loop watch"),
+            self._task(
+                keep_tombstones(engine.db, self.clock, timedelta(days=self.settings.tombstone_days)),
+                "tombstones",
+            ),
+        ]
+        self._worker_task = tasks[0]
+        self._stack.push_async_callback(_cancel_all, tasks)
+        self._stack.push_async_callback(engine.worker.drain, timedelta(seconds=self.settings.drain_seconds))
+        if self.bot is not None:
+            self._stack.push_async_callback(self.bot.signs.close)
+            intake = [self._task(self.bot.setup.run(), "bot setup", may_end=True)]
+            if self.bot.poller is not None:
+                intake.append(self._task(self.bot.poller.run(), "polling"))
+            self._stack.push_async_callback(_cancel_all, intake)
+
+    def _listen(self, engine: Engine, webhook_secret: str, api_secret: str) -> None:
+        settings = self.settings
+        webhook = Webhook(engine.db, engine.jobs, self.clock, bot_id=settings.bot_id, secret=webhook_secret)
+        admin = WebhookAdmin(
+            None if self.bot is None else self.bot.client,
+            api_secret=api_secret,
+            webhook_secret=webhook_secret,
+            base_url=settings.telegram_webhook_base_url,
+        )
+        http = build_http(
+            self.services,
+            webhook,
+            admin,
+            ready=ready_route(engine.db, lambda: not self._worker_task.done(), self._problems),
+            metrics=metrics_route(engine.db, engine.jobs),
+        )
+        server = WebServer(http, self._listener)
+        serving = self._task(server.run(), "http")
+        self._stack.push_async_callback(_stop_server, server, serving)
+        (settings.data_dir / ADDRESS_FILE).write_text(self.address + "\n")
+
+    def _problems(self) -> list[str]:
+        return [] if self.bot is None else self.bot.problems
+
+    def _task(
+        self, work: Coroutine[Any, Any, None], name: str, *, may_end: bool = False
+    ) -> asyncio.Task[None]:
+        task = asyncio.create_task(work, name=name)
+        if not may_end:
+            task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """A part that runs for ever has ended: say why, and let the service be stopped as a whole."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("part_failed", part=task.get_name(), exc_info=error)
+        self.stopped.set()
+
+
+def _http_session() -> aiohttp.ClientSession:
+    """Return the one session for all outgoing calls; it drops idle connections before servers do."""
+    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=200, keepalive_timeout=45))
+
+
+async def _cancel_all(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel("the service stops")
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _stop_server(server: WebServer, serving: asyncio.Task[None]) -> None:
+    server.stop()
+    await asyncio.gather(serving, return_exceptions=True)

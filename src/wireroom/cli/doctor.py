@@ -1,0 +1,149 @@
+"""`wireroom doctor`: says in plain words what is missing, and how to mend it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import typer
+
+from wireroom.cli.logs import set_up_logs
+from wireroom.errors import StoreUnavailable, TelegramError, WireroomError
+from wireroom.settings import Settings, load_settings
+
+_SAFE_SQLITE = (3, 51, 3)
+_LOW_DISK_BYTES = 512 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    subject: str
+    ok: bool
+    text: str
+    """What was found; for a problem also how to mend it."""
+    fatal: bool = False
+    """Wireroom cannot work at all until it is mended."""
+
+
+def doctor(as_json: bool = typer.Option(False, "--json", help="One JSON array.")) -> None:
+    """Check the installation; exit code 1 when something keeps it from working."""
+    set_up_logs("error", coloured=True)
+    findings = list(_look(load_settings()))
+    if as_json:
+        typer.echo(json.dumps([{"subject": f.subject, "ok": f.ok, "text": f.text} for f in findings]))
+    else:
+        for finding in findings:
+            mark = "✅" if finding.ok else "❌" if finding.fatal else "⚠️ "
+            typer.echo(f"{mark} {finding.subject}: {finding.text}")
+    if any(finding.fatal and not finding.ok for finding in findings):
+        raise typer.Exit(1)
+
+
+def _look(settings: Settings) -> Iterator[Finding]:
+    yield _sqlite_library()
+    yield _data_folder(settings)
+    yield _database(settings)
+    yield _agent(settings)
+    yield from asyncio.run(_telegram(settings))
+    yield _listening(settings)
+
+
+def _sqlite_library() -> Finding:
+    import pysqlite3  # noqa: PLC0415 - heavy; see cli.main
+
+    version = pysqlite3.sqlite_version
+    if pysqlite3.sqlite_version_info >= _SAFE_SQLITE:
+        return Finding("SQLite", True, f"library {version}")
+    return Finding(
+        "SQLite", False, f"library {version} can corrupt a busy file; install pysqlite3 0.6.1 or newer"
+    )
+
+
+def _data_folder(settings: Settings) -> Finding:
+    folder = settings.data_dir.resolve()
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        text = f"{folder} cannot be made ({error.strerror}); set WIREROOM_DATA_DIR to a folder you may write"
+        return Finding("Data folder", False, text, fatal=True)
+    if not os.access(folder, os.W_OK):
+        return Finding("Data folder", False, f"{folder} may not be written; change its owner", fatal=True)
+    free = shutil.disk_usage(folder).free
+    if free < _LOW_DISK_BYTES:
+        return Finding("Data folder", False, f"{folder} has only {free // 2**20} MiB free; make room")
+    return Finding("Data folder", True, f"{folder}, {free // 2**30} GiB free")
+
+
+def _database(settings: Settings) -> Finding:
+    from wireroom.store.migrate import HEAD, current_version  # noqa: PLC0415 - heavy; see cli.main
+
+    shown = settings.url if settings.url.startswith("sqlite") else "PostgreSQL"
+    try:
+        version = current_version(settings.url)
+    except StoreUnavailable as error:
+        return Finding("Database", False, str(error), fatal=True)
+    if version == HEAD:
+        return Finding("Database", True, f"{shown}, schema {version}")
+    return Finding("Database", True, f"{shown}, will be brought to schema {HEAD} at the next start")
+
+
+def _agent(settings: Settings) -> Finding:
+    from wireroom.backends.registry import choose_backend  # noqa: PLC0415 - heavy; see cli.main
+
+    try:
+        backend = choose_backend(settings, os.environ)
+    except WireroomError as error:
+        return Finding("Coding agent", False, str(error), fatal=True)
+    programs = {"claude": settings.claude_cli_path, "cursor": settings.cursor_cli_path}
+    program = programs.get(backend.name)
+    if program is None:
+        text = "demo (works without a model); install claude or cursor-agent for a real one"
+        return Finding("Coding agent", True, text)
+    found = shutil.which(program)
+    if found is None:
+        return Finding("Coding agent", False, f"{program} is not installed or not on the PATH", fatal=True)
+    return Finding("Coding agent", True, f"{backend.name}, {found}")
+
+
+async def _telegram(settings: Settings) -> list[Finding]:
+    import aiohttp  # noqa: PLC0415 - heavy; see cli.main
+
+    from wireroom.telegram.client import TelegramClient  # noqa: PLC0415 - as above
+    from wireroom.telegram.methods import GetMe, GetWebhookInfo  # noqa: PLC0415 - as above
+
+    token = settings.bot_token.get_secret_value()
+    if not token:
+        return [Finding("Telegram", True, "no bot; set TELEGRAM_BOT_TOKEN (from @BotFather) to add one")]
+    try:
+        async with aiohttp.ClientSession() as session:
+            client = TelegramClient(token, session, settings.telegram_api_url)
+            me = await client.call(GetMe())
+            info = await client.call(GetWebhookInfo())
+    except (TelegramError, WireroomError) as error:
+        return [Finding("Telegram", False, f"{error}. Check TELEGRAM_BOT_TOKEN and the network")]
+    findings = [Finding("Telegram", True, f"bot @{me.username}")]
+    base_url = settings.telegram_webhook_base_url
+    if base_url and not info.url.startswith(base_url.rstrip("/")):
+        text = f"Telegram pushes to {info.url or 'nowhere'}; run: wireroom telegram set-webhook"
+        findings.append(Finding("Webhook", False, text))
+    elif not base_url and info.url:
+        text = f"is set to {info.url}, so polling gets nothing; run: wireroom telegram delete-webhook"
+        findings.append(Finding("Webhook", False, text))
+    elif info.last_error_message:
+        findings.append(Finding("Webhook", False, f"Telegram's last try failed: {info.last_error_message}"))
+    else:
+        findings.append(Finding("Webhook", True, info.url or "none; updates are polled"))
+    return findings
+
+
+def _listening(settings: Settings) -> Finding:
+    if settings.host in {"127.0.0.1", "::1", "localhost"}:
+        return Finding("Address", True, f"{settings.host}:{settings.port}, this machine only")
+    text = f"{settings.host}:{settings.port} can be reached from outside; put TLS in front of it"
+    return Finding("Address", False, text)

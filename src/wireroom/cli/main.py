@@ -1,0 +1,44 @@
+"""The `wireroom` command: `up` runs the service, the rest looks at the same database and changes it.
+
+Heavy parts are imported by the commands that need them, so that `wireroom --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from wireroom import __version__
+from wireroom.cli import deliveries, doctor, runs, service, telegram, updates
+from wireroom.errors import WireroomError
+
+cli = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Runs coding agents from a chat and from a task board, and never loses a message.",
+)
+cli.command("up")(service.up)
+cli.command("login")(service.login)
+cli.command("pair")(service.pair)
+cli.command("doctor")(doctor.doctor)
+cli.add_typer(runs.cli, name="runs")
+cli.add_typer(deliveries.cli, name="deliveries")
+cli.add_typer(updates.cli, name="updates")
+cli.add_typer(telegram.cli, name="telegram")
+
+
+@cli.command("version")
+def version() -> None:
+    """Print the version."""
+    typer.echo(__version__)
+
+
+def main() -> None:
+    """Run the command line; our own errors are one sentence and exit code 1."""
+    try:
+        cli()
+    except WireroomError as error:
+        typer.secho(f"wireroom: {error}", err=True, fg="red")
+        sys.exit(1)

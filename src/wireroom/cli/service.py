@@ -1,0 +1,89 @@
+"""`wireroom up`, `login`, `pair`: run the service, and let a browser or a person in."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+import structlog
+import typer
+
+from wireroom.cli.logs import set_up_logs
+from wireroom.cli.session import open_services, run
+from wireroom.settings import load_settings
+
+if TYPE_CHECKING:
+    from wireroom.app.service import Service
+
+
+def up() -> None:
+    """Run Wireroom: web, worker and chat in one process, until Ctrl-C or SIGTERM."""
+    import uvloop  # noqa: PLC0415 - only the service needs it
+
+    settings = load_settings()
+    set_up_logs(settings.log_level, coloured=sys.stderr.isatty())
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        failed = runner.run(_serve())
+    if failed:
+        sys.exit(1)
+
+
+async def _serve() -> bool:
+    """Run until told to stop; True when a part failed on its own."""
+    from wireroom.app.service import Service  # noqa: PLC0415 - heavy; see cli.main
+
+    settings = load_settings()
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    service = Service(settings)
+    async with service:
+        await _greet(service)
+        waits = [asyncio.create_task(event.wait()) for event in (stop, service.stopped)]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        failed = service.stopped.is_set() and not stop.is_set()
+        for wait in waits:
+            wait.cancel()
+        structlog.get_logger(__name__).info("stopping", drain_seconds=settings.drain_seconds)
+    return failed
+
+
+async def _greet(service: Service) -> None:
+    """Print what a newcomer needs: the address, a one-time login, the agent and, with a bot, how to pair."""
+    typer.echo(f"Wireroom listens on {service.address}")
+    typer.echo(f"Log in (once, within 12 hours): {await service.login_link()}")
+    typer.echo(f"Coding agent: {service.services.asker.backend}")
+    if service.bot is None:
+        typer.echo("Telegram: no bot (set TELEGRAM_BOT_TOKEN to add one)")
+    elif not service.settings.allowed_users:
+        code = await service.pairing_code()
+        typer.echo(f"Telegram: send your bot the pairing code {code} within an hour")
+    else:
+        typer.echo(f"Telegram: answering {len(service.settings.allowed_users)} allowed people")
+    sys.stdout.flush()
+
+
+def login() -> None:
+    """Print a new one-time login link for the page."""
+
+    async def work() -> None:
+        from wireroom.api.auth import new_login_link  # noqa: PLC0415 - heavy; see cli.main
+
+        async with open_services() as services:
+            typer.echo(await new_login_link(services))
+
+    run(work())
+
+
+def pair() -> None:
+    """Print a code that lets one person talk to the bot; send it to the bot within an hour."""
+
+    async def work() -> None:
+        async with open_services() as services:
+            if services.fresh_pairing_code is not None:
+                typer.echo(await services.fresh_pairing_code())
+
+    run(work())
