@@ -44,7 +44,7 @@ class DemoBackend:
             argv=(sys.executable, "-I", "-S", str(_PROGRAM), *session),
             cwd=request.workdir,
             env=self._environment,
-            stdin=request.prompt.encode(),
+            stdin=request.prompt.encode(errors="replace"),
         )
 
     def parser(self) -> StreamParser:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from wireroom.backends.protocol import AgentEvent, EventKind
+from wireroom.backends.protocol import AgentEvent, AgentRequest, EventKind
 from wireroom.errors import BadInput
 
 SUMMARY_CHARS = 200
@@ -75,6 +75,14 @@ def argument_of(value: str, what: str) -> str:
     if not _WORD.fullmatch(value):
         raise BadInput(f"{what} {value!r} cannot be used: letters, digits and . _ : / @ [ ] - are allowed")
     return value
+
+
+def framed_prompt(request: AgentRequest) -> bytes:
+    """Return the prompt, after the earlier conversation when the agent has no session that knows it."""
+    prompt = request.prompt
+    if request.context and not request.session_id:
+        prompt = f"Earlier in this conversation:\n\n{request.context}\n\nNow:\n\n{prompt}"
+    return prompt.encode(errors="replace")
 
 
 def shorten(text: str, limit: int = SUMMARY_CHARS) -> str:
