@@ -86,6 +86,13 @@ class Settings(BaseSettings):
         description="Telegram user ids that may talk to the bot, comma separated; others pair by code.",
     )
 
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = _named(
+        "WIREROOM_ALLOWED_HOSTS",
+        "allowed_hosts",
+        default=(),
+        description="Host names under which the page may be opened, beside this machine's own.",
+    )
+
     backend: str = _named(
         "WIREROOM_BACKEND",
         "backend",
@@ -224,6 +231,13 @@ class Settings(BaseSettings):
         if not all(word.lstrip("-").isdigit() for word in words):
             raise ValueError("expected numeric Telegram ids, comma separated, such as 123456,7891011")
         return tuple(int(word) for word in words)
+
+    @field_validator("allowed_hosts", mode="before")
+    @classmethod
+    def _split_words(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        return tuple(word.strip() for word in value.split(",") if word.strip())
 
     @property
     def url(self) -> str:

@@ -60,14 +60,16 @@ async def open_engine(settings: Settings, clock: Clock) -> AsyncIterator[Engine]
             yield engine
         return
     path.parent.mkdir(parents=True, exist_ok=True)
+    # Say at once that another process works on the file; the worker takes the lock for good when it runs.
     with OwnerLock(path):
-        await asyncio.to_thread(ensure_schema, settings.url)
-        db = SqliteDatabase(path)
-        try:
-            worker = EmbeddedWorker(db, queue_specs(settings), clock)
-            yield Engine(db, EmbeddedJobs(clock, worker), worker)
-        finally:
-            await db.close()
+        pass
+    await asyncio.to_thread(ensure_schema, settings.url)
+    db = SqliteDatabase(path)
+    try:
+        worker = EmbeddedWorker(db, queue_specs(settings), clock)
+        yield Engine(db, EmbeddedJobs(clock, worker), worker)
+    finally:
+        await db.close()
 
 
 @asynccontextmanager
