@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -32,6 +32,10 @@ class Engine:
     db: Database
     jobs: Jobs
     worker: Worker
+
+
+OpenEngine = Callable[[Settings, Clock], AbstractAsyncContextManager[Engine]]
+"""Opens an engine for as long as the context lasts."""
 
 
 def queue_specs(settings: Settings) -> list[QueueSpec]:

@@ -24,7 +24,7 @@ from wireroom.api.services import Services
 from wireroom.api.telegram_admin import WebhookAdmin
 from wireroom.app.backends import Backends
 from wireroom.app.bot import make_bot
-from wireroom.app.engine import Engine, open_engine
+from wireroom.app.engine import Engine, OpenEngine, open_engine
 from wireroom.app.http import WebServer, bind, build_http
 from wireroom.app.ids import new_id, workdir_of
 from wireroom.app.pairing import new_pairing_code
@@ -58,7 +58,12 @@ class Service:
     """
 
     def __init__(
-        self, settings: Settings, *, clock: Clock | None = None, backend: Backend | None = None
+        self,
+        settings: Settings,
+        *,
+        clock: Clock | None = None,
+        backend: Backend | None = None,
+        engine: OpenEngine = open_engine,
     ) -> None:
         """Prepare; nothing is opened until the service is entered.
 
@@ -66,9 +71,11 @@ class Service:
             settings: See `settings`.
             clock: Where the time comes from; the machine's own by default.
             backend: The coding agent for new runs instead of the one that settings name.
+            engine: Opens the database and the job engine; a test may put a fault in between.
         """
         self.settings = settings
         self.clock: Clock = clock or SystemClock()
+        self._open_engine = engine
         self._backends = Backends(settings, os.environ, backend)
         self.stopped = asyncio.Event()
         """Set when a part of the service has ended that must not."""
@@ -110,7 +117,7 @@ class Service:
     async def _start(self) -> None:
         settings, stack = self.settings, self._stack
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        engine = await stack.enter_async_context(open_engine(settings, self.clock))
+        engine = await stack.enter_async_context(self._open_engine(settings, self.clock))
         session = await stack.enter_async_context(_http_session())
         secret = settings.telegram_webhook_secret.get_secret_value()
         webhook_secret = secret_of(settings.data_dir, "webhook-secret", secret)
