@@ -1,0 +1,76 @@
+"""What one delivery consists of on the wire: texts with entities, and documents."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+
+import msgspec
+
+from wireroom.delivery.render import Rendered
+from wireroom.delivery.text_builder import utf16_length
+from wireroom.telegram.types import MessageEntity
+
+TEXT_LIMIT = 4096
+"""UTF-16 code units in a message. Source: Telegram Bot API, sendMessage."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextPart:
+    """One message of text; offsets count UTF-16 code units."""
+
+    text: str
+    entities: tuple[MessageEntity, ...] = ()
+
+    @property
+    def plain(self) -> str:
+        """What to send when Telegram refuses the formatting: links written out as far as there is room."""
+        spelled = Rendered(self.text, self.entities).plain
+        return spelled if utf16_length(spelled) <= TEXT_LIMIT else self.text
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentPart:
+    """One uploaded file."""
+
+    file_name: str
+    content: bytes
+    content_type: str = "text/markdown"
+
+
+Part = TextPart | DocumentPart
+
+
+class _StoredText(msgspec.Struct):
+    text: str
+    entities: tuple[MessageEntity, ...] = ()
+
+
+class _StoredDocument(msgspec.Struct):
+    file_name: str
+    content: str
+    content_type: str
+
+
+def part_kind(part: Part) -> str:
+    """Return "text" or "document", as `delivery_parts.kind` stores it."""
+    return "text" if isinstance(part, TextPart) else "document"
+
+
+def encode_part(part: Part) -> str:
+    """Return the part as JSON for `delivery_parts.content`; a document's bytes are base64."""
+    match part:
+        case TextPart(text=text, entities=entities):
+            return msgspec.json.encode(_StoredText(text, entities)).decode()
+        case DocumentPart(file_name=name, content=content, content_type=content_type):
+            stored = _StoredDocument(name, base64.b64encode(content).decode(), content_type)
+            return msgspec.json.encode(stored).decode()
+
+
+def decode_part(kind: str, content: str) -> Part:
+    """Return the part that `encode_part` stored; the inverse for any part."""
+    if kind == "text":
+        text = msgspec.json.decode(content, type=_StoredText)
+        return TextPart(text.text, text.entities)
+    document = msgspec.json.decode(content, type=_StoredDocument)
+    return DocumentPart(document.file_name, base64.b64decode(document.content), document.content_type)
