@@ -6,7 +6,7 @@ import re
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wireroom.delivery.clean import clean_terminal_text, whole_characters
@@ -80,6 +80,7 @@ terminal_text = st.lists(
 ).map("".join)
 
 
+@settings(deadline=None)
 @given(terminal_text)
 def test_clean_leaves_no_control_characters_and_is_idempotent(raw: str) -> None:
     """No sequence of sequences leaves a control character, or something to clean again."""
@@ -88,12 +89,14 @@ def test_clean_leaves_no_control_characters_and_is_idempotent(raw: str) -> None:
     assert clean_terminal_text(clean) == clean
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cc", "Cs"], include_characters="\n\t")))
 def test_clean_keeps_text_without_sequences(text: str) -> None:
     """Ordinary text is returned as it is."""
     assert clean_terminal_text(text) == text
 
 
+@settings(deadline=None)
 @given(st.text(st.characters()))
 def test_whole_characters_can_be_encoded(text: str) -> None:
     """Whatever came in, UTF-8 can carry it afterwards."""

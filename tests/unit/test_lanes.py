@@ -117,6 +117,7 @@ crowd = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(questions)
 def test_no_window_ever_holds_more_than_its_limit(
     script: list[tuple[float, int, Kind, float | None]],
@@ -141,6 +142,7 @@ def test_no_window_ever_holds_more_than_its_limit(
             assert all(b >= a + 60 for a, b in zip(times, times[20:], strict=False))
 
 
+@settings(deadline=None)
 @given(crowd)
 def test_no_second_holds_more_than_thirty_permits(script: list[tuple[float, int, Kind]]) -> None:
     """However many chats ask at once, any second has at most thirty permits in all."""
@@ -152,6 +154,7 @@ def test_no_second_holds_more_than_thirty_permits(script: list[tuple[float, int,
     assert all(b >= a + 1 for a, b in zip(permits, permits[30:], strict=False))
 
 
+@settings(deadline=None)
 @given(questions, st.integers(1, 500))
 def test_one_chats_flood_never_changes_anothers_answer(
     script: list[tuple[float, int, Kind, float | None]], retry_after: int
@@ -165,7 +168,7 @@ def test_one_chats_flood_never_changes_anothers_answer(
         assert calm.ask(now, chat, kind) == flooded.ask(now, chat, kind)
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(questions)
 def test_forgetting_changes_no_answer(script: list[tuple[float, int, Kind, float | None]]) -> None:
     """Lanes that forget idle chats answer as lanes that never do."""
