@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -305,6 +306,22 @@ async def test_supervisor_withholds_the_prompt_until_the_mark_is_kept(bench: Ben
     await bench.run("pid", on_started=keep)
     assert bench.text() == str(kept[0].pid)
     assert kept[0].started_ticks > 0
+
+
+async def test_supervisor_ends_its_program_without_a_free_descriptor(bench: Bench) -> None:
+    """When the last descriptor is taken, the run still ends as its program does, and leaves nothing."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    async def take_all(_mark: ProcessMark) -> None:
+        free = os.dup(0)
+        os.close(free)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+
+    try:
+        outcome = await bench.run("orphan; sleep 0.1; say done; exit 3", on_started=take_all)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert (outcome.ending, outcome.exit_code, bench.text()) == (Ending.EXITED, 3, "done")
 
 
 class Broken(Exception):

@@ -9,6 +9,7 @@ counts.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import sys
@@ -50,11 +51,10 @@ class Members:
 
     def find(self) -> list[int]:
         """Return those that run: no zombies, not this process. Costs about 4 µs a process of the machine."""
-        if not _HAS_PROC:
+        numbers = _all_processes()
+        if numbers is None:
             return [self.mark.pid] if self.owns_group and _signal_group(self.mark.pid, 0) else []
         own = os.getpid()
-        # Path.iterdir would make an object for every process of the machine, at twice the cost.
-        numbers = [int(name) for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208 - see above
         return [pid for pid in numbers if pid != own and (self._in_group(pid) or self._carries_scope(pid))]
 
     def send(self, number: signal.Signals) -> bool:
@@ -144,20 +144,35 @@ def _signal_group(pid: int, number: int) -> bool:
     return True
 
 
+def _all_processes() -> list[int] | None:
+    """Return the number of every process; None where that is not told, or no descriptor is free to ask."""
+    if not _HAS_PROC:
+        return None
+    try:
+        # Path.iterdir would make an object for every process of the machine, at twice the cost.
+        return [int(name) for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208 - see above
+    except OSError:
+        return None
+
+
 def _started_ticks(pid: int) -> int:
-    return int(fields[19]) if (fields := _stat(pid)) else 0
+    try:
+        return int(_stat(pid)[19])
+    except OSError:
+        return 0
 
 
 def _is_zombie(pid: int) -> bool:
-    return not (fields := _stat(pid)) or fields[0] in {b"Z", b"X"}
+    try:
+        return _stat(pid)[0] in {b"Z", b"X"}
+    except OSError as error:
+        # Out of descriptors we cannot tell, and must not take it for ended.
+        return error.errno not in {errno.EMFILE, errno.ENFILE}
 
 
 def _stat(pid: int) -> list[bytes]:
-    """Return the fields of /proc/<pid>/stat from the third on; empty when there is none. Source: proc(5)."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:  # noqa: PTH123 - half the cost of a Path
-            stat = file.read()
-    except OSError:
-        return []
+    """Return the fields of /proc/<pid>/stat from the third on. Source: proc(5)."""
+    with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:  # noqa: PTH123 - half the cost of a Path
+        stat = file.read()
     # The second field is the program's name in parentheses; it may itself hold spaces and parentheses.
     return stat[stat.rindex(b")") + 2 :].split()
