@@ -6,7 +6,8 @@ Units are the same plain functions as on SQLite; they run on the pool's connecti
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from sqlalchemy import Connection
@@ -47,33 +48,53 @@ class PostgresDatabase:
         self._reading = self._engine.execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
+        self._at_work = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._closed = False
 
     async def write(self, unit: Unit[T]) -> T:
         """Run the unit in a transaction; see `Database.write`."""
-        try:
+        with self._working():
             async with self._engine.begin() as conn:
                 result, callbacks = await conn.run_sync(_run, unit)
-        except (DBAPIError, PoolTimeoutError, OSError) as error:
-            raise _translate(error) from error
         for callback in dict.fromkeys(callbacks):
             callback()
         return result
 
     async def read(self, unit: Unit[T]) -> T:
         """Run the unit on one snapshot; see `Database.read`."""
-        try:
+        with self._working():
             async with self._reading.connect() as conn:
                 return await conn.run_sync(unit)
-        except (DBAPIError, PoolTimeoutError, OSError) as error:
-            raise _translate(error) from error
 
     def on_outside_change(self, callback: Callable[[], None]) -> None:
         """Accept and never call: here the job engine listens to NOTIFY and readers poll."""
 
     async def close(self) -> None:
-        """Close the pool."""
+        """Let the units under way end, then close the pool."""
+        self._closed = True
+        await self._idle.wait()
         await self._engine.dispose()
-        await asyncio.sleep(0)
+
+    @contextmanager
+    def _working(self) -> Iterator[None]:
+        """Count a unit under way and translate what the server says of it."""
+        if self._closed:
+            raise StoreUnavailable("The database is closed: the service is shutting down.")
+        self._at_work += 1
+        self._idle.clear()
+        try:
+            yield
+        except (DBAPIError, PoolTimeoutError) as error:
+            meaning = _translate(error)
+            if meaning is error:
+                raise
+            raise meaning from error
+        finally:
+            self._at_work -= 1
+            if self._at_work == 0:
+                self._idle.set()
 
 
 def _run(conn: Connection, unit: Unit[T]) -> tuple[T, list[Callable[[], None]]]:
@@ -89,22 +110,21 @@ def _with_driver(url: str) -> str:
     return url.replace("postgresql://", "postgresql+psycopg://", 1)
 
 
-_MEANINGS: dict[str, StoreUnavailable] = {
-    "53100": StoreFull("PostgreSQL's disk is full; nothing was stored."),
-    "25006": StoreReadOnly("PostgreSQL is read-only: a replica, or being restored."),
-    "53300": StoreBusy("PostgreSQL has no free connection; raise max_connections or lower the pool."),
+_MEANINGS: dict[str, tuple[type[StoreUnavailable], str]] = {
+    "53100": (StoreFull, "PostgreSQL's disk is full; nothing was stored."),
+    "25006": (StoreReadOnly, "PostgreSQL refuses to write: it is a replica or being restored."),
+    "53300": (StoreBusy, "PostgreSQL has no free connection; raise max_connections or lower the pool."),
 }
 
 
-def _translate(error: BaseException) -> BaseException:
+def _translate(error: DBAPIError | PoolTimeoutError) -> BaseException:
     """Return our error for one that concerns the server as a whole, else the error itself."""
     if isinstance(error, PoolTimeoutError):
         return StoreBusy("All database connections are in use; raise the pool size or find the leak.")
-    if not isinstance(error, DBAPIError):
-        return StoreUnavailable(f"PostgreSQL cannot be reached: {error}")
     state: str | None = getattr(error.orig, "sqlstate", None)
     if state in _MEANINGS:
-        return _MEANINGS[state]
+        kind, message = _MEANINGS[state]
+        return kind(message)
     lost = error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
     if lost and (state is None or state[:2] in {"57", "08"}):
         return StoreUnavailable("PostgreSQL cannot be reached or is restarting; nothing was stored.")

@@ -144,7 +144,10 @@ class SqliteDatabase:
             finally:
                 raw.execute("ROLLBACK")
         except (pysqlite3.Error, DBAPIError) as error:
-            raise translate(error, self.path) from error
+            meaning = translate(error, self.path)
+            if meaning is error:
+                raise
+            raise meaning from error
 
     def _reader_connection(self) -> Connection:
         conn: Connection | None = getattr(self._local, "connection", None)

@@ -6,8 +6,12 @@ keeps its rows and its shape.
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
+
+from wireroom.store.job_rows_postgres import INDEXES
 
 revision = "0001"
 down_revision = None
@@ -68,6 +72,18 @@ def upgrade() -> None:
     _create_run_attempts()
     _create_run_events()
     _create_delivery_parts()
+    if bind.dialect.name == "postgresql":
+        _create_procrastinate(bind)
+
+
+def _create_procrastinate(bind: sa.Connection) -> None:
+    """Install the job engine's own tables and functions, which only its package knows, and our indexes."""
+    from procrastinate.schema import SchemaManager  # noqa: PLC0415 - an extra that SQLite does without
+
+    driver: Any = bind.connection.driver_connection
+    # Many statements in one text: only the driver itself takes them, and only without parameters.
+    driver.execute(SchemaManager.get_schema())
+    driver.execute(INDEXES)
 
 
 def _create_access_codes() -> None:

@@ -1,0 +1,115 @@
+"""The `Jobs` port on PostgreSQL: Procrastinate's tables, written on the connection of the caller's unit.
+
+key → lock, dedupe → queueing lock, priority with the sign turned (Procrastinate runs the highest first).
+Jobs go in through Procrastinate's own function, so its NOTIFY wakes the workers when the unit commits. The
+statements are in `store.job_rows_postgres`; the worker is in `jobs.procrastinate_worker`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
+
+from wireroom.clock import Clock, to_ms
+from wireroom.errors import LeaseLost
+from wireroom.jobs.port import CancelResult, Job, QueueCounts
+from wireroom.jobs.procrastinate_worker import ProcrastinateWorker
+from wireroom.store import job_rows_postgres as rows
+
+__all__ = ["ProcrastinateJobs", "ProcrastinateWorker"]
+
+
+class ProcrastinateJobs:
+    """Jobs as rows of Procrastinate in the same PostgreSQL database."""
+
+    def __init__(self, clock: Clock) -> None:
+        """Serve a process; `clock` only stamps when a job was enqueued."""
+        self._clock = clock
+
+    def enqueue(
+        self,
+        conn: Connection,
+        *,
+        queue: str,
+        kind: str,
+        ref: str,
+        key: str | None = None,
+        priority: int = 0,
+        run_at: datetime | None = None,
+        dedupe: str | None = None,
+    ) -> bool:
+        """Add a job in the caller's transaction; see `Jobs.enqueue`."""
+        values = {
+            "queue": queue,
+            "kind": kind,
+            "ref": ref,
+            "key": key,
+            "priority": -priority,
+            "run_at": run_at,
+            "dedupe": dedupe,
+            "at": to_ms(self._clock.now()),
+        }
+        if dedupe is None:
+            conn.execute(rows.ENQUEUE, values)
+            return True
+        try:
+            with conn.begin_nested():
+                conn.execute(rows.ENQUEUE, values)
+        except IntegrityError as error:
+            if rows.DEDUPE_INDEX in str(error.orig):
+                return False
+            raise
+        return True
+
+    def finish(self, conn: Connection, job: Job) -> None:
+        """Mark the job as finished in the caller's transaction; see `Jobs.finish`.
+
+        The row, and with it the key, stays until the handler has returned; after a crash in between it is
+        removed and not run again.
+        """
+        done = conn.execute(rows.FINISH_IN_UNIT, {"id": job.id, "attempts": job.epoch - 1})
+        if not done.rowcount:
+            raise LeaseLost(
+                f"Job {job.id} ({job.kind} {job.ref}) no longer belongs to claim {job.epoch}: it was taken"
+                " away or finished already. Stop without writing."
+            )
+
+    def cancel(self, conn: Connection, *, kind: str, ref: str) -> CancelResult:
+        """Remove the waiting job, or ask the running one to stop; see `Jobs.cancel`."""
+        result = CancelResult.ABSENT
+        for row in conn.execute(rows.BY_REF, {"kind": kind, "ref": ref}).all():
+            if row.status == "doing":
+                result = CancelResult.REQUESTED
+            elif row.status == "todo" and result is CancelResult.ABSENT:
+                result = CancelResult.REMOVED
+            if row.status in {"todo", "doing"}:
+                conn.execute(rows.CANCEL, {"id": row.id})
+                self._notify(conn, row.queue_name, row.id)
+        return result
+
+    def retry_dead(self, conn: Connection, *, kind: str, ref: str) -> bool:
+        """Put the dead job back to waiting; see `Jobs.retry_dead`."""
+        revived = conn.execute(rows.REVIVE, {"kind": kind, "ref": ref}).all()
+        for row in revived:
+            self._notify(conn, row.queue_name, row.id)
+        return bool(revived)
+
+    def discard_dead(self, conn: Connection, *, kind: str, ref: str) -> bool:
+        """Remove the dead job; see `Jobs.discard_dead`."""
+        return bool(conn.execute(rows.DISCARD, {"kind": kind, "ref": ref}).rowcount)
+
+    def counts(self, conn: Connection) -> Mapping[str, QueueCounts]:
+        """Return live counts by queue name; see `Jobs.counts`."""
+        totals: dict[str, QueueCounts] = {}
+        for queue, state, count in conn.execute(rows.COUNTS):
+            totals[queue] = replace(totals.get(queue, QueueCounts()), **{state: count})
+        return totals
+
+    @staticmethod
+    def _notify(conn: Connection, queue: str, row_id: int) -> None:
+        """Wake the queue's workers at the commit; Procrastinate itself only does so for new rows."""
+        conn.execute(rows.NOTIFY, {"queue": queue, "id": row_id})

@@ -1,0 +1,145 @@
+"""The worker of the PostgreSQL engine: one of Procrastinate's workers a queue, and the watch over them all.
+
+Taking up what a dead process left running is done here, since Procrastinate does not do it on its own. What
+a queue's worker does is in `jobs.procrastinate_queue`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from procrastinate import PsycopgConnector
+from procrastinate.exceptions import ConnectorException
+from psycopg_pool import AsyncConnectionPool
+
+from wireroom.clock import Clock
+from wireroom.jobs.port import Handler, QueueSpec
+from wireroom.jobs.procrastinate_queue import CLEAN_UP_SECONDS, QueueWorker
+from wireroom.store import job_rows_postgres as rows
+from wireroom.store.postgres import PostgresDatabase
+
+log = structlog.get_logger(__name__)
+
+_RESTART_PAUSE_SECONDS = 0.5
+
+
+class ProcrastinateWorker:
+    """Runs the jobs of several queues of one PostgreSQL database; see `Worker`."""
+
+    def __init__(
+        self,
+        db: PostgresDatabase,
+        queues: Sequence[QueueSpec],
+        clock: Clock,
+        *,
+        heartbeat: timedelta = timedelta(seconds=1),
+        stalled_after: timedelta = timedelta(seconds=5),
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        """Prepare; nothing runs until `run`.
+
+        Args:
+            db: Where the jobs are; the worker opens connections of its own.
+            queues: The queues to claim from, with their limits.
+            clock: Where `now` comes from.
+            heartbeat: How often each queue's worker says that it is alive.
+            stalled_after: How long a silent worker keeps its jobs.
+            draw: Random numbers in [0, 1), for the jitter of retries.
+        """
+        self._url = db.url
+        self._queues = queues
+        self._clock = clock
+        self._heartbeat = heartbeat.total_seconds()
+        self._stalled_after = stalled_after.total_seconds()
+        self._draw = draw
+        self._crews: list[QueueWorker] = []
+        self._draining = asyncio.Event()
+        self._over = asyncio.Event()
+        self._over.set()
+
+    async def run(self, handlers: Mapping[str, Handler]) -> None:
+        """Take up what dead processes left, then run jobs until `drain`; see `Worker.run`."""
+        connector = PsycopgConnector(
+            conninfo=self._url,
+            min_size=1,
+            max_size=2 * len(self._queues) + 2,
+            name="wireroom-jobs",
+            pool_factory=_pool,
+        )
+        self._over.clear()
+        try:
+            await connector.open_async()
+            self._crews = [self._crew(connector, spec, handlers) for spec in self._queues]
+            async with asyncio.TaskGroup() as group:
+                watch = group.create_task(self._watch(connector), name="jobs:watch")
+                running = [
+                    group.create_task(self._keep_running(crew), name=f"jobs:{crew.queue}")
+                    for crew in self._crews
+                ]
+                await asyncio.wait(running)
+                watch.cancel()
+        finally:
+            await connector.close_async()
+            self._over.set()
+
+    async def drain(self, grace: timedelta) -> None:
+        """Stop claiming, let handlers end, cancel the rest; see `Worker.drain`."""
+        self._draining.set()
+        for crew in self._crews:
+            crew.shutdown_graceful_timeout = grace.total_seconds()
+            crew.stop()  # type: ignore[no-untyped-call]  # Procrastinate leaves it unannotated
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._over.wait(), grace.total_seconds() + 2 * CLEAN_UP_SECONDS)
+
+    def cancel_running(self, *, kind: str, ref: str) -> bool:
+        """Cancel the handler of (kind, ref); see `Worker.cancel_running`."""
+        found = [crew.stop_ref(kind, ref) for crew in self._crews]
+        return any(found)
+
+    def _crew(
+        self, connector: PsycopgConnector, spec: QueueSpec, handlers: Mapping[str, Handler]
+    ) -> QueueWorker:
+        return QueueWorker(
+            connector,
+            spec,
+            handlers,
+            self._clock,
+            draw=self._draw,
+            heartbeat=self._heartbeat,
+            stalled_after=self._stalled_after,
+        )
+
+    async def _keep_running(self, crew: QueueWorker) -> None:
+        """Run a queue's worker again whenever the server's restart ended it."""
+        while not self._draining.is_set():
+            try:
+                await crew.run()  # type: ignore[no-untyped-call]  # Procrastinate leaves it unannotated
+            except ConnectorException as error:
+                log.warning("jobs_worker_lost_server", queue=crew.queue, error=str(error))
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._draining.wait(), _RESTART_PAUSE_SECONDS)
+        with suppress(ConnectorException, TimeoutError):
+            await asyncio.wait_for(crew.manager.give_back_unstarted(), CLEAN_UP_SECONDS)
+
+    async def _watch(self, connector: PsycopgConnector) -> None:
+        """Take up, every heartbeat, the jobs of workers that have fallen silent."""
+        while True:
+            with suppress(ConnectorException):
+                await self._recover(connector)
+            await asyncio.sleep(self._heartbeat)
+
+    async def _recover(self, connector: PsycopgConnector) -> None:
+        await connector.execute_query_async(rows.SWEEP_FINISHED, seconds=self._stalled_after)
+        while taken := await connector.execute_query_all_async(rows.RECOVER, seconds=self._stalled_after):
+            log.warning("job_taken_up", job_id=taken[0]["id"])
+
+
+def _pool(**options: Any) -> AsyncConnectionPool:
+    """Make a pool that lends without asking the server first; a lost connection is met by trying again."""
+    return AsyncConnectionPool(**(options | {"check": None}))

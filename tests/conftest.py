@@ -1,0 +1,43 @@
+"""Fixtures that every kind of test may use."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from postgres_server import PostgresServer, running_postgres
+from wireroom.store.migrate import ensure_schema
+from wireroom.store.sqlite import SqliteDatabase
+
+
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a migrated, empty database file; copy it, never open it."""
+    path = tmp_path_factory.mktemp("template") / "wireroom.sqlite3"
+    ensure_schema(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def database_path(migrated_file: Path, tmp_path: Path) -> Path:
+    """Return the path of a migrated, empty SQLite file of this test's own."""
+    path = tmp_path / "wireroom.sqlite3"
+    path.write_bytes(migrated_file.read_bytes())
+    return path
+
+
+@pytest.fixture
+async def database(database_path: Path) -> AsyncIterator[SqliteDatabase]:
+    """Lend an open, empty SQLite database."""
+    db = SqliteDatabase(database_path)
+    yield db
+    await db.close()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """Lend the packaged PostgreSQL server, started once; mark tests that use it `postgres`."""
+    with running_postgres() as server:
+        yield server
