@@ -248,7 +248,7 @@ class Service:
 
 def _http_session() -> aiohttp.ClientSession:
     """Return the one session for all outgoing calls; it drops idle connections before servers do."""
-    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=200, keepalive_timeout=45))
+    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=200, keepalive_timeout=15))
 
 
 async def _cancel_all(tasks: list[asyncio.Task[None]]) -> None:

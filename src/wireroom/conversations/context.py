@@ -39,12 +39,5 @@ def bounded_context(turns: Sequence[Turn], limit_chars: int) -> str:
     return "\n\n".join(reversed(kept))
 
 
-def with_context(prompt: str, context: str) -> str:
-    """Return the prompt with the earlier conversation before it, clearly set apart."""
-    if not context:
-        return prompt
-    return f"Earlier in this conversation:\n\n{context}\n\nNow:\n\n{prompt}"
-
-
 def _shortened(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: max(0, limit - len(_CUT))] + _CUT

@@ -6,12 +6,50 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, update
 
 from wireroom.conversations.context import Turn
-from wireroom.store.schema import conversations, messages
+from wireroom.store.schema import conversations
+from wireroom.store.statement import Row, Statement
 
 _TITLE_CHARS = 60
+
+_COLUMNS = "id, channel, lane, workdir, backend, session_id, session_backend, title"
+_CURRENT = Statement(f"SELECT {_COLUMNS} FROM conversations WHERE lane = :lane AND is_current = 1")
+"""The conversation that a lane's next message joins."""
+
+_BY_ID = Statement(f"SELECT {_COLUMNS} FROM conversations WHERE id = :id")
+"""One conversation."""
+
+_BEGIN = Statement("""
+    INSERT INTO conversations
+        (id, channel, lane, is_current, title, backend, workdir, message_count, created_at, active_at)
+    VALUES (:id, :channel, :lane, 1, '', :backend, :workdir, 0, :now_ms, :now_ms)
+""")
+"""Begin a conversation as its lane's current one."""
+
+_COUNT_MESSAGE = Statement("""
+    UPDATE conversations SET message_count = message_count + 1, active_at = :now_ms,
+        title = CASE WHEN message_count = 0 THEN :title ELSE title END
+    WHERE id = :id RETURNING message_count
+""")
+"""Take the next message number; the first message gives the title."""
+
+_APPEND = Statement("""
+    INSERT INTO messages (conversation_id, seq, role, content, run_id, created_at)
+    VALUES (:id, :seq, :role, :content, :run_id, :now_ms)
+""")
+"""Add a message."""
+
+_RECENT = Statement("""
+    SELECT role, content FROM messages WHERE conversation_id = :id ORDER BY seq DESC LIMIT :limit
+""")
+"""The newest messages, newest first."""
+
+_SESSION = Statement("""
+    UPDATE conversations SET session_id = :session_id, session_backend = :backend WHERE id = :id
+""")
+"""Remember the coding agent's session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,90 +96,52 @@ def begin_conversation(conn: Connection, wanted: NewConversation, now_ms: int) -
 
 def find_current(conn: Connection, lane: str) -> Conversation | None:
     """Return the lane's current conversation, None before its first message."""
-    query = select(conversations).where(conversations.c.lane == lane, conversations.c.is_current == 1)
-    row = conn.execute(query).first()
-    return None if row is None else _from_row(row)
+    return _from_row(_CURRENT.row(conn, lane=lane))
 
 
 def find_conversation(conn: Connection, conversation_id: str) -> Conversation | None:
     """Return the conversation, None when there is none of this id. Creates nothing."""
-    row = conn.execute(select(conversations).where(conversations.c.id == conversation_id)).first()
-    return None if row is None else _from_row(row)
+    return _from_row(_BY_ID.row(conn, id=conversation_id))
 
 
 def append_message(
     conn: Connection, conversation_id: str, role: str, content: str, *, run_id: str | None, now_ms: int
 ) -> int:
     """Add a message at the end and return its number, 1 for the first."""
-    counted = (
-        update(conversations)
-        .where(conversations.c.id == conversation_id)
-        .values(message_count=conversations.c.message_count + 1, active_at=now_ms)
-        .returning(conversations.c.message_count)
-    )
-    seq: int = conn.execute(counted).scalar_one()
-    conn.execute(
-        insert(messages).values(
-            conversation_id=conversation_id,
-            seq=seq,
-            role=role,
-            content=content,
-            run_id=run_id,
-            created_at=now_ms,
-        )
-    )
-    if seq == 1:
-        title = content.strip().splitlines()[0][:_TITLE_CHARS] if content.strip() else ""
-        conn.execute(update(conversations).where(conversations.c.id == conversation_id).values(title=title))
+    title = next(iter(content.strip().splitlines()), "")[:_TITLE_CHARS]
+    seq: int = _COUNT_MESSAGE.value(conn, id=conversation_id, title=title, now_ms=now_ms)
+    _APPEND.run(conn, id=conversation_id, seq=seq, role=role, content=content, run_id=run_id, now_ms=now_ms)
     return seq
 
 
 def recent_turns(conn: Connection, conversation_id: str, limit: int) -> Sequence[Turn]:
     """Return the newest turns, oldest first; at most `limit`."""
-    query = (
-        select(messages.c.role, messages.c.content)
-        .where(messages.c.conversation_id == conversation_id)
-        .order_by(messages.c.seq.desc())
-        .limit(limit)
-    )
-    return [Turn(row.role, row.content) for row in reversed(conn.execute(query).all())]
+    rows = _RECENT.rows(conn, id=conversation_id, limit=limit)
+    return [Turn(role, content) for role, content in reversed(rows)]
 
 
 def remember_session(conn: Connection, conversation_id: str, *, backend: str, session_id: str | None) -> None:
     """Note the coding agent's session for the next run; None forgets a session that was lost."""
-    conn.execute(
-        update(conversations)
-        .where(conversations.c.id == conversation_id)
-        .values(session_id=session_id, session_backend=backend)
-    )
+    _SESSION.run(conn, id=conversation_id, session_id=session_id, backend=backend)
 
 
 def _insert(conn: Connection, wanted: NewConversation, now_ms: int) -> Conversation:
-    conn.execute(
-        insert(conversations).values(
-            id=wanted.id,
-            channel=wanted.channel,
-            lane=wanted.lane,
-            is_current=1,
-            backend=wanted.backend,
-            workdir=str(wanted.workdir),
-            created_at=now_ms,
-            active_at=now_ms,
-        )
+    _BEGIN.run(
+        conn,
+        id=wanted.id,
+        channel=wanted.channel,
+        lane=wanted.lane,
+        backend=wanted.backend,
+        workdir=str(wanted.workdir),
+        now_ms=now_ms,
     )
     return Conversation(
         wanted.id, wanted.channel, wanted.lane, wanted.workdir, wanted.backend, None, None, ""
     )
 
 
-def _from_row(row: Row[tuple[object, ...]]) -> Conversation:
-    return Conversation(
-        id=row.id,
-        channel=row.channel,
-        lane=row.lane,
-        workdir=Path(row.workdir),
-        backend=row.backend,
-        session_id=row.session_id,
-        session_backend=row.session_backend,
-        title=row.title,
-    )
+def _from_row(row: Row | None) -> Conversation | None:
+    if row is None:
+        return None
+    found, channel, lane, workdir, backend, session_id, session_backend, title = row
+    return Conversation(found, channel, lane, Path(workdir), backend, session_id, session_backend, title)

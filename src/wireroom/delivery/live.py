@@ -87,7 +87,7 @@ class LiveSigns:
             return False
         if self._lanes.ask(self._clock.monotonic(), spot.chat_id, "edit") > 0:
             return False
-        first = as_parts(text, max_text_parts=1)[0]
+        first = next(iter(as_parts(text, max_text_parts=1)), None)
         if not isinstance(first, TextPart):
             return True
         stop = InlineKeyboardButton(text="⏹ Stop", callback_data=f"w:stop:{run_id}")

@@ -10,14 +10,35 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import msgspec
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, select, update
 
-from wireroom.delivery.plan import PartState
 from wireroom.jobs.port import Jobs
-from wireroom.store.schema import deliveries, delivery_parts
+from wireroom.store.schema import deliveries
+from wireroom.store.statement import Statement
 
 QUEUE = "delivery"
 KIND = "deliver"
+
+_OPEN = Statement("""
+    INSERT INTO deliveries (run_id, lane, bot_id, chat_id, thread_id, reply_to, state, opening, body,
+                            buttons, attempts, created_at)
+    VALUES (:run_id, :lane, :bot_id, :chat_id, :thread_id, :reply_to, :state, :opening, :body,
+            :buttons, 0, :now_ms)
+    RETURNING id
+""")
+"""Add a delivery."""
+
+_FIRST_PART = Statement("""
+    INSERT INTO delivery_parts (delivery_id, seq, kind, state, updated_at)
+    VALUES (:delivery_id, 0, 'text', 'new', :now_ms)
+""")
+"""Add the part that every delivery begins with."""
+
+_FILL = Statement("""
+    UPDATE deliveries SET state = 'pending', body = :body, buttons = :buttons
+    WHERE run_id = :run_id AND state = 'waiting' RETURNING id, bot_id, chat_id
+""")
+"""Give a run's open delivery its answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +100,9 @@ def fill_delivery(
     conn: Connection, jobs: Jobs, run_id: str, body: str, buttons: tuple[Button, ...] = ()
 ) -> None:
     """Give the run's delivery its answer; does nothing for a run that answers nowhere, or has answered."""
-    row = conn.execute(
-        update(deliveries)
-        .where(deliveries.c.run_id == run_id, deliveries.c.state == DeliveryState.WAITING)
-        .values(state=DeliveryState.PENDING, body=body, buttons=_encoded(buttons))
-        .returning(deliveries.c.id, deliveries.c.bot_id, deliveries.c.chat_id)
-    ).first()
+    row = _FILL.row(conn, run_id=run_id, body=body, buttons=_encoded(buttons))
     if row is not None:
-        _enqueue(conn, jobs, row.id, row.bot_id, row.chat_id)
+        _enqueue(conn, jobs, *row)
 
 
 def retry_delivery(conn: Connection, jobs: Jobs, delivery_id: int) -> bool:
@@ -137,25 +153,21 @@ def _insert(
     body: str | None = None,
     buttons: tuple[Button, ...] = (),
 ) -> int:
-    values = {
-        "run_id": run_id,
-        "lane": to.lane,
-        "bot_id": to.bot_id,
-        "chat_id": to.chat_id,
-        "thread_id": to.thread_id,
-        "reply_to": to.reply_to,
-        "state": state,
-        "opening": opening,
-        "body": body,
-        "buttons": _encoded(buttons),
-        "created_at": now_ms,
-    }
-    delivery_id: int = conn.execute(insert(deliveries).values(values).returning(deliveries.c.id)).scalar_one()
-    conn.execute(
-        insert(delivery_parts).values(
-            delivery_id=delivery_id, seq=0, kind="text", state=PartState.NEW, updated_at=now_ms
-        )
+    delivery_id: int = _OPEN.value(
+        conn,
+        run_id=run_id,
+        lane=to.lane,
+        bot_id=to.bot_id,
+        chat_id=to.chat_id,
+        thread_id=to.thread_id,
+        reply_to=to.reply_to,
+        state=state.value,
+        opening=opening,
+        body=body,
+        buttons=_encoded(buttons),
+        now_ms=now_ms,
     )
+    _FIRST_PART.run(conn, delivery_id=delivery_id, now_ms=now_ms)
     _enqueue(conn, jobs, delivery_id, to.bot_id, to.chat_id)
     return delivery_id
 

@@ -13,8 +13,28 @@ from wireroom.delivery.outbox import DeliveryState
 from wireroom.delivery.parts import Part, decode_part, encode_part, part_kind
 from wireroom.delivery.plan import PartState, PartView
 from wireroom.store.schema import deliveries, delivery_parts
+from wireroom.store.statement import Row, Statement
 
 _LOST_WITHIN = 10
+_LOAD = Statement("""
+    SELECT run_id, chat_id, bot_id, thread_id, reply_to, opening, body, buttons, attempts, created_at
+    FROM deliveries WHERE id = :delivery_id AND state IN ('waiting', 'pending')
+""")
+"""A delivery that is not over."""
+
+_LOAD_PARTS = Statement("""
+    SELECT seq, kind, content, state, message_id FROM delivery_parts
+    WHERE delivery_id = :delivery_id ORDER BY seq
+""")
+"""Its parts in order."""
+
+_MARK = Statement("""
+    UPDATE delivery_parts SET state = :state, error = :error, updated_at = :now_ms,
+        message_id = COALESCE(:message_id, message_id)
+    WHERE delivery_id = :delivery_id AND seq = :seq
+""")
+"""Note where a part stands; a known message id is kept."""
+
 _UNFINISHED = (DeliveryState.WAITING.value, DeliveryState.PENDING.value)
 
 
@@ -55,26 +75,23 @@ class Outgoing:
 
 def load_outgoing(conn: Connection, delivery_id: int) -> Outgoing | None:
     """Return an unfinished delivery, None when there is nothing (more) to send."""
-    row = conn.execute(
-        select(deliveries).where(deliveries.c.id == delivery_id, deliveries.c.state.in_(_UNFINISHED))
-    ).first()
+    row = _LOAD.row(conn, delivery_id=delivery_id)
     if row is None:
         return None
-    query = select(delivery_parts).where(delivery_parts.c.delivery_id == delivery_id)
-    parts = [_stored(part) for part in conn.execute(query.order_by(delivery_parts.c.seq))]
+    run_id, chat_id, bot_id, thread_id, reply_to, opening, body, buttons, attempts, created_at = row
     return Outgoing(
-        id=row.id,
-        run_id=row.run_id,
-        chat_id=row.chat_id,
-        bot_id=row.bot_id,
-        thread_id=row.thread_id,
-        reply_to=row.reply_to,
-        opening=row.opening,
-        body=row.body,
-        buttons=msgspec.json.decode(row.buttons) if row.buttons else [],
-        attempts=row.attempts,
-        created_at=row.created_at,
-        parts=parts,
+        id=delivery_id,
+        run_id=run_id,
+        chat_id=chat_id,
+        bot_id=bot_id,
+        thread_id=thread_id,
+        reply_to=reply_to,
+        opening=opening,
+        body=body,
+        buttons=msgspec.json.decode(buttons) if buttons else [],
+        attempts=attempts,
+        created_at=created_at,
+        parts=[_stored(part) for part in _LOAD_PARTS.rows(conn, delivery_id=delivery_id)],
     )
 
 
@@ -108,10 +125,15 @@ def mark_part(
     error: str | None = None,
 ) -> None:
     """Note where a part stands, and its message once known."""
-    values: dict[str, Any] = {"state": state, "error": error, "updated_at": now_ms}
-    if message_id is not None:
-        values["message_id"] = message_id
-    conn.execute(_part(delivery_id, seq).values(values))
+    _MARK.run(
+        conn,
+        delivery_id=delivery_id,
+        seq=seq,
+        state=state.value,
+        message_id=message_id,
+        error=error,
+        now_ms=now_ms,
+    )
 
 
 def forget_message(conn: Connection, delivery_id: int, seq: int, now_ms: int) -> None:
@@ -179,6 +201,7 @@ def _part(delivery_id: int, seq: int) -> Any:
     )
 
 
-def _stored(row: Any) -> StoredPart:
-    content = None if row.content is None else decode_part(row.kind, row.content)
-    return StoredPart(row.seq, PartState(row.state), content, row.message_id)
+def _stored(row: Row) -> StoredPart:
+    seq, kind, content, state, message_id = row
+    decoded = None if content is None else decode_part(kind, content)
+    return StoredPart(seq, PartState(state), decoded, message_id)

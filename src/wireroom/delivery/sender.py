@@ -205,7 +205,8 @@ class Sender:
         contents = await asyncio.to_thread(
             as_parts, out.body or "", max_text_parts=self._policy.max_text_parts
         )
-        await self._write(lambda conn, now: store_parts(conn, out.id, contents, now))
+        shown = contents or (TextPart("(The answer has no visible text.)"),)
+        await self._write(lambda conn, now: store_parts(conn, out.id, shown, now))
 
     async def _remove_lost(self, out: Outgoing, newest_id: int) -> None:
         """Look for the placeholder that an unsure send may have left, and delete it if it is ours.

@@ -6,24 +6,32 @@ from collections.abc import Sequence
 from enum import StrEnum
 
 from sqlalchemy import Connection, Row, insert, select, update
-from sqlalchemy.dialects.postgresql import insert as postgres_insert
 
 from wireroom.intake.commands import overtakes
 from wireroom.intake.update import Incoming, Other, Pressed, Said, kind_of, lane_name
 from wireroom.jobs.port import Jobs
-from wireroom.store.database import driver
 from wireroom.store.schema import polling_offsets, updates
+from wireroom.store.statement import Statement
 
 QUEUE = "intake"
 KIND = "update"
 _URGENT = -10
 
-_INSERT_UPDATE = """
-INSERT INTO updates (bot_id, update_id, kind, lane, payload, state, received_at)
-VALUES (?, ?, ?, ?, ?, 'received', ?)
-ON CONFLICT (bot_id, update_id) DO NOTHING
-"""
-"""Store an update once; a second one of the same id changes nothing."""
+_INSERT_UPDATE = Statement("""
+    INSERT INTO updates (bot_id, update_id, kind, lane, payload, state, attempts, received_at)
+    VALUES (:bot_id, :update_id, :kind, :lane, :payload, 'received', 0, :now_ms)
+    ON CONFLICT (bot_id, update_id) DO NOTHING
+    RETURNING id
+""")
+"""Store an update once; a second one of the same id changes nothing and returns nothing."""
+
+_LOAD_UPDATE = Statement("SELECT payload FROM updates WHERE id = :row_id AND state = 'received'")
+"""The text of an update that waits to be handled."""
+
+_CLOSE_UPDATE = Statement("""
+    UPDATE updates SET state = :state, reason = :reason, handled_at = :now_ms WHERE id = :row_id
+""")
+"""Note what became of an update."""
 
 
 class Accepted(StrEnum):
@@ -63,7 +71,15 @@ def accept_update(
         now_ms: The time of receipt.
     """
     lane = _lane_of(bot_id, incoming)
-    row_id = _insert_once(conn, (bot_id, incoming.update_id, kind_of(incoming), lane, payload, now_ms))
+    row_id = _INSERT_UPDATE.value(
+        conn,
+        bot_id=bot_id,
+        update_id=incoming.update_id,
+        kind=kind_of(incoming),
+        lane=lane,
+        payload=payload,
+        now_ms=now_ms,
+    )
     if row_id is None:
         return Accepted.DUPLICATE
     urgent = isinstance(incoming, Said) and not incoming.edited and overtakes(incoming.text)
@@ -71,17 +87,15 @@ def accept_update(
     return Accepted.DURABLE
 
 
-def load_update(conn: Connection, row_id: int) -> Row[tuple[object, ...]] | None:
-    """Return the stored update, None when it was handled already."""
-    query = select(updates).where(updates.c.id == row_id, updates.c.state == UpdateState.RECEIVED)
-    return conn.execute(query).first()
+def load_update(conn: Connection, row_id: int) -> str | None:
+    """Return the stored update as JSON, None when it was handled already."""
+    payload: str | None = _LOAD_UPDATE.value(conn, row_id=row_id)
+    return payload
 
 
 def close_update(conn: Connection, row_id: int, state: UpdateState, reason: str | None, now_ms: int) -> None:
     """Note what became of the update."""
-    conn.execute(
-        update(updates).where(updates.c.id == row_id).values(state=state, reason=reason, handled_at=now_ms)
-    )
+    _CLOSE_UPDATE.run(conn, row_id=row_id, state=state.value, reason=reason, now_ms=now_ms)
 
 
 def retry_update(conn: Connection, jobs: Jobs, row_id: int) -> bool:
@@ -145,28 +159,6 @@ def advance_offset(conn: Connection, bot_id: int, next_update_id: int) -> None:
     )
     if not done.rowcount:
         conn.execute(insert(polling_offsets).values(bot_id=bot_id, next_update_id=next_update_id))
-
-
-def _insert_once(conn: Connection, values: tuple[int, int, str, str, str, int]) -> int | None:
-    if conn.dialect.name == "sqlite":
-        cursor = driver(conn).execute(_INSERT_UPDATE, values)
-        return int(cursor.lastrowid) if cursor.rowcount == 1 else None
-    bot_id, update_id, kind, lane, payload, now_ms = values
-    row_id: int | None = conn.execute(
-        postgres_insert(updates)
-        .values(
-            bot_id=bot_id,
-            update_id=update_id,
-            kind=kind,
-            lane=lane,
-            payload=payload,
-            state=UpdateState.RECEIVED,
-            received_at=now_ms,
-        )
-        .on_conflict_do_nothing(index_elements=["bot_id", "update_id"])
-        .returning(updates.c.id)
-    ).scalar_one_or_none()
-    return row_id
 
 
 def _lane_of(bot_id: int, incoming: Incoming) -> str:

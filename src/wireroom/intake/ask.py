@@ -18,7 +18,7 @@ from wireroom.delivery.outbox import Recipient, open_delivery
 from wireroom.intake import words
 from wireroom.jobs.port import Jobs
 from wireroom.runs.feed import Feed, lane_topic
-from wireroom.runs.queries import unfinished_runs
+from wireroom.runs.queries import count_unfinished
 from wireroom.runs.records import NewRun, create_run
 from wireroom.store.database import after_commit
 from wireroom.store.schema import runs
@@ -73,7 +73,7 @@ class Asker:
             The new run's id.
         """
         conversation = current_conversation(conn, self._fresh(question), now_ms)
-        ahead = len(unfinished_runs(conn, question.lane))
+        ahead = count_unfinished(conn, question.lane)
         run_id = self._new_id("run")
         created = create_run(
             conn,

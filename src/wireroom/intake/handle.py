@@ -109,11 +109,12 @@ class UpdateHandler:
         close_update(conn, int(job.ref), UpdateState.DEAD, reason, to_ms(self._clock.now()))
 
     def _unit(self, job: Job, conn: Connection) -> None:
-        row = load_update(conn, int(job.ref))
-        if row is not None:
+        row_id = int(job.ref)
+        payload = load_update(conn, row_id)
+        if payload is not None:
             now_ms = to_ms(self._clock.now())
-            state, reason = self._act(conn, row.id, row.payload, now_ms)
-            close_update(conn, row.id, state, reason, now_ms)
+            state, reason = self._act(conn, row_id, payload, now_ms)
+            close_update(conn, row_id, state, reason, now_ms)
         self._jobs.finish(conn, job)
 
     def _act(

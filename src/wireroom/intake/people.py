@@ -7,12 +7,15 @@ from sqlalchemy import Connection, insert, select, update
 from wireroom.intake.access import Role, digest
 from wireroom.intake.update import Said, Speaker, read_update
 from wireroom.store.schema import access_codes, people, updates
+from wireroom.store.statement import Statement
+
+_ROLE_OF = Statement("SELECT role FROM people WHERE bot_id = :bot_id AND user_id = :user_id")
+"""What a person is; asked for every message."""
 
 
 def role_of(conn: Connection, bot_id: int, user_id: int) -> Role | None:
     """Return what the database knows of a person, None for a newcomer."""
-    query = select(people.c.role).where(people.c.bot_id == bot_id, people.c.user_id == user_id)
-    role: str | None = conn.execute(query).scalar_one_or_none()
+    role: str | None = _ROLE_OF.value(conn, bot_id=bot_id, user_id=user_id)
     return None if role is None else Role(role)
 
 

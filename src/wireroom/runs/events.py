@@ -10,11 +10,24 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, select
 
 from wireroom.backends.protocol import AgentEvent, EventKind
 from wireroom.errors import LeaseLost
-from wireroom.store.schema import run_events, runs
+from wireroom.store.schema import run_events
+from wireroom.store.statement import Statement
+
+_COUNT_EVENTS = Statement("""
+    UPDATE runs SET event_count = event_count + :added WHERE id = :run_id AND epoch = :epoch
+    RETURNING event_count
+""")
+"""Take the next numbers of the log; nothing comes back to an attempt that is not the newest."""
+
+_APPEND = Statement("""
+    INSERT INTO run_events (run_id, seq, created_at, kind, payload)
+    VALUES (:run_id, :seq, :now_ms, :kind, :payload)
+""")
+"""Add one event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,21 +51,16 @@ def append_events(
     """
     if not events:
         return 0
-    last: int | None = conn.execute(
-        update(runs)
-        .where(runs.c.id == run_id, runs.c.epoch == epoch)
-        .values(event_count=runs.c.event_count + len(events))
-        .returning(runs.c.event_count)
-    ).scalar_one_or_none()
+    last: int | None = _COUNT_EVENTS.value(conn, run_id=run_id, epoch=epoch, added=len(events))
     if last is None:
         raise LeaseLost(f"Attempt {epoch} of {run_id} is no longer the newest.")
-    conn.execute(
-        insert(run_events),
+    _APPEND.run_many(
+        conn,
         [
             {
                 "run_id": run_id,
                 "seq": last - len(events) + offset,
-                "created_at": now_ms,
+                "now_ms": now_ms,
                 "kind": event.kind.value,
                 "payload": msgspec.json.encode(event.payload).decode(),
             }

@@ -15,6 +15,15 @@ from wireroom.jobs.port import CancelResult, Jobs
 from wireroom.runs.events import append_events, state_event
 from wireroom.runs.states import RunState
 from wireroom.store.schema import runs
+from wireroom.store.statement import Statement
+
+_COUNT_UNFINISHED = Statement("""
+    SELECT count(*) FROM runs WHERE lane = :lane AND state IN ('queued', 'running')
+""")
+"""How many come before a new request of the lane."""
+
+_CANCEL_WANTED = Statement("SELECT cancel_requested_at FROM runs WHERE id = :run_id")
+"""Whether a person asked to stop the run."""
 
 _UNFINISHED = (RunState.RUNNING.value, RunState.QUEUED.value)
 
@@ -112,10 +121,14 @@ def counts_by_state(conn: Connection) -> dict[str, int]:
     return {row[0]: row[1] for row in conn.execute(query)}
 
 
+def count_unfinished(conn: Connection, lane: str) -> int:
+    """Return how many runs of the lane run or wait."""
+    return int(_COUNT_UNFINISHED.value(conn, lane=lane))
+
+
 def cancel_wanted(conn: Connection, run_id: str) -> bool:
     """Tell whether a person asked to stop the run."""
-    query = select(runs.c.cancel_requested_at).where(runs.c.id == run_id)
-    return conn.execute(query).scalar_one_or_none() is not None
+    return _CANCEL_WANTED.value(conn, run_id=run_id) is not None
 
 
 def cancel_run(conn: Connection, jobs: Jobs, run_id: str, now_ms: int) -> Cancelled:

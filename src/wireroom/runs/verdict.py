@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from wireroom.backends.protocol import AgentResult
+from wireroom.runs.limits import Ending
 from wireroom.runs.states import RunState
-from wireroom.runs.supervisor import Ending, Outcome
+from wireroom.runs.supervisor import Outcome
 
 _STDERR_TAIL_CHARS = 600
 

@@ -181,6 +181,14 @@ runs = Table(
 )
 Index("ix_runs_state", runs.c.state, runs.c.queued_at)
 Index("ix_runs_lane", runs.c.lane, runs.c.queued_at)
+_unfinished = runs.c.state.in_(["queued", "running"])
+Index(
+    "ix_runs_unfinished",
+    runs.c.lane,
+    runs.c.queued_at,
+    sqlite_where=_unfinished,
+    postgresql_where=_unfinished,
+)
 Index("ix_runs_conversation", runs.c.conversation_id, runs.c.queued_at)
 Index("ix_runs_queued_at", runs.c.queued_at)
 

@@ -425,6 +425,14 @@ def _create_runs() -> None:
     op.create_index("ix_runs_lane", "runs", ["lane", "queued_at"], unique=False)
     op.create_index("ix_runs_queued_at", "runs", ["queued_at"], unique=False)
     op.create_index("ix_runs_state", "runs", ["state", "queued_at"], unique=False)
+    op.create_index(
+        "ix_runs_unfinished",
+        "runs",
+        ["lane", "queued_at"],
+        unique=False,
+        sqlite_where=sa.text("state IN ('queued', 'running')"),
+        postgresql_where=sa.text("state IN ('queued', 'running')"),
+    )
 
 
 def _create_deliveries() -> None:

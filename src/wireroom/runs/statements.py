@@ -1,0 +1,75 @@
+"""The prepared statements of `runs.records`, each with the sentence of what it is for."""
+
+from __future__ import annotations
+
+from wireroom.store.statement import Statement
+
+KNOWN = Statement("SELECT id FROM runs WHERE request_id = :request_id")
+"""The run of a request id."""
+
+CREATE = Statement("""
+    INSERT INTO runs (id, request_id, conversation_id, lane, source, source_message_id, prompt, backend,
+                      workdir, state, epoch, interruptions, event_count, queued_at)
+    VALUES (:id, :request_id, :conversation_id, :lane, :source, :source_message_id, :prompt, :backend,
+            :workdir, 'queued', 0, 0, 0, :now_ms)
+""")
+"""Store a request."""
+
+LOAD = Statement("""
+    SELECT state, epoch, conversation_id, lane, prompt, backend, workdir, interruptions, started_at
+    FROM runs WHERE id = :run_id
+""")
+"""What the moves of a run look at."""
+
+BEGIN = Statement("""
+    UPDATE runs SET epoch = :epoch, state = 'running', reason = NULL, interruptions = :interruptions,
+        started_at = COALESCE(started_at, :now_ms)
+    WHERE id = :run_id
+""")
+"""Begin the next attempt."""
+
+BEGIN_ATTEMPT = Statement("""
+    INSERT INTO run_attempts (run_id, epoch, worker, state, started_at, lease_until)
+    VALUES (:run_id, :epoch, :worker, 'running', :now_ms, :until_ms)
+""")
+"""Add the attempt's own row."""
+
+OPEN_ATTEMPTS = Statement("""
+    SELECT epoch, pid, pid_started FROM run_attempts WHERE run_id = :run_id AND state = 'running'
+""")
+"""Attempts that never ended."""
+
+CLOSE_OPEN = Statement("""
+    UPDATE run_attempts SET state = 'interrupted', reason = 'The service went down.', finished_at = :now_ms
+    WHERE run_id = :run_id AND state = 'running'
+""")
+"""Close what a crash left open."""
+
+CLOSE_ATTEMPT = Statement("""
+    UPDATE run_attempts SET state = :state, reason = :reason, exit_code = :exit_code, finished_at = :now_ms
+    WHERE run_id = :run_id AND epoch = :epoch
+""")
+"""Note how an attempt ended."""
+
+NOTE_PROCESS = Statement("""
+    UPDATE run_attempts SET pid = :pid, pid_started = :ticks WHERE run_id = :run_id AND epoch = :epoch
+""")
+"""Note the attempt's process."""
+
+RENEW = Statement("""
+    UPDATE run_attempts SET lease_until = :until_ms
+    WHERE run_id = :run_id AND epoch = :epoch AND state = 'running'
+""")
+"""Extend a lease."""
+
+FINISH = Statement("""
+    UPDATE runs SET state = :state, reason = :reason, output = :output, error = :error,
+        exit_code = :exit_code, usage = :usage, finished_at = :now_ms
+    WHERE id = :run_id
+""")
+"""Note how a run ended."""
+
+REQUEUE = Statement("""
+    UPDATE runs SET state = 'queued', interruptions = interruptions + 1 WHERE id = :run_id
+""")
+"""Let a run wait for the next start."""
