@@ -15,7 +15,9 @@ from typing import Any
 
 import structlog
 from procrastinate import PsycopgConnector
+from procrastinate.connector import LISTEN_TIMEOUT, Notify
 from procrastinate.exceptions import ConnectorException
+from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from wireroom.clock import Clock
@@ -27,6 +29,7 @@ from wireroom.store.postgres import PostgresDatabase
 log = structlog.get_logger(__name__)
 
 _RESTART_PAUSE_SECONDS = 0.5
+_LOOK_NOW = '{"type": "job_inserted", "job_id": 0}'
 
 
 class ProcrastinateWorker:
@@ -65,7 +68,7 @@ class ProcrastinateWorker:
 
     async def run(self, handlers: Mapping[str, Handler]) -> None:
         """Take up what dead processes left, then run jobs until `drain`; see `Worker.run`."""
-        connector = PsycopgConnector(
+        connector = _Connector(
             conninfo=self._url,
             min_size=1,
             max_size=2 * len(self._queues) + 2,
@@ -138,6 +141,23 @@ class ProcrastinateWorker:
         await connector.execute_query_async(rows.SWEEP_FINISHED, seconds=self._stalled_after)
         while taken := await connector.execute_query_all_async(rows.RECOVER, seconds=self._stalled_after):
             log.warning("job_taken_up", job_id=taken[0]["id"])
+
+
+class _Connector(PsycopgConnector):
+    """Procrastinate's connector, which also wakes the worker once it listens.
+
+    A job enqueued between the worker's look and its LISTEN, or while the connection was lost, would wait for
+    the next poll.
+    """
+
+    async def _loop_notify(
+        self,
+        on_notification: Notify,
+        connection: AsyncConnection[Any],
+        timeout: float = LISTEN_TIMEOUT,  # noqa: ASYNC109 - the signature is Procrastinate's
+    ) -> None:
+        await on_notification(channel="", payload=_LOOK_NOW)
+        await super()._loop_notify(on_notification, connection, timeout)
 
 
 def _pool(**options: Any) -> AsyncConnectionPool:
