@@ -1,10 +1,10 @@
-"""The HTTP surface in one place: hot routes first as plain Starlette, the rest behind FastAPI."""
+"""The HTTP surface in one place: hot routes by a look-up, the rest behind Starlette and FastAPI."""
 
 from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 
 import uvicorn
 from fastapi import FastAPI
@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from wireroom import __version__
 from wireroom.api import chat, deliveries, errors, runs
@@ -30,14 +30,31 @@ def build_http(
     services: Services, webhook: Webhook, admin: WebhookAdmin, *, ready: Handler, metrics: Handler
 ) -> ASGIApp:
     """Return the whole surface as one ASGI application."""
-    hot: list[BaseRoute] = [
-        Route(WEBHOOK_PATH, webhook.receive, methods=["POST"]),
-        Route("/health", health, methods=["GET"]),
+    plain: list[BaseRoute] = [
         Route("/ready", ready, methods=["GET"]),
         Route("/metrics", metrics, methods=["GET"]),
         *admin.routes(),
     ]
-    return Starlette(routes=[*hot, Mount("/", _documented(services))])
+    hot = {("POST", WEBHOOK_PATH): webhook.receive, ("GET", "/health"): health}
+    return HotRoutes(hot, Starlette(routes=[*plain, Mount("/", _documented(services))]))
+
+
+class HotRoutes:
+    """Gives the few routes that must be fast a way around every middleware: one look-up in a dict."""
+
+    def __init__(self, hot: Mapping[tuple[str, str], Handler], rest: ASGIApp) -> None:
+        """Serve `hot` by (method, path) and everything else by `rest`."""
+        self._hot = hot
+        self._rest = rest
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        handler = self._hot.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
+        if handler is None:
+            await self._rest(scope, receive, send)
+            return
+        response = await handler(Request(scope, receive, send))
+        await response(scope, receive, send)
 
 
 def _documented(services: Services) -> FastAPI:
@@ -80,6 +97,8 @@ class WebServer:
             access_log=False,
             server_header=False,
             lifespan="off",
+            proxy_headers=False,
+            date_header=False,
             timeout_graceful_shutdown=3,
             timeout_keep_alive=30,
         )

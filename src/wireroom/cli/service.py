@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import sys
 from typing import TYPE_CHECKING
@@ -41,6 +42,7 @@ async def _serve() -> bool:
         loop.add_signal_handler(number, stop.set)
     service = Service(settings)
     async with service:
+        spare_the_collector()
         await _greet(service)
         waits = [asyncio.create_task(event.wait()) for event in (stop, service.stopped)]
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
@@ -49,6 +51,17 @@ async def _serve() -> bool:
             wait.cancel()
         structlog.get_logger(__name__).info("stopping", drain_seconds=settings.drain_seconds)
     return failed
+
+
+def spare_the_collector() -> None:
+    """Take what was made at start out of the cyclic collector's sight, and let it look less often.
+
+    Libraries leave some 200,000 objects that live for ever; walking them in the middle of a request costs
+    tens of milliseconds and frees nothing.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 100)
 
 
 async def _greet(service: Service) -> None:

@@ -83,7 +83,7 @@ def accept_update(
     if row_id is None:
         return Accepted.DUPLICATE
     urgent = isinstance(incoming, Said) and not incoming.edited and overtakes(incoming.text)
-    jobs.enqueue(conn, queue=QUEUE, kind=KIND, ref=str(row_id), key=lane, priority=_URGENT if urgent else 0)
+    _enqueue(conn, jobs, row_id, lane, priority=_URGENT if urgent else 0)
     return Accepted.DURABLE
 
 
@@ -109,7 +109,7 @@ def retry_update(conn: Connection, jobs: Jobs, row_id: int) -> bool:
     if lane is None:
         return False
     jobs.discard_dead(conn, kind=KIND, ref=str(row_id))
-    jobs.enqueue(conn, queue=QUEUE, kind=KIND, ref=str(row_id), key=lane)
+    _enqueue(conn, jobs, row_id, lane)
     return True
 
 

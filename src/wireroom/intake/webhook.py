@@ -28,8 +28,14 @@ _RETRY_AFTER_SECONDS = "2"
 _IGNORED_FIELDS = {"controller", "action", "format", "telegram"}
 _log = structlog.get_logger(__name__)
 
-_durable, _duplicate = UPDATES.labels("durable"), UPDATES.labels("duplicate")
 _rejected, _unavailable = UPDATES.labels("rejected"), UPDATES.labels("unavailable")
+_ANSWERS = {
+    accepted: (
+        UPDATES.labels(accepted.value),
+        PlainTextResponse("OK", headers={"x-wireroom-delivery": accepted.value}),
+    )
+    for accepted in Accepted
+}
 
 
 class Webhook:
@@ -65,9 +71,10 @@ class Webhook:
             _unavailable.inc()
             _log.error("update_not_stored", reason=str(error))
             return _error(503, "The update could not be stored. Send it again.", retry=True)
-        (_durable if accepted is Accepted.DURABLE else _duplicate).inc()
+        counter, answer = _ANSWERS[accepted]
+        counter.inc()
         INTAKE_SECONDS.observe(time.perf_counter() - started)
-        return PlainTextResponse("OK", headers={"x-wireroom-delivery": accepted.value})
+        return answer
 
     async def _accept(self, body: bytes, content_type: str) -> Accepted:
         if content_type.startswith("application/x-www-form-urlencoded"):
