@@ -161,6 +161,12 @@ def advance_offset(conn: Connection, bot_id: int, next_update_id: int) -> None:
         conn.execute(insert(polling_offsets).values(bot_id=bot_id, next_update_id=next_update_id))
 
 
+def _enqueue(conn: Connection, jobs: Jobs, row_id: int, lane: str, priority: int = 0) -> None:
+    # A key of its own: under the lane's, `/stop` would wait for the very run that it must stop.
+    key = f"{QUEUE}:{lane}"
+    jobs.enqueue(conn, queue=QUEUE, kind=KIND, ref=str(row_id), key=key, priority=priority)
+
+
 def _lane_of(bot_id: int, incoming: Incoming) -> str:
     match incoming:
         case Said(place=place):
