@@ -135,4 +135,4 @@ if __name__ == "__main__":
     try:
         upgrade(sys.argv[1])
     except Exception as problem:  # noqa: BLE001 - a program's top: say it in one line and fail
-        sys.exit(f"{type(problem).__name__}: {problem}")
+        sys.exit(f"{type(problem).__name__}: {str(problem).splitlines()[0]}")

@@ -58,6 +58,7 @@ def upgrade() -> None:
     bind = op.get_bind()
     for statement in _LEGACY:
         bind.exec_driver_sql(statement.format(serial=_SERIAL[bind.dialect.name]))
+    _index_task_uuids(bind)
     _create_access_codes()
     _create_audit()
     _create_conversations()
@@ -74,6 +75,13 @@ def upgrade() -> None:
     _create_delivery_parts()
     if bind.dialect.name == "postgresql":
         _create_procrastinate(bind)
+
+
+def _index_task_uuids(bind: sa.Connection) -> None:
+    """Make task uuids unique, unless another program has doubled one already: then its rows come first."""
+    doubled = "SELECT uuid FROM tasks WHERE uuid IS NOT NULL GROUP BY uuid HAVING count(*) > 1 LIMIT 1"
+    if bind.exec_driver_sql(doubled).first() is None:
+        bind.exec_driver_sql("CREATE UNIQUE INDEX IF NOT EXISTS idx_tasks_uuid ON tasks (uuid)")
 
 
 def _create_procrastinate(bind: sa.Connection) -> None:
