@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import ColumnElement, Connection, insert, select, update
 
 from wireroom.delivery.outbox import DeliveryState
 from wireroom.delivery.parts import Part, decode_part, encode_part, part_kind
@@ -15,7 +16,9 @@ from wireroom.delivery.plan import PartState, PartView
 from wireroom.store.schema import deliveries, delivery_parts
 from wireroom.store.statement import Row, Statement
 
-_LOST_WITHIN = 10
+_LOST_WITHIN = 500
+_MOST_CANDIDATES = 30
+_SUPERGROUPS_BELOW = -1_000_000_000_000
 _LOAD = Statement("""
     SELECT run_id, chat_id, bot_id, thread_id, reply_to, opening, body, buttons, attempts, created_at
     FROM deliveries WHERE id = :delivery_id AND state IN ('waiting', 'pending')
@@ -175,24 +178,36 @@ def move_chat(conn: Connection, bot_id: int, old_chat_id: int, new_chat_id: int)
     )
 
 
-def lost_candidates(conn: Connection, out: Outgoing, newest_id: int) -> Sequence[int]:
-    """Return the message ids where an unrecorded placeholder of ours may be, newest first.
+def lost_candidates(conn: Connection, out: Outgoing, seq: int, newest_id: int) -> Sequence[int]:
+    """Return the message ids where an unrecorded placeholder of part `seq` may be, likeliest first.
 
-    Those are the ids just below `newest_id` and above the message that is answered, without the ones that
-    any delivery to the chat has on record.
+    It was sent soon after the message that it follows: the one that is answered, or the part before. So those
+    are the first ids above that one and below `newest_id` that no delivery has on record.
     """
-    lowest = max(newest_id - _LOST_WITHIN, (out.reply_to or 0) + 1)
+    follows = (out.reply_to if seq == 0 else out.parts[seq - 1].message_id) or 0
+    end = min(newest_id, follows + 1 + _LOST_WITHIN)
     query = (
         select(delivery_parts.c.message_id)
         .join(deliveries, deliveries.c.id == delivery_parts.c.delivery_id)
         .where(
+            delivery_parts.c.message_id.between(follows + 1, end - 1),
             deliveries.c.bot_id == out.bot_id,
-            deliveries.c.chat_id == out.chat_id,
-            delivery_parts.c.message_id >= lowest,
+            _same_sequence(out.chat_id),
         )
     )
     known = set(conn.execute(query).scalars())
-    return [number for number in range(newest_id - 1, lowest - 1, -1) if number not in known]
+    unknown = (number for number in range(follows + 1, end) if number not in known)
+    return list(itertools.islice(unknown, _MOST_CANDIDATES))
+
+
+def _same_sequence(chat_id: int) -> ColumnElement[bool]:
+    """Return the condition for chats whose message ids are counted together with this chat's.
+
+    A supergroup or channel counts its own; all other chats of a bot share one sequence.
+    """
+    if chat_id < _SUPERGROUPS_BELOW:
+        return deliveries.c.chat_id == chat_id
+    return deliveries.c.chat_id > _SUPERGROUPS_BELOW
 
 
 def _part(delivery_id: int, seq: int) -> Any:

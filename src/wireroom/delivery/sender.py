@@ -37,8 +37,9 @@ from wireroom.delivery.split import as_parts
 from wireroom.jobs.port import Done, Job, Jobs, Outcome, RunAgainAt
 from wireroom.perf.metrics import DELIVERIES, DELIVERY_SECONDS, TELEGRAM_CALLS
 from wireroom.store.database import Database
+from wireroom.store.patience import write_patiently
 from wireroom.telegram.client import TelegramClient
-from wireroom.telegram.errors import BotAPIError, FloodWait
+from wireroom.telegram.errors import BotAPIError, FloodWait, NotModified, Rejected
 from wireroom.telegram.methods import DeleteMessage, EditMessageMedia, EditMessageText, Method, SendMessage
 from wireroom.telegram.types import Attachment, InlineKeyboardButton, InlineKeyboardMarkup, ReplyParameters
 
@@ -121,9 +122,10 @@ class Sender:
             message = await self._call(request)
         except BotAPIError as error:
             return await self._failed(job, out, step.seq, error, Call.PLACE)
-        await self._mark(out, step.seq, PartState.PLACED, message_id=message.message_id)
         if step.unsure:
-            await self._remove_lost(out, message.message_id)
+            # Before it is recorded: a crash in between places it once more, and looks for both.
+            await self._remove_lost(out, step.seq, message.message_id)
+        await self._mark(out, step.seq, PartState.PLACED, message_id=message.message_id)
         return None
 
     async def _fill(
@@ -153,9 +155,9 @@ class Sender:
             case SendPlain() if call is Call.FILL and not plain:
                 return await self._fill(job, out, out.parts[seq], plain=True)
             case PlaceAgain():
-                await self._write(lambda conn, now: forget_message(conn, out.id, seq, now))
+                await self._write(out, lambda conn, now: forget_message(conn, out.id, seq, now))
             case MoveChat(chat_id=chat_id):
-                await self._write(lambda conn, _: move_chat(conn, out.bot_id, out.chat_id, chat_id))
+                await self._write(out, lambda conn, _: move_chat(conn, out.bot_id, out.chat_id, chat_id))
             case Later():
                 return await self._later(out, seq, error, call, reaction)
             case GiveUp(reason=reason):
@@ -177,7 +179,7 @@ class Sender:
             if reaction.counts:
                 note_failure(conn, out.id, str(error))
 
-        await self._write(unit)
+        await self._write(out, unit)
         _log.warning("delivery_delayed", delivery=out.id, reason=str(error), retry_seconds=reaction.seconds)
         return self._again_in(reaction.seconds)
 
@@ -186,7 +188,7 @@ class Sender:
             close_delivery(conn, out.id, DeliveryState.DEAD, error=reason, now_ms=now_ms)
             self._jobs.finish(conn, job)
 
-        await self._write(unit)
+        await self._write(out, unit)
         DELIVERIES.labels("dead").inc()
         _log.error("delivery_given_up", delivery=out.id, run_id=out.run_id, reason=reason)
         return Done()
@@ -197,7 +199,7 @@ class Sender:
             self._jobs.finish(conn, job)
             DELIVERY_SECONDS.observe((now_ms - out.created_at) / 1000)
 
-        await self._write(unit)
+        await self._write(out, unit)
         DELIVERIES.labels("sent").inc()
 
     async def _render(self, out: Outgoing) -> None:
@@ -206,35 +208,45 @@ class Sender:
             as_parts, out.body or "", max_text_parts=self._policy.max_text_parts
         )
         shown = contents or (TextPart("(The answer has no visible text.)"),)
-        await self._write(lambda conn, now: store_parts(conn, out.id, shown, now))
+        await self._write(out, lambda conn, now: store_parts(conn, out.id, shown, now))
 
-    async def _remove_lost(self, out: Outgoing, newest_id: int) -> None:
-        """Look for the placeholder that an unsure send may have left, and delete it if it is ours.
+    async def _remove_lost(self, out: Outgoing, seq: int, newest_id: int) -> None:
+        """Look for the placeholders that unsure sends may have left, and delete those that are ours.
 
         The Bot API lists no messages, but only our own can be edited: an id that accepts an edit and that no
-        delivery has on record is the lost placeholder. Best effort; what stays is a placeholder, no answer.
+        delivery has on record is a lost placeholder. Best effort; what stays is a placeholder, no answer.
         """
-        candidates = await self._db.read(lambda conn: lost_candidates(conn, out, newest_id))
-        for message_id in candidates:
+        for message_id in await self._db.read(lambda conn: lost_candidates(conn, out, seq, newest_id)):
             try:
-                await self._call(EditMessageText(chat_id=out.chat_id, message_id=message_id, text="…"))
-                await self._call(DeleteMessage(chat_id=out.chat_id, message_id=message_id))
+                if await self._is_ours(out.chat_id, message_id):
+                    await self._call(DeleteMessage(chat_id=out.chat_id, message_id=message_id))
+                    _log.info("lost_placeholder_removed", delivery=out.id, message_id=message_id)
             except FloodWait:
                 return
-            except BotAPIError:
-                continue
-            _log.info("lost_placeholder_removed", delivery=out.id, message_id=message_id)
-            return
+            except BotAPIError as error:
+                _log.warning("lost_placeholder_stays", delivery=out.id, reason=str(error))
+
+    async def _is_ours(self, chat_id: int, message_id: int) -> bool:
+        """Tell whether the chat has a message of ours under this id; it says "…" afterwards."""
+        try:
+            await self._call(EditMessageText(chat_id=chat_id, message_id=message_id, text="…"))
+        except NotModified:
+            return True
+        except Rejected:
+            return False
+        return True
 
     async def _mark(
         self, out: Outgoing, seq: int, state: PartState, *, message_id: int | None = None
     ) -> None:
         await self._write(
-            lambda conn, now: mark_part(conn, out.id, seq, state, now_ms=now, message_id=message_id)
+            out, lambda conn, now: mark_part(conn, out.id, seq, state, now_ms=now, message_id=message_id)
         )
 
-    async def _write(self, unit: Callable[[Connection, int], object]) -> None:
-        await self._db.write(lambda conn: unit(conn, to_ms(self._clock.now())))
+    async def _write(self, out: Outgoing, unit: Callable[[Connection, int], object]) -> None:
+        await write_patiently(
+            self._db, lambda conn: unit(conn, to_ms(self._clock.now())), what=f"delivery {out.id}"
+        )
 
     async def _call(self, request: Method[Any]) -> Any:
         result = "ok"

@@ -262,6 +262,12 @@ delivery_parts = Table(
     Column("error", Text),
     Column("updated_at", BigInteger, nullable=False),
 )
+Index(
+    "ix_delivery_parts_message",
+    delivery_parts.c.message_id,
+    sqlite_where=delivery_parts.c.message_id.isnot(None),
+    postgresql_where=delivery_parts.c.message_id.isnot(None),
+)
 
 jobs = Table(
     "jobs",

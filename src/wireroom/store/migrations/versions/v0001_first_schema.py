@@ -549,3 +549,11 @@ def _create_delivery_parts() -> None:
         sa.ForeignKeyConstraint(["delivery_id"], ["deliveries.id"]),
         sa.PrimaryKeyConstraint("delivery_id", "seq"),
     )
+    op.create_index(
+        "ix_delivery_parts_message",
+        "delivery_parts",
+        ["message_id"],
+        unique=False,
+        sqlite_where=sa.text("message_id IS NOT NULL"),
+        postgresql_where=sa.text("message_id IS NOT NULL"),
+    )
