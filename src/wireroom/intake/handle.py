@@ -26,6 +26,7 @@ from wireroom.intake.update import Incoming, Other, Place, Pressed, Said, read_u
 from wireroom.jobs.port import Dead, Done, Job, Jobs, Outcome
 from wireroom.runs.queries import cancel_run, find_run, reword_waiting, run_of_message
 from wireroom.store.database import Database, after_commit
+from wireroom.store.patience import write_patiently
 
 _log = structlog.get_logger(__name__)
 
@@ -94,14 +95,15 @@ class UpdateHandler:
 
     async def handle(self, job: Job) -> Outcome:
         """Handle the update that the job points at; the last failed try makes it a dead letter."""
+        what = f"update {job.ref}"
         try:
-            await self._db.write(functools.partial(self._unit, job))
+            await write_patiently(self._db, functools.partial(self._unit, job), what=what)
         except Exception as error:
             if job.attempt < self._max_attempts:
                 raise
             _log.exception("update_given_up", update=job.ref, attempts=job.attempt)
             reason = f"{type(error).__name__}: {error}"[:500]
-            await self._db.write(functools.partial(self._give_up, job, reason))
+            await write_patiently(self._db, functools.partial(self._give_up, job, reason), what=what)
             return Dead(reason)
         return Done()
 

@@ -19,6 +19,7 @@ from wireroom.store.database import Database, after_commit
 
 _log = structlog.get_logger(__name__)
 _MAX_WAITING = 20_000
+_RETRY_SECONDS = 1.0
 
 
 class EventLog:
@@ -79,9 +80,8 @@ class EventLog:
         except StoreUnavailable as error:
             _log.warning("run_events_not_stored", run_id=self._attempt.run_id, reason=str(error))
             self._waiting = batch + self._waiting
-            if not self._closed:
-                self._news.set()
-                await asyncio.sleep(1)
+            self._news.set()
+            await asyncio.sleep(_RETRY_SECONDS)
 
     def _store(self, conn: Connection, batch: Sequence[AgentEvent]) -> None:
         append_events(conn, self._attempt.run_id, self._attempt.epoch, batch, to_ms(self._clock.now()))

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from sqlalchemy import Connection
@@ -29,7 +29,7 @@ from wireroom.perf.metrics import RUN_SECONDS, RUNS, RUNS_ACTIVE
 from wireroom.runs import records
 from wireroom.runs.event_log import EventLog
 from wireroom.runs.feed import Feed, lane_topic, run_topic
-from wireroom.runs.limits import Limits
+from wireroom.runs.limits import Ending, Limits
 from wireroom.runs.process_group import ProcessMark, kill_leftover
 from wireroom.runs.progress_text import ProgressText
 from wireroom.runs.queries import cancel_wanted
@@ -37,8 +37,10 @@ from wireroom.runs.records import Attempt
 from wireroom.runs.states import RunState
 from wireroom.runs.supervisor import Outcome, Receivers, supervise
 from wireroom.runs.verdict import Verdict, judge
-from wireroom.store.database import Database, after_commit
+from wireroom.store.database import Database, Unit, after_commit
+from wireroom.store.patience import write_patiently
 
+T = TypeVar("T")
 _log = structlog.get_logger(__name__)
 _LEASE = timedelta(seconds=30)
 _GO_ON = "(You were interrupted while working on this. Look at what is done already, then finish it.)\n\n"
@@ -100,7 +102,7 @@ class Executor:
         if (ending := await self._settled_already(job)) is not None:
             await self._end(job, *ending)
             return Done()
-        attempt = await self._db.write(lambda conn: self._begin(conn, job))
+        attempt = await self._begin(job)
         if attempt is None:
             return Done()
         RUNS_ACTIVE.inc()
@@ -133,7 +135,10 @@ class Executor:
 
         await self._settle(job, unit)
 
-    def _begin(self, conn: Connection, job: Job) -> Attempt | None:
+    async def _begin(self, job: Job) -> Attempt | None:
+        return await self._persist(job.ref, lambda conn: self._begin_unit(conn, job))
+
+    def _begin_unit(self, conn: Connection, job: Job) -> Attempt | None:
         now = to_ms(self._clock.now())
         lease_ms = int(_LEASE.total_seconds() * 1000)
         attempt = records.begin_attempt(conn, job.ref, worker=self._worker, now_ms=now, lease_ms=lease_ms)
@@ -163,7 +168,7 @@ class Executor:
             attempt.workdir.mkdir(parents=True, exist_ok=True)
             ending = await self._run_agent(attempt, backend, lane, line, resume=backend.resumes_sessions)
             if ending.result is not None and ending.result.session_lost and not ending.cut_off:
-                await self._db.write(lambda conn: records.note_session(conn, attempt, None))
+                await self._persist(attempt.run_id, lambda conn: records.note_session(conn, attempt, None))
                 ending = await self._run_agent(attempt, backend, lane, line, resume=False)
         except (AgentUnavailable, OSError) as error:
             ending = _Ending(Verdict(RunState.FAILED, "", str(error), None), None, cut_off=False)
@@ -205,7 +210,8 @@ class Executor:
         _remove_spills(outcome)
         result = parser.result(outcome.exit_code, outcome.stderr.text)
         limits = self._policy.limits
-        return _Ending(judge(outcome, result, hard=limits.hard, idle=limits.idle), result, cut_off)
+        verdict = judge(outcome, result, hard=limits.hard, idle=limits.idle)
+        return _Ending(verdict, result, cut_off=cut_off and outcome.ending is Ending.CANCELLED)
 
     @asynccontextmanager
     async def _logging(self, attempt: Attempt, lane: str) -> AsyncIterator[tuple[EventLog, asyncio.Event]]:
@@ -238,7 +244,8 @@ class Executor:
         records.renew_lease(conn, attempt.run_id, attempt.epoch, until)
 
     async def _note(self, attempt: Attempt, mark: ProcessMark) -> None:
-        await self._db.write(lambda conn: records.note_process(conn, attempt.run_id, attempt.epoch, mark))
+        run_id, epoch = attempt.run_id, attempt.epoch
+        await self._persist(run_id, lambda conn: records.note_process(conn, run_id, epoch, mark))
 
     def _request(self, attempt: Attempt, *, resume: bool) -> AgentRequest:
         session = attempt.session_id if resume else None
@@ -274,26 +281,20 @@ class Executor:
             stopped = Verdict(RunState.INTERRUPTED, ending.verdict.output, reason, None)
             await self._finish(job, attempt, lane, _Ending(stopped, ending.result, cut_off=False))
             return
-        now = to_ms(self._clock.now())
-        await self._db.write(
-            lambda conn: records.requeue_interrupted(conn, attempt.run_id, attempt.epoch, now)
-        )
+        run_id, epoch, now_ms = attempt.run_id, attempt.epoch, to_ms(self._clock.now())
+        await self._persist(run_id, lambda conn: records.requeue_interrupted(conn, run_id, epoch, now_ms))
 
     async def _settle(self, job: Job, unit: Callable[[Connection, int], None]) -> None:
-        """Commit the end of the run together with the end of its job, waiting for a full disk if need be."""
+        """Commit the end of the run together with the end of its job."""
 
         def whole(conn: Connection) -> None:
             unit(conn, to_ms(self._clock.now()))
             self._jobs.finish(conn, job)
 
-        wait = 0.5
-        while True:
-            try:
-                return await self._db.write(whole)
-            except StoreUnavailable as error:
-                _log.error("run_result_not_stored", run_id=job.ref, reason=str(error), retry_seconds=wait)
-                await asyncio.sleep(wait)
-                wait = min(wait * 2, 10.0)
+        await self._persist(job.ref, whole)
+
+    async def _persist(self, run_id: str, unit: Unit[T]) -> T:
+        return await write_patiently(self._db, unit, what=run_id)
 
     def _tell(self, run_id: str, lane: str) -> None:
         self._feed.publish(run_topic(run_id))
@@ -307,7 +308,7 @@ class _Ending:
     verdict: Verdict
     result: AgentResult | None
     cut_off: bool
-    """The handler was cancelled: by a person's stop or by the stop of the service."""
+    """The agent was stopped because the handler was cancelled: by a person or by the service's own stop."""
 
 
 async def _to_the_end(process: Coroutine[Any, Any, Outcome], stop: asyncio.Event) -> tuple[Outcome, bool]:
