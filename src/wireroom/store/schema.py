@@ -127,6 +127,7 @@ Index(
     postgresql_where=conversations.c.is_current == 1,
 )
 Index("ix_conversations_active", conversations.c.active_at)
+Index("ix_conversations_lane", conversations.c.lane, conversations.c.active_at, conversations.c.id)
 
 messages = Table(
     "messages",

@@ -169,6 +169,7 @@ def _create_conversations() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("ix_conversations_active", "conversations", ["active_at"], unique=False)
+    op.create_index("ix_conversations_lane", "conversations", ["lane", "active_at", "id"], unique=False)
     op.create_index(
         "uq_conversations_current",
         "conversations",
