@@ -1,57 +1,78 @@
-# One command each. `make` lists them.
+# One command each; `make` lists them.
+#   make run PORT=9000              settings are environment variables: docs/reference/settings.md
+#   make test ARGS='-k lanes'       arguments for pytest
+#   make run PYTHON=python3.12      another interpreter, for the first set-up
+
 PYTHON ?= python3
+ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
+# Two quiets: errors are shown, notes about the machine's own pip configuration are not.
+PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check --no-input install
+COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 \
+	--generate-hashes --no-annotate --no-header --quiet --extra postgres --group build
+
 .DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run demo test check fmt bench docs lock clean
 
 help: ## List the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-$(BIN)/python:
-	@$(PYTHON) -m venv $(VENV) || { echo 'Python cannot make a virtual environment. On Debian: apt-get install python3-venv'; rm -rf $(VENV); exit 1; }
-
-$(STAMP): requirements.lock pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	@touch $@
-
-$(DEV_STAMP): requirements-dev.lock $(STAMP)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
-	@touch $@
-
-run: $(STAMP) ## Set up, start Wireroom on its embedded default and print the address
+run: $(STAMP) ## Start Wireroom on its embedded default and print the address and a login
 	@exec $(BIN)/wireroom up
 
-demo: $(STAMP) ## Start with the demo back end and a throw-away data folder
-	@WIREROOM_BACKEND=demo WIREROOM_DATA_DIR=$$(mktemp -d) exec $(BIN)/wireroom up
+demo: $(STAMP) ## The same with the demo agent, port 0 and a new data folder in /tmp
+	@WIREROOM_BACKEND=demo PORT=0 WIREROOM_DATA_DIR=$$(mktemp -d /tmp/wireroom-demo.XXXXXX) exec $(BIN)/wireroom up
 
-test: $(DEV_STAMP) ## Run the tests (browser tests need Debian's chromium)
-	$(BIN)/python -m pytest
+test: $(DEV_STAMP) ## Run the tests; those of the page need Debian's chromium
+	@if command -v chromium >/dev/null; then set --; \
+	elif [ -n "$$CI" ]; then echo 'The browser tests need chromium: apt-get install chromium' >&2; exit 1; \
+	else set -- -m 'not browser'; \
+		echo 'No chromium here: the browser tests are left out. On Debian: apt-get install chromium'; fi; \
+	$(BIN)/python -m pytest "$$@" $(ARGS)
 
-check: $(DEV_STAMP) ## Lint, format check, strict types, import rules, lock check
+check: $(DEV_STAMP) ## Lint, format, strict types, import rules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-fmt: $(DEV_STAMP) ## Format and mend what the linter can
+fmt: $(DEV_STAMP) ## Format, and mend what the linter can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(DEV_STAMP) ## Measure, with machine, commit and fsync setting
-	$(BIN)/python -m bench
+bench: $(DEV_STAMP) ## Measure, and say on which machine, commit and fsync setting
+	$(BIN)/python -m bench $(ARGS)
 
 docs: $(DEV_STAMP) ## Check that the documents agree with the code
-	$(BIN)/python -m pytest tests/docs
+	$(BIN)/python -m pytest tests/docs $(ARGS)
 
 lock: $(DEV_STAMP) ## Resolve the dependencies again, with hashes
-	$(BIN)/uv pip compile pyproject.toml --extra postgres --group build --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q -o requirements.lock
-	$(BIN)/uv pip compile pyproject.toml --extra postgres --group build --group dev --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q -o requirements-dev.lock
+	$(COMPILE) --output-file requirements.lock
+	$(COMPILE) --group dev --output-file requirements-dev.lock
 
-clean: ## Remove what the targets made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+clean: ## Remove what these targets made, but never your data
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist
 
-.PHONY: help run demo test check fmt bench docs lock clean
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo 'Wireroom needs Python 3.11 or newer. Name one: make run PYTHON=python3.12' >&2; exit 1; }
+	@echo 'Setting up $(VENV): about a minute, once.'
+	@if $(PYTHON) -c 'from ensurepip import version' 2>/dev/null; then $(PYTHON) -m venv $(VENV); \
+	else $(PYTHON) -m venv --without-pip $(VENV) \
+		&& $(PYTHON) -m pip --quiet --quiet --python $(BIN)/python install pip 2>/dev/null; \
+	fi || { rm -rf $(VENV); \
+		echo 'Python cannot make a virtual environment here. On Debian: apt-get install python3-venv' >&2; exit 1; }
+
+$(STAMP): requirements.lock pyproject.toml | $(BIN)/python
+	@$(PIP) --require-hashes -r requirements.lock
+	@$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(DEV_STAMP): requirements-dev.lock $(STAMP)
+	@$(PIP) --require-hashes -r requirements-dev.lock
+	@touch $@
