@@ -1,0 +1,293 @@
+"""The JSON that the API sends: typed, documented in OpenAPI, times as ISO 8601 in UTC with milliseconds."""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from wireroom.clock import from_ms
+from wireroom.conversations.summaries import ConversationSummary
+from wireroom.delivery.queries import DeliveryView
+from wireroom.runs.events import StoredEvent
+from wireroom.runs.queries import RunView
+from wireroom.runs.summaries import RunSummary
+
+
+def iso(value_ms: int) -> str:
+    """Return a stored time as people and programs read it, such as `2026-11-21T23:54:00.123Z`."""
+    return from_ms(value_ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def iso_or_none(value_ms: int | None) -> str | None:
+    """Return a stored time as `iso` does, None for none."""
+    return None if value_ms is None else iso(value_ms)
+
+
+class Pagination(BaseModel):
+    """Where a page stands in its list."""
+
+    page: int = Field(description="1 for the first.")
+    per_page: int
+    total: int = Field(description="Items in the whole list.")
+    total_pages: int
+
+    @classmethod
+    def of(cls, page: int, per_page: int, total: int) -> Pagination:
+        """Return the standing of one page."""
+        return cls(page=page, per_page=per_page, total=total, total_pages=ceil(total / per_page))
+
+
+class RunSummaryBody(BaseModel):
+    """A run in a list."""
+
+    id: str
+    request_id: str
+    conversation_id: str
+    lane: str
+    source: str
+    prompt_excerpt: str
+    backend: str
+    state: str = Field(description="queued, running, succeeded, failed, timed_out, cancelled or interrupted.")
+    reason: str | None = Field(description="Why it is in that state, for people.")
+    exit_code: int | None
+    event_count: int
+    queued_at: str
+    started_at: str | None
+    finished_at: str | None
+
+    @classmethod
+    def of(cls, run: RunSummary) -> RunSummaryBody:
+        """Return the run as it is sent."""
+        return cls(
+            id=run.id,
+            request_id=run.request_id,
+            conversation_id=run.conversation_id,
+            lane=run.lane,
+            source=run.source,
+            prompt_excerpt=run.prompt_excerpt,
+            backend=run.backend,
+            state=run.state.value,
+            reason=run.reason,
+            exit_code=run.exit_code,
+            event_count=run.event_count,
+            queued_at=iso(run.queued_at),
+            started_at=iso_or_none(run.started_at),
+            finished_at=iso_or_none(run.finished_at),
+        )
+
+
+class RunListBody(BaseModel):
+    """One page of runs, newest first."""
+
+    runs: list[RunSummaryBody]
+    pagination: Pagination
+
+
+class RunBody(BaseModel):
+    """One run, whole."""
+
+    id: str
+    request_id: str
+    conversation_id: str
+    lane: str
+    source: str
+    prompt: str
+    backend: str
+    state: str
+    reason: str | None
+    output: str | None = Field(description="What the agent said, whole or in part, as Markdown.")
+    exit_code: int | None
+    usage: dict[str, Any] | None = Field(description="input_tokens, output_tokens, cost_usd.")
+    event_count: int
+    interruptions: int
+    queued_at: str
+    started_at: str | None
+    finished_at: str | None
+
+    @classmethod
+    def of(cls, run: RunView) -> RunBody:
+        """Return the run as it is sent."""
+        return cls(
+            id=run.id,
+            request_id=run.request_id,
+            conversation_id=run.conversation_id,
+            lane=run.lane,
+            source=run.source,
+            prompt=run.prompt,
+            backend=run.backend,
+            state=run.state.value,
+            reason=run.reason,
+            output=run.output,
+            exit_code=run.exit_code,
+            usage=run.usage,
+            event_count=run.event_count,
+            interruptions=run.interruptions,
+            queued_at=iso(run.queued_at),
+            started_at=iso_or_none(run.started_at),
+            finished_at=iso_or_none(run.finished_at),
+        )
+
+
+class EventBody(BaseModel):
+    """One event of a run's log."""
+
+    seq: int = Field(description="1, 2, 3 … within the run.")
+    at: str
+    kind: str = Field(description="See docs/reference/events.md.")
+    payload: dict[str, Any]
+
+    @classmethod
+    def of(cls, event: StoredEvent) -> EventBody:
+        """Return the event as it is sent."""
+        return cls(seq=event.seq, at=iso(event.at_ms), kind=event.kind, payload=event.payload)
+
+
+class EventListBody(BaseModel):
+    """A piece of a run's log, oldest first."""
+
+    run_id: str
+    events: list[EventBody]
+    event_count: int = Field(description="Events in the whole log.")
+    next_after: int = Field(description="Send it as `after` for the next piece.")
+
+
+class AskedBody(BaseModel):
+    """A stored request."""
+
+    run_id: str
+    request_id: str
+    created: bool = Field(description="False when this request id was stored before; it is one run.")
+
+
+class CancelBody(BaseModel):
+    """What a wish to cancel did."""
+
+    run_id: str
+    result: str = Field(description="stopping: its agent is being ended; removed: it will not run.")
+
+
+class DeliveryBody(BaseModel):
+    """An outgoing message."""
+
+    id: int
+    run_id: str | None
+    lane: str
+    state: str = Field(description="waiting, pending, sent, dead or discarded.")
+    body_excerpt: str | None
+    error: str | None
+    attempts: int
+    created_at: str
+    sent_at: str | None
+
+    @classmethod
+    def of(cls, delivery: DeliveryView) -> DeliveryBody:
+        """Return the delivery as it is sent."""
+        return cls(
+            id=delivery.id,
+            run_id=delivery.run_id,
+            lane=delivery.lane,
+            state=delivery.state.value,
+            body_excerpt=delivery.body_excerpt,
+            error=delivery.error,
+            attempts=delivery.attempts,
+            created_at=iso(delivery.created_at),
+            sent_at=iso_or_none(delivery.sent_at),
+        )
+
+
+class DeliveryListBody(BaseModel):
+    """One page of deliveries, newest first."""
+
+    deliveries: list[DeliveryBody]
+    pagination: Pagination
+
+
+class DeliveryStateBody(BaseModel):
+    """Where a delivery stands after an action."""
+
+    id: int
+    state: str
+
+
+class ConversationBody(BaseModel):
+    """A conversation in the history."""
+
+    id: str
+    title: str
+    is_current: bool
+    message_count: int
+    created_at: str
+    active_at: str
+
+    @classmethod
+    def of(cls, conversation: ConversationSummary) -> ConversationBody:
+        """Return the conversation as it is sent."""
+        return cls(
+            id=conversation.id,
+            title=conversation.title,
+            is_current=conversation.is_current,
+            message_count=conversation.message_count,
+            created_at=iso(conversation.created_at),
+            active_at=iso(conversation.active_at),
+        )
+
+
+class ConversationListBody(BaseModel):
+    """One page of conversations, the most recently active first."""
+
+    conversations: list[ConversationBody]
+    pagination: Pagination
+
+
+class ChatRunBody(BaseModel):
+    """A question and its answer as the page shows them."""
+
+    id: str
+    request_id: str
+    conversation_id: str
+    prompt: str
+    prompt_cut: bool = Field(description="The prompt goes on; `GET /api/runs/{id}` has all of it.")
+    backend: str
+    state: str
+    reason: str | None
+    stopping: bool = Field(description="A person asked to stop it.")
+    place: int = Field(description="Requests of the lane that come before it; 0 for one that runs or ended.")
+    reason_html: str | None = Field(description="Why it went wrong, rendered and safe; None when it did not.")
+    answer_html: str | None = Field(description="What the agent said; None until the run has ended.")
+    answer_cut: bool = Field(description="The answer goes on; `GET /api/runs/{id}` has all of it.")
+    usage: dict[str, Any] | None
+    event_count: int
+    queued_at: str
+    started_at: str | None
+    finished_at: str | None
+
+
+class ChatBody(BaseModel):
+    """A conversation with its newest runs, oldest first."""
+
+    conversation: ConversationBody | None = Field(description="None before the first message.")
+    runs: list[ChatRunBody]
+    earlier: bool = Field(description="Earlier runs were left out; ask with a higher `limit`.")
+    cursor: str = Field(description="Where the live stream goes on from here.")
+
+
+class ChatEventBody(EventBody):
+    """One event in the page's live stream."""
+
+    run_id: str
+
+
+class ChatNewsBody(BaseModel):
+    """One message of the page's live stream."""
+
+    conversation_id: str | None = Field(description="The lane's current conversation.")
+    runs: list[ChatRunBody] = Field(description="Runs that changed, as they are now.")
+    events: list[ChatEventBody] = Field(description="New lines of their logs, each sent once.")
+
+
+class PairingCodeBody(BaseModel):
+    """A code that lets a person talk to the bot."""
+
+    code: str
