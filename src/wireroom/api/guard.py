@@ -1,0 +1,56 @@
+"""What stands before every route of the API: who calls, and by which name they reached us."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from sqlalchemy import Connection, insert
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from wireroom.api.auth import Caller, identify
+from wireroom.api.hosts import is_own_host, own_hosts
+from wireroom.api.services import Services
+from wireroom.errors import Refused
+from wireroom.store.schema import audit
+
+_WHO_ARE_YOU = (
+    "Log in by the link that Wireroom printed (`wireroom login` prints a new one), or send the secret as "
+    "`Authorization: Bearer …`."
+)
+
+
+def caller_guard(services: Services) -> Callable[[Request], Awaitable[None]]:
+    """Return the dependency that lets nobody by whom it does not know.
+
+    A page session counts only under a name of ours; a program proves itself by the secret alone, so it may
+    use whatever name its network gives us.
+    """
+    own = own_hosts(services.settings)
+
+    async def guard(request: Request) -> None:
+        caller = await identify(request, services)
+        if caller is None:
+            raise HTTPException(401, _WHO_ARE_YOU, {"WWW-Authenticate": "Bearer"})
+        if caller.name == "page" and not is_own_host(request.headers.get("host", ""), own):
+            raise Refused("This address is not known as Wireroom's; see WIREROOM_ALLOWED_HOSTS.")
+        request.state.caller = caller
+
+    return guard
+
+
+def caller_of(request: Request) -> Caller:
+    """Return who was let in by the guard."""
+    caller: Caller = request.state.caller
+    return caller
+
+
+def note_action(
+    conn: Connection, caller: Caller, action: str, subject: str, *, now_ms: int, detail: str | None = None
+) -> None:
+    """Write one row of the audit, in the transaction of what it tells of."""
+    conn.execute(
+        insert(audit).values(
+            created_at=now_ms, who=caller.name, action=action, subject=subject, detail=detail
+        )
+    )

@@ -1,0 +1,84 @@
+"""What several routes read from requests: bounded bodies, pages of lists, request ids, once-only asking."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import HTTPException, Query
+from fastapi.routing import APIRoute
+from pydantic import Field
+from sqlalchemy import Connection
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Message
+
+from wireroom.api.bodies import AskedBody
+from wireroom.delivery.outbox import Recipient
+from wireroom.errors import Conflict
+from wireroom.intake.ask import Asker, Question
+from wireroom.runs.queries import find_run
+
+Page = Annotated[int, Query(ge=1, le=1_000_000, description="1 for the first.")]
+PerPage = Annotated[int, Query(ge=1, le=200, description="Items a page.")]
+RequestId = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=100,
+        pattern=r"^[A-Za-z0-9._:-]+$",
+        description="Yours; the same id twice is one run.",
+    ),
+]
+
+
+def ask_once(
+    conn: Connection, asker: Asker, question: Question, now_ms: int, *, to: Recipient | None = None
+) -> AskedBody:
+    """Store the question, or find the run that it became before.
+
+    Raises:
+        Conflict: the request id stands for another question.
+    """
+    run_id = asker.ask(conn, question, now_ms, to=to)
+    if run_id is not None:
+        return AskedBody(run_id=run_id, request_id=question.request_id, created=True)
+    earlier = find_run(conn, question.request_id)
+    if earlier is None or (earlier.lane, earlier.prompt) != (question.lane, question.text):
+        raise Conflict(f"The request id {question.request_id} was used for something else. Use a fresh one.")
+    return AskedBody(run_id=earlier.id, request_id=question.request_id, created=False)
+
+
+def bounded_route(limit_bytes: int) -> type[APIRoute]:
+    """Return the kind of route that stops reading a body as soon as it is too large, and answers 413."""
+    refusal = HTTPException(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body may have at most {limit_bytes} bytes."
+    )
+
+    class BoundedRoute(APIRoute):
+        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+            handle = super().get_route_handler()
+
+            async def bounded(request: Request) -> Response:
+                declared = request.headers.get("content-length", "")
+                if declared.isdigit() and int(declared) > limit_bytes:
+                    raise refusal
+                return await handle(Request(request.scope, _counting(request)))
+
+            return bounded
+
+    def _counting(request: Request) -> Callable[[], Coroutine[Any, Any, Message]]:
+        received = 0
+
+        async def receive() -> Message:
+            nonlocal received
+            message = await request.receive()
+            received += len(message.get("body", b""))
+            if received > limit_bytes:
+                raise refusal
+            return message
+
+        return receive
+
+    return BoundedRoute

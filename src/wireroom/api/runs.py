@@ -1,0 +1,211 @@
+"""`/api/runs`: list, show, follow, cancel and retry runs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Depends, Header, Query
+from pydantic import BaseModel
+from sqlalchemy import Connection
+from starlette.requests import Request
+from starlette.responses import Response
+
+from wireroom.api.auth import Caller, identify
+from wireroom.api.bodies import (
+    AskedBody,
+    CancelBody,
+    EventBody,
+    EventListBody,
+    Pagination,
+    RunBody,
+    RunListBody,
+    RunSummaryBody,
+)
+from wireroom.api.guard import caller_guard, caller_of, note_action
+from wireroom.api.requests import Page, PerPage, RequestId, ask_once, bounded_route
+from wireroom.api.services import Services
+from wireroom.api.sse import Batch, EventStream, follow, message
+from wireroom.clock import to_ms
+from wireroom.delivery.queries import recipient_of_run
+from wireroom.errors import BadInput, Conflict, NotFound
+from wireroom.intake.ask import Question
+from wireroom.runs.events import StoredEvent, read_events
+from wireroom.runs.feed import lane_topic, run_topic
+from wireroom.runs.queries import Cancelled, RunView, cancel_run, find_run
+from wireroom.runs.states import RunState
+from wireroom.runs.summaries import count_runs, list_summaries
+from wireroom.store.database import after_commit
+
+_MAX_BODY_BYTES = 10_000
+_EVENTS_A_LOOK = 500
+
+
+class RetryRequest(BaseModel):
+    """What may be said about a new try."""
+
+    request_id: RequestId | None = None
+
+
+def router(services: Services) -> APIRouter:
+    """Return the routes; each of them knows its caller."""
+    routes = _RunRoutes(services)
+    made = APIRouter(
+        prefix="/api/runs",
+        tags=["runs"],
+        dependencies=[Depends(caller_guard(services))],
+        route_class=bounded_route(_MAX_BODY_BYTES),
+    )
+    made.add_api_route("", routes.list_runs)
+    made.add_api_route("/{run_id}", routes.show)
+    made.add_api_route("/{run_id}/events", routes.events)
+    made.add_api_route("/{run_id}/stream", routes.stream, response_class=Response)
+    accepted = HTTPStatus.ACCEPTED
+    made.add_api_route("/{run_id}/cancel", routes.cancel, methods=["POST"], status_code=accepted)
+    made.add_api_route("/{run_id}/retry", routes.retry, methods=["POST"], status_code=accepted)
+    return made
+
+
+class _RunRoutes:
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._db = services.db
+
+    async def list_runs(
+        self, state: RunState | None = None, lane: str | None = None, page: Page = 1, per_page: PerPage = 50
+    ) -> RunListBody:
+        """List runs, newest first, without their outputs."""
+        found, total = await self._db.read(
+            lambda conn: (
+                list_summaries(conn, lane=lane, state=state, limit=per_page, offset=(page - 1) * per_page),
+                count_runs(conn, lane=lane, state=state),
+            )
+        )
+        runs = [RunSummaryBody.of(run) for run in found]
+        return RunListBody(runs=runs, pagination=Pagination.of(page, per_page, total))
+
+    async def show(self, run_id: str) -> RunBody:
+        """Show a run by its id or its request id."""
+        return RunBody.of(await self._db.read(lambda conn: _existing(conn, run_id)))
+
+    async def events(
+        self,
+        run_id: str,
+        after: Annotated[int, Query(ge=0, description="Number of the last event you have.")] = 0,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 500,
+    ) -> EventListBody:
+        """Return a piece of the run's log."""
+
+        def read(conn: Connection) -> tuple[RunView, list[StoredEvent]]:
+            run = _existing(conn, run_id)
+            return run, list(read_events(conn, run.id, after=after, limit=limit))
+
+        run, found = await self._db.read(read)
+        return EventListBody(
+            run_id=run.id,
+            events=[EventBody.of(event) for event in found],
+            event_count=run.event_count,
+            next_after=found[-1].seq if found else after,
+        )
+
+    async def stream(
+        self,
+        request: Request,
+        run_id: str,
+        last_event_id: Annotated[str | None, Header(description="Go on after this event.")] = None,
+    ) -> Response:
+        """Follow the run's log live, as server-sent events; ends after the event of its end.
+
+        A reader that has the whole log of an ended run is answered 204, which tells it not to come back.
+        """
+        run = await self._db.read(lambda conn: _existing(conn, run_id))
+        after = _event_number(last_event_id)
+        if run.state.is_final and after >= run.event_count:
+            return Response(status_code=HTTPStatus.NO_CONTENT)
+        return EventStream(self._follow(request, run.id, after))
+
+    async def cancel(self, request: Request, run_id: str) -> CancelBody:
+        """Stop a running run, or take a waiting one out of the queue."""
+        caller, now_ms = caller_of(request), to_ms(self._services.clock.now())
+
+        def unit(conn: Connection) -> CancelBody:
+            run = _existing(conn, run_id)
+            found = cancel_run(conn, self._services.jobs, run.id, now_ms)
+            if found not in {Cancelled.STOPPING, Cancelled.REMOVED}:
+                raise Conflict(f"Run {run.id} has ended already ({run.state}).")
+            note_action(conn, caller, "run.cancel", run.id, now_ms=now_ms, detail=found)
+            after_commit(conn, lambda: self._tell(run))
+            return CancelBody(run_id=run.id, result=found)
+
+        return await self._db.write(unit)
+
+    async def retry(
+        self, request: Request, run_id: str, wanted: Annotated[RetryRequest | None, Body()] = None
+    ) -> AskedBody:
+        """Ask the same again, as a new run that answers where the first one did.
+
+        Without a request id of its own, a run is retried once, however often this is called.
+        """
+        caller = caller_of(request)
+        request_id = wanted.request_id if wanted else None
+        return await self._db.write(lambda conn: self._retry(conn, caller, run_id, request_id))
+
+    def _retry(self, conn: Connection, caller: Caller, run_id: str, request_id: str | None) -> AskedBody:
+        run = _existing(conn, run_id)
+        if not run.state.is_final:
+            raise Conflict(f"Run {run.id} has not ended yet ({run.state}).")
+        question = Question(
+            request_id or f"retry-{run.id}", run.prompt, run.lane, run.source, run.source_message_id
+        )
+        to = recipient_of_run(conn, run.id)
+        now_ms = to_ms(self._services.clock.now())
+        asked = ask_once(conn, self._services.asker, question, now_ms, to=to)
+        if asked.created:
+            note_action(conn, caller, "run.retry", run.id, now_ms=now_ms, detail=asked.run_id)
+        return asked
+
+    async def _follow(self, request: Request, run_id: str, after: int) -> AsyncGenerator[str, None]:
+        async def look() -> Batch:
+            nonlocal after
+            run, found = await self._db.read(lambda conn: _log_after(conn, run_id, after))
+            after = found[-1].seq if found else after
+            return Batch(
+                [_as_message(event) for event in found],
+                more=after < run.event_count,
+                over=run.state.is_final and after >= run.event_count,
+            )
+
+        async def is_welcome() -> bool:
+            return await identify(request, self._services) is not None
+
+        with self._services.feed.listen(run_topic(run_id)) as news:
+            async for text in follow(news, look, is_welcome, self._services.clock):
+                yield text
+
+    def _tell(self, run: RunView) -> None:
+        self._services.feed.publish(run_topic(run.id))
+        self._services.feed.publish(lane_topic(run.lane))
+
+
+def _existing(conn: Connection, run_id: str) -> RunView:
+    run = find_run(conn, run_id)
+    if run is None:
+        raise NotFound(f"There is no run {run_id}.")
+    return run
+
+
+def _log_after(conn: Connection, run_id: str, after: int) -> tuple[RunView, list[StoredEvent]]:
+    return _existing(conn, run_id), list(read_events(conn, run_id, after=after, limit=_EVENTS_A_LOOK))
+
+
+def _as_message(event: StoredEvent) -> str:
+    return message(EventBody.of(event).model_dump_json(), event_id=event.seq, event=event.kind)
+
+
+def _event_number(last_event_id: str | None) -> int:
+    if not last_event_id:
+        return 0
+    if not (last_event_id.isascii() and last_event_id.isdigit()):
+        raise BadInput("Last-Event-ID must be the number of the last event you have.")
+    return int(last_event_id)
