@@ -1,0 +1,69 @@
+// The box that people write in. What is not sent yet survives a reload.
+
+import { byId } from "./dom.js";
+
+const KEY = "wireroom.draft";
+
+export class Composer {
+  #text = byId("text");
+  #form = byId("composer");
+  #trouble = byId("trouble");
+
+  constructor(send) {
+    this.send = send;
+    this.#text.value = localStorage.getItem(KEY) ?? "";
+    this.#text.addEventListener("input", () => this.#changed());
+    this.#text.addEventListener("keydown", (event) => this.#key(event));
+    this.#form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#submit();
+    });
+    this.#changed();
+  }
+
+  /** Give a message back that could not be sent, unless something new was begun. */
+  giveBack(text) {
+    if (!this.#text.value.trim()) {
+      this.#text.value = text;
+      this.#changed();
+    }
+  }
+
+  complain(message) {
+    this.#trouble.textContent = message;
+    this.#trouble.hidden = !message;
+  }
+
+  set shown(shown) {
+    this.#form.hidden = !shown;
+  }
+
+  focus() {
+    this.#text.focus();
+  }
+
+  #key(event) {
+    const plainEnter = event.key === "Enter" && !event.shiftKey && !event.ctrlKey && !event.altKey;
+    if (plainEnter && !event.isComposing) {
+      event.preventDefault();
+      this.#submit();
+    }
+  }
+
+  #submit() {
+    const text = this.#text.value.trim();
+    if (!text) return;
+    this.complain("");
+    this.#text.value = "";
+    this.#changed();
+    this.send(text);
+    this.focus();
+  }
+
+  #changed() {
+    localStorage.setItem(KEY, this.#text.value);
+    byId("send").disabled = !this.#text.value.trim();
+    this.#text.style.height = "auto";
+    this.#text.style.height = `${this.#text.scrollHeight}px`;
+  }
+}

@@ -1,0 +1,41 @@
+// The few things that every part of the page does with the document. Text is only ever set as text.
+
+export const byId = (id) => document.getElementById(id);
+
+/** Make an element: `el("p", {className: "x", textContent: "y"}, child, …)`. */
+export function el(tag, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.append(...children);
+  return made;
+}
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** Make an icon of the sprite in the page. */
+export function icon(name, className = "") {
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("aria-hidden", "true");
+  if (className) svg.setAttribute("class", className);
+  svg.append(document.createElementNS(SVG, "use"));
+  setIcon(svg, name);
+  return svg;
+}
+
+export function setIcon(svg, name) {
+  svg.firstElementChild.setAttribute("href", `#i-${name}`);
+}
+
+/** Tell people who listen instead of looking. */
+export function announce(text) {
+  byId("announce").textContent = text;
+}
+
+/** "0.4 s" (under ten seconds, when `exact`), "14 s", "2 min 5 s", "1 h 3 min". */
+export function duration(ms, exact = false) {
+  if (exact && ms < 9950) return `${Math.max(0, ms / 1000).toFixed(1)} s`;
+  const seconds = Math.max(0, Math.floor(ms / 1000));
+  if (seconds < 60) return `${seconds} s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes} min ${seconds % 60} s`;
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}

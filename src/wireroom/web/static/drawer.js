@@ -1,0 +1,92 @@
+// The side: earlier conversations, pairing with the bot, and on a narrow screen the menu itself.
+
+import { call } from "./api.js";
+import { announce, byId, el } from "./dom.js";
+
+const A_PAGE = 30;
+const REFRESH_MS = 300;
+
+export class Drawer {
+  #pages = 1;
+  #shown = { id: null, currentId: null };
+  #timer = null;
+
+  constructor() {
+    byId("open-drawer").addEventListener("click", () => this.#toggle(true));
+    byId("close-drawer").addEventListener("click", () => this.close());
+    byId("shade").addEventListener("click", () => this.close());
+    addEventListener("keydown", (event) => event.key === "Escape" && this.close());
+    byId("more-history").addEventListener("click", () => {
+      this.#pages += 1;
+      this.#load();
+    });
+    byId("make-code")?.addEventListener("click", () => this.#makeCode());
+  }
+
+  close() {
+    if (byId("drawer").classList.contains("open")) {
+      this.#toggle(false);
+      byId("open-drawer").focus();
+    }
+  }
+
+  /** Show the list anew, soon: several changes at once are one call. */
+  refresh(shownId, currentId) {
+    this.#shown = { id: shownId, currentId };
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#load(), REFRESH_MS);
+  }
+
+  #toggle(open) {
+    byId("drawer").classList.toggle("open", open);
+    byId("shade").hidden = !open;
+    document.querySelector("main").inert = open;
+    byId("open-drawer").setAttribute("aria-expanded", String(open));
+    if (open) byId("close-drawer").focus();
+  }
+
+  async #load() {
+    const pages = [];
+    try {
+      for (let page = 1; page <= this.#pages; page += 1) {
+        pages.push(await call("GET", `/api/chat/conversations?page=${page}&per_page=${A_PAGE}`));
+      }
+    } catch {
+      return;
+    }
+    const items = pages.flatMap((page) => page.conversations).filter(({ title, is_current }) => title || is_current);
+    byId("history").replaceChildren(...items.map((item) => this.#item(item)));
+    byId("more-history").hidden = pages.at(-1).pagination.total_pages <= this.#pages;
+  }
+
+  #item({ id, title, is_current, active_at }) {
+    const link = el("a", { href: is_current ? "#/" : `#/c/${encodeURIComponent(id)}`, title: new Date(active_at).toLocaleString() });
+    link.append(el("span", { className: "history-title", textContent: title || "New conversation" }));
+    link.append(el("span", { className: "history-when", textContent: is_current ? "now" : when(active_at) }));
+    if (id === this.#shown.id) link.setAttribute("aria-current", "true");
+    return el("li", {}, link);
+  }
+
+  async #makeCode() {
+    const [button, shown, text] = ["make-code", "pairing-code", "pairing-text"].map(byId);
+    button.disabled = true;
+    try {
+      shown.textContent = (await call("POST", "/api/chat/pairing-code")).code;
+      shown.hidden = false;
+      text.textContent = "Send this code to your bot within an hour. It lets one person in.";
+      button.lastChild.textContent = "Show another code";
+      announce(`Pairing code ${shown.textContent}`);
+    } catch (error) {
+      text.textContent = error.message;
+    }
+    button.disabled = false;
+  }
+}
+
+function when(time) {
+  const date = new Date(time);
+  const today = new Date().toDateString() === date.toDateString();
+  return today
+    ? date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })
+    : date.toLocaleDateString([], { day: "numeric", month: "short" });
+}

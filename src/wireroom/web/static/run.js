@@ -1,0 +1,152 @@
+// One question with its answer, as an element that is brought up to date by what the stream tells.
+
+import { call } from "./api.js";
+import { byId, duration, el, setIcon } from "./dom.js";
+import { Log } from "./log.js";
+
+const SHOWN = {
+  queued: ["clock", "Queued"],
+  running: ["work", "Working"],
+  succeeded: ["done", "Done"],
+  failed: ["fail", "Failed"],
+  timed_out: ["fail", "Timed out"],
+  cancelled: ["stop", "Stopped"],
+  interrupted: ["fail", "Interrupted"],
+};
+const EVENTS_A_CALL = 1000;
+
+export const isFinal = (state) => state !== "queued" && state !== "running";
+
+export class RunView {
+  /** The newest that is known of it; null until Wireroom has it. */
+  run = null;
+  #log;
+  #whole = false;
+  #touched = false;
+
+  /** `act` = {stop(run, button), again(run, button)}. */
+  constructor(requestId, prompt, act) {
+    this.requestId = requestId;
+    this.element = byId("run-template").content.firstElementChild.cloneNode(true);
+    this.parts = Object.fromEntries(
+      ["bubble", "ask-note", "reply", "state-icon", "state-text", "elapsed", "stop", "log", "log-title", "steps", "saying", "reason", "said", "reply-foot", "again"].map(
+        (name) => [name, this.element.querySelector(`.${name}`)],
+      ),
+    );
+    this.parts.bubble.textContent = prompt;
+    this.parts.stop.addEventListener("click", () => act.stop(this.run, this.parts.stop));
+    this.parts.again.addEventListener("click", () => act.again(this.run, this.parts.again));
+    this.parts.log.querySelector("summary").addEventListener("click", () => (this.#touched = true));
+    this.parts.log.addEventListener("toggle", () => this.parts.log.open && this.#loadLog());
+    this.#log = new Log(this.parts.steps, this.parts.saying);
+  }
+
+  /** Say something under the question, such as that it is not sent yet. */
+  note(text) {
+    this.parts["ask-note"].textContent = text;
+    this.parts["ask-note"].hidden = !text;
+  }
+
+  /** Show the run as it is now; older news than what is shown changes nothing. */
+  update(run) {
+    if (this.run && this.run.event_count > run.event_count) return;
+    this.run = run;
+    this.note(run.prompt_cut ? "The message goes on; only its beginning is shown." : "");
+    this.element.dataset.state = run.state;
+    this.parts.reply.hidden = false;
+    this.#head(run);
+    const over = isFinal(run.state);
+    if (over) this.#showAnswer(run);
+    this.parts["reply-foot"].hidden = !over || run.state === "succeeded";
+    this.parts.log.hidden = run.event_count === 0 && this.#log.seq === 0;
+    if (!this.#touched) this.parts.log.open = run.state === "running" && this.#log.seq > 0;
+  }
+
+  addEvents(events) {
+    for (const event of events) {
+      if (event.seq !== this.#log.seq + 1) continue;
+      this.#log.add(event);
+    }
+    const steps = this.#log.tools;
+    this.parts["log-title"].textContent = steps ? `Log · ${steps} ${steps === 1 ? "step" : "steps"}` : "Log";
+    this.parts.log.hidden = false;
+    if (!this.#touched && this.run?.state === "running") this.parts.log.open = this.parts.steps.childElementCount > 0;
+  }
+
+  tick(now) {
+    if (this.run?.state === "running") this.parts.elapsed.textContent = duration(now - Date.parse(this.run.started_at));
+  }
+
+  #head(run) {
+    const [symbol, word] = SHOWN[run.state];
+    setIcon(this.parts["state-icon"], symbol);
+    this.parts["state-text"].textContent = run.stopping ? "Stopping …" : run.state === "queued" ? queued(run) : word;
+    this.parts.elapsed.textContent = isFinal(run.state) ? facts(run) : "";
+    this.parts.stop.hidden = isFinal(run.state) || run.stopping;
+    this.parts.stop.disabled = false;
+    this.parts.stop.lastElementChild.textContent = run.state === "queued" ? "Remove" : "Stop";
+    this.tick(Date.now());
+  }
+
+  #showAnswer(run) {
+    const { said: answer, reason, saying } = this.parts;
+    saying.hidden = true;
+    // The only HTML that is ever set: made by Wireroom's own renderer, which lets no markup of the agent's through.
+    reason.innerHTML = run.reason_html ?? "";
+    answer.innerHTML = run.answer_html || (run.state === "succeeded" ? "<p>Done. The agent said nothing.</p>" : "");
+    for (const table of answer.querySelectorAll("table")) {
+      const frame = el("div", { className: "table", tabIndex: 0 });
+      table.replaceWith(frame);
+      frame.append(table);
+    }
+    if (run.answer_cut) answer.append(this.#wholeButton(run));
+  }
+
+  #wholeButton(run) {
+    const button = el("button", { type: "button", className: "link-button", textContent: "Show the whole answer" });
+    button.addEventListener("click", async () => {
+      button.disabled = true;
+      try {
+        const whole = await call("GET", `/api/runs/${encodeURIComponent(run.id)}`);
+        this.parts.said.replaceChildren(el("pre", { textContent: whole.output ?? "" }));
+      } catch (error) {
+        button.disabled = false;
+        button.textContent = `${error.message} Try again`;
+      }
+    });
+    return button;
+  }
+
+  /** Fetch the lines that the stream did not bring, such as those of a run that had ended before the page was opened. */
+  async #loadLog() {
+    if (this.#whole || !this.run || !isFinal(this.run.state)) return;
+    this.#whole = true;
+    const path = `/api/runs/${encodeURIComponent(this.run.id)}/events`;
+    try {
+      while (this.#log.seq < this.run.event_count) {
+        const piece = await call("GET", `${path}?after=${this.#log.seq}&limit=${EVENTS_A_CALL}`);
+        if (!piece.events.length) break;
+        this.addEvents(piece.events);
+      }
+      if (!this.parts.steps.childElementCount) {
+        this.parts.steps.append(el("li", { className: "step-text", textContent: "It went straight to the answer." }));
+      }
+    } catch (error) {
+      this.#whole = false;
+      this.parts["log-title"].textContent = `Log · ${error.message}`;
+    }
+  }
+}
+
+function queued(run) {
+  if (run.place > 0) return `Number ${run.place} in line`;
+  return run.started_at ? "Waits to be taken up again" : "Starting …";
+}
+
+function facts(run) {
+  const parts = run.started_at ? [duration(Date.parse(run.finished_at) - Date.parse(run.started_at), true)] : [];
+  const tokens = (run.usage?.input_tokens ?? 0) + (run.usage?.output_tokens ?? 0);
+  if (tokens) parts.push(`${tokens.toLocaleString("en")} tokens`);
+  if (run.usage?.cost_usd) parts.push(`$${run.usage.cost_usd.toFixed(2)}`);
+  return parts.join(" · ");
+}
