@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from wireroom.errors import BadInput
 
+_MAX_FORM_DEPTH = 16
+_Id = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+
 
 class _User(msgspec.Struct):
-    id: int
+    id: _Id
     is_bot: bool = False
     first_name: str = ""
     last_name: str = ""
@@ -24,15 +27,15 @@ class _User(msgspec.Struct):
 
 
 class _Chat(msgspec.Struct):
-    id: int
+    id: _Id
     type: str = "private"
 
 
 class _Message(msgspec.Struct):
-    message_id: int
+    message_id: _Id
     chat: _Chat
     from_: _User | None = msgspec.field(default=None, name="from")
-    message_thread_id: int | None = None
+    message_thread_id: _Id | None = None
     is_topic_message: bool = False
     text: str | None = None
     caption: str | None = None
@@ -46,18 +49,19 @@ class _Callback(msgspec.Struct):
 
 
 class _Update(msgspec.Struct):
-    update_id: int
+    update_id: _Id
     message: _Message | None = None
     edited_message: _Message | None = None
     callback_query: _Callback | None = None
 
 
 class _OnlyId(msgspec.Struct):
-    update_id: int
+    update_id: _Id
 
 
-_decode_update = msgspec.json.Decoder(_Update).decode
-_decode_id = msgspec.json.Decoder(_OnlyId).decode
+# Not strict: a form has nothing but text, so numbers and booleans may come as text.
+_decode_update = msgspec.json.Decoder(_Update, strict=False).decode
+_decode_id = msgspec.json.Decoder(_OnlyId, strict=False).decode
 _decode_any = msgspec.json.Decoder().decode
 
 
@@ -129,25 +133,11 @@ def read_update(body: bytes | str) -> Incoming:
         BadInput: not JSON, or without an integer `update_id`.
     """
     try:
-        update = _decode_update(body)
-    except msgspec.ValidationError:
-        return Other(_update_id(body), "unreadable")
-    except msgspec.DecodeError as error:
+        return _read(body)
+    except msgspec.ValidationError as error:
+        raise BadInput("The update has no integer update_id.") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadInput("The body is not JSON. Send an Update object as Telegram does.") from error
-    if update.callback_query is not None:
-        return _pressed(update.update_id, update.callback_query)
-    message = update.message or update.edited_message
-    if message is None:
-        return Other(update.update_id, _kind_of(body))
-    if message.from_ is None:
-        return Other(update.update_id, "anonymous")
-    return Said(
-        update_id=update.update_id,
-        place=_place(message),
-        speaker=_speaker(message.from_),
-        text=(message.text or message.caption or "").strip(),
-        edited=update.message is None,
-    )
 
 
 def lane_name(bot_id: int, chat_id: int, thread_id: int | None) -> str:
@@ -169,28 +159,46 @@ def kind_of(incoming: Incoming) -> str:
 
 
 def nested_form(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
-    """Return the object that a form body means.
+    """Return the object that a form body means; every value stays text, see `read_update`.
 
-    `message[chat][id]=5&message[text]=hi` gives `{"message": {"chat": {"id": 5}, "text": "hi"}}`; digits
-    become integers except in `text`, `caption` and `data`, which are what a person typed.
+    `message[chat][id]=5&message[text]=hi` gives `{"message": {"chat": {"id": "5"}, "text": "hi"}}`.
+
+    Raises:
+        BadInput: one field contradicts another, or is nested too deep.
     """
     result: dict[str, Any] = {}
     for name, value in pairs:
-        path = name.replace("]", "").split("[")
+        *above, last = name.replace("]", "").split("[", _MAX_FORM_DEPTH)
         branch = result
-        for step in path[:-1]:
-            below = branch.setdefault(step, {})
-            if not isinstance(below, dict):
-                raise BadInput(f"The form field {name} contradicts another field.")
-            branch = below
-        branch[path[-1]] = _form_value(path[-1], value)
+        for step in above:
+            branch = branch.setdefault(step, {})
+            if not isinstance(branch, dict):
+                raise BadInput(f"The form field {name[:100]} contradicts another field.")
+        if "[" in last or isinstance(branch.get(last), dict):
+            raise BadInput(f"The form field {name[:100]} contradicts another field, or is nested too deep.")
+        branch[last] = value
     return result
 
 
-def _form_value(name: str, value: str) -> str | int:
-    if name in {"text", "caption", "data"} or not value.lstrip("-").isdigit():
-        return value
-    return int(value)
+def _read(body: bytes | str) -> Incoming:
+    try:
+        update = _decode_update(body)
+    except msgspec.ValidationError:
+        return Other(_decode_id(body).update_id, "unreadable")
+    if update.callback_query is not None:
+        return _pressed(update.update_id, update.callback_query)
+    message = update.message or update.edited_message
+    if message is None:
+        return Other(update.update_id, _kind_of(body))
+    if message.from_ is None:
+        return Other(update.update_id, "anonymous")
+    return Said(
+        update_id=update.update_id,
+        place=_place(message),
+        speaker=_speaker(message.from_),
+        text=_storable(message.text or message.caption or "").strip(),
+        edited=update.message is None,
+    )
 
 
 def _pressed(update_id: int, callback: _Callback) -> Pressed:
@@ -199,7 +207,7 @@ def _pressed(update_id: int, callback: _Callback) -> Pressed:
         place=_place(callback.message) if callback.message else None,
         speaker=_speaker(callback.from_),
         callback_id=callback.id,
-        data=callback.data or "",
+        data=_storable(callback.data or ""),
     )
 
 
@@ -211,14 +219,12 @@ def _place(message: _Message) -> Place:
 
 def _speaker(user: _User) -> Speaker:
     name = " ".join(part for part in (user.first_name, user.last_name) if part)
-    return Speaker(user.id, name or user.username or str(user.id))
+    return Speaker(user.id, _storable(name or user.username or str(user.id)))
 
 
-def _update_id(body: bytes | str) -> int:
-    try:
-        return _decode_id(body).update_id
-    except msgspec.ValidationError as error:
-        raise BadInput("The update has no integer update_id.") from error
+def _storable(text: str) -> str:
+    """Return the text without NUL, which PostgreSQL stores in no column."""
+    return text.replace("\0", "")
 
 
 def _kind_of(body: bytes | str) -> str:
