@@ -72,4 +72,4 @@ def same_secret(given: str | None, expected: str) -> bool:
     """Compare in constant time; an empty or missing secret never matches."""
     if not given or not expected:
         return False
-    return hmac.compare_digest(given.encode(), expected.encode())
+    return hmac.compare_digest(given.encode(errors="surrogatepass"), expected.encode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from wireroom.intake.commands import CommandName
@@ -15,6 +16,7 @@ NEW_CONVERSATION = "🆕 New conversation: what was said before is out of my min
 NOTHING_RUNS = "Nothing runs and nothing waits."
 NOTHING_TO_RETRY = "There is no earlier request here."
 _PROMPT_CHARS = 80
+_PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
 
 
 def refusal(user_id: int) -> str:
@@ -86,6 +88,7 @@ def stopped(*, stopping: int, removed: int, left: int) -> str:
 
 
 def excerpt(prompt: str) -> str:
-    """Return the beginning of a prompt on one line."""
+    """Return the beginning of a prompt on one line, as Markdown that shows it literally."""
     line = " ".join(prompt.split())
-    return line if len(line) <= _PROMPT_CHARS else line[: _PROMPT_CHARS - 1] + "…"
+    shown = line if len(line) <= _PROMPT_CHARS else line[: _PROMPT_CHARS - 1] + "…"
+    return _PUNCTUATION.sub(r"\\\g<0>", shown)
