@@ -1,0 +1,81 @@
+"""The product in a process of its own, as `wireroom up` runs it, with a scripted coding agent.
+
+Started by `installation`. The environment holds the product's settings and, beside them:
+
+    ACCEPTANCE_AGENT   the scripted agent's folder
+    ACCEPTANCE_FAULT   see `faulty_store`; empty for none
+    ACCEPTANCE_READY   a file to make once the service listens
+
+With the argument `nursery` it imports everything once and then forks a service for each line it reads: JSON,
+{"environment": {...}, "log": path}. It answers with the pid. That is a start without Python's imports.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import structlog
+import uvloop
+from faulty_store import open_faulty_engine
+
+from wireroom.app.service import Service
+from wireroom.cli.logs import set_up_logs
+from wireroom.settings import load_settings
+from wireroom.testing import ScriptedAgent, ScriptedBackend
+
+
+async def serve() -> bool:
+    """Run until SIGTERM; True when a part of the service failed on its own."""
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    backend = ScriptedBackend(ScriptedAgent(Path(os.environ["ACCEPTANCE_AGENT"])))
+    engine = open_faulty_engine(os.environ["ACCEPTANCE_FAULT"])
+    service = Service(load_settings(), backend=backend, engine=engine)
+    async with service:
+        os.close(os.open(os.environ["ACCEPTANCE_READY"], os.O_CREAT))
+        waits = [asyncio.create_task(event.wait()) for event in (stop, service.stopped)]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+        structlog.get_logger(__name__).info("stopping")
+        return not stop.is_set()
+
+
+def main() -> int:
+    """Serve on uvloop, as the product does; the exit code says whether it ended in order."""
+    set_up_logs(os.environ.get("LOG_LEVEL", "info"), coloured=False)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return int(runner.run(serve()))
+
+
+def nurse() -> None:
+    """Fork one service a line until the input ends; the kernel reaps those that died."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    for line in sys.stdin:
+        wanted = json.loads(line)
+        pid = os.fork()
+        if pid == 0:
+            os._exit(_grow_up(wanted["environment"], wanted["log"]))
+        os.write(1, f"{pid}\n".encode())
+
+
+def _grow_up(environment: dict[str, str], log: str) -> int:
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    os.setsid()
+    for number, file in ((0, os.devnull), (1, log), (2, log)):
+        os.dup2(os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT), number)
+    os.environ.clear()
+    os.environ.update(environment)
+    return main()
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["nursery"]:
+        nurse()
+    else:
+        sys.exit(main())
