@@ -20,6 +20,7 @@ from wireroom.telegram.errors import (
 
 _BASE_SECONDS = 1.0
 _CAP_SECONDS = 300.0
+_LARGEST_EXPONENT = 62
 
 
 class Call(StrEnum):
@@ -100,7 +101,8 @@ def react(  # noqa: PLR0911 - one line for each class of error reads best
         case MessageGone() if call is Call.FILL:
             return PlaceAgain()
         case Uncertain() | TelegramUnavailable() | Unauthorized() if attempts + 1 < max_attempts:
-            wait = min(_CAP_SECONDS, _BASE_SECONDS * 2.0**attempts) * (1 + jitter)
+            growth = 2.0 ** min(attempts, _LARGEST_EXPONENT)
+            wait = min(_CAP_SECONDS, _BASE_SECONDS * growth) * (1 + jitter)
             unsure = isinstance(error, Uncertain) and call is Call.PLACE
             return Later(wait, counts=True, unsure=unsure)
         case Rejected():

@@ -31,6 +31,7 @@ ALLOWED_UPDATES = ["message", "edited_message", "callback_query"]
 _log = structlog.get_logger(__name__)
 _FIRST_WAIT_SECONDS = 1.0
 _LONGEST_WAIT_SECONDS = 30.0
+_LARGEST_EXPONENT = 62
 _CONFLICT_WAIT_SECONDS = 10.0
 
 CONFLICT_REMEDY = (
@@ -66,7 +67,8 @@ class Poller:
         failures = 0
         while True:
             try:
-                await self._poll_once()
+                # After a failure the next answer shall come at once: then the problem is known to be over.
+                await self._poll_once(0 if failures else self._timeout)
                 self.problem, failures = None, 0
             except (TelegramError, StoreUnavailable) as error:
                 failures += 1
@@ -74,11 +76,11 @@ class Poller:
                 _log.warning("polling_failed", reason=self.problem, retry_seconds=wait)
                 await asyncio.sleep(wait)
 
-    async def _poll_once(self) -> None:
+    async def _poll_once(self, timeout_seconds: int) -> None:
         bot_id = self._client.bot_id
         offset = await self._db.read(lambda conn: next_offset(conn, bot_id))
         fetched = await self._client.call(
-            GetUpdates(timeout=self._timeout, allowed_updates=ALLOWED_UPDATES, offset=offset)
+            GetUpdates(timeout=timeout_seconds, allowed_updates=ALLOWED_UPDATES, offset=offset)
         )
         if fetched:
             await self._db.write(lambda conn: self._store(conn, fetched))
@@ -107,7 +109,8 @@ class Poller:
             return _CONFLICT_WAIT_SECONDS
         if isinstance(error, FloodWait):
             return float(error.retry_after_seconds)
-        return min(_LONGEST_WAIT_SECONDS, _FIRST_WAIT_SECONDS * 2.0 ** (failures - 1))
+        growth = 2.0 ** min(failures - 1, _LARGEST_EXPONENT)
+        return min(_LONGEST_WAIT_SECONDS, _FIRST_WAIT_SECONDS * growth)
 
 
 def _readable(raw: msgspec.Raw) -> Incoming | None:

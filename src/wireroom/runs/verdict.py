@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import signal as signals
 from dataclasses import dataclass
 from datetime import timedelta
@@ -67,19 +68,33 @@ def _failure(outcome: Outcome, result: AgentResult) -> str:
         return result.error
     tail = outcome.stderr.text.strip()[-_STDERR_TAIL_CHARS:]
     ended = _ended(outcome)
-    return f"{ended}\n\n```\n{tail}\n```" if tail else ended
+    return f"{ended}\n\n{_fenced(tail)}" if tail else ended
 
 
 def _ended(outcome: Outcome) -> str:
     if outcome.signal is not None:
-        return f"The agent was ended by {signals.Signals(outcome.signal).name}."
+        return f"The agent was ended by {_signal_name(outcome.signal)}."
     if outcome.exit_code:
         return f"The agent failed with exit code {outcome.exit_code}."
     return "The agent reported a failure."
 
 
+def _signal_name(number: int) -> str:
+    try:
+        return signals.Signals(number).name
+    except ValueError:
+        # Most real-time signals have no name in Python.
+        return f"signal {number}"
+
+
+def _fenced(text: str) -> str:
+    """Return a code block; its fence is longer than any that the text contains."""
+    fence = "`" * max([3, *(len(run) + 1 for run in re.findall("`+", text))])
+    return f"{fence}\n{text}\n{fence}"
+
+
 def _spoken(span: timedelta) -> str:
+    """Return the span in minutes if it is some minutes sharp, else in seconds."""
     seconds = span.total_seconds()
-    if seconds < 120:  # noqa: PLR2004 - two minutes, where minutes begin to read better
-        return f"{seconds:g} s"
-    return f"{seconds / 60:g} min"
+    minutes, rest = divmod(seconds, 60)
+    return f"{minutes:g} min" if minutes > 1 and not rest else f"{seconds:g} s"
