@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from wireroom.settings import Settings
 
@@ -15,11 +14,12 @@ def new_id(prefix: str) -> str:
     return f"{prefix}-{time.time_ns() // 1_000_000:x}-{secrets.token_hex(4)}"
 
 
-def workdir_of(settings: Settings) -> Callable[[str], Path]:
+def workdir_of(settings: Settings) -> Callable[[str], str]:
     """Return the rule for where a conversation's agent works: the repositories' folder, or scratch."""
     scratch = settings.data_dir.resolve() / "scratch"
+    repositories = settings.repositories_path
 
-    def workdir(conversation_id: str) -> Path:
-        return settings.repositories_path or scratch / conversation_id
+    def workdir(conversation_id: str) -> str:
+        return str(repositories.resolve() if repositories else scratch / conversation_id)
 
     return workdir

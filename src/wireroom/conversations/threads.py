@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from sqlalchemy import Connection, update
 
@@ -59,7 +58,8 @@ class Conversation:
     id: str
     channel: str
     lane: str
-    workdir: Path
+    workdir: str
+    """The folder that its agent works in."""
     backend: str | None
     """The coding agent it is bound to; None for the default."""
     session_id: str | None
@@ -75,14 +75,8 @@ class NewConversation:
     id: str
     channel: str
     lane: str
-    workdir: Path
+    workdir: str
     backend: str | None = None
-
-
-def current_conversation(conn: Connection, wanted: NewConversation, now_ms: int) -> Conversation:
-    """Return the lane's current conversation, or begin the wanted one."""
-    found = find_current(conn, wanted.lane)
-    return found or _insert(conn, wanted, now_ms)
 
 
 def begin_conversation(conn: Connection, wanted: NewConversation, now_ms: int) -> Conversation:
@@ -132,7 +126,7 @@ def _insert(conn: Connection, wanted: NewConversation, now_ms: int) -> Conversat
         channel=wanted.channel,
         lane=wanted.lane,
         backend=wanted.backend,
-        workdir=str(wanted.workdir),
+        workdir=wanted.workdir,
         now_ms=now_ms,
     )
     return Conversation(
@@ -144,4 +138,4 @@ def _from_row(row: Row | None) -> Conversation | None:
     if row is None:
         return None
     found, channel, lane, workdir, backend, session_id, session_backend, title = row
-    return Conversation(found, channel, lane, Path(workdir), backend, session_id, session_backend, title)
+    return Conversation(found, channel, lane, workdir, backend, session_id, session_backend, title)

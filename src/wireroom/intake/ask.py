@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from sqlalchemy import Connection, select
 
@@ -12,7 +11,7 @@ from wireroom.conversations.threads import (
     Conversation,
     NewConversation,
     begin_conversation,
-    current_conversation,
+    find_current,
 )
 from wireroom.delivery.outbox import Recipient, open_delivery
 from wireroom.intake import words
@@ -46,7 +45,7 @@ class Asker:
         feed: Feed,
         *,
         backend: str,
-        workdir: Callable[[str], Path],
+        workdir: Callable[[str], str],
         new_id: Callable[[str], str],
     ) -> None:
         """Keep the neighbours.
@@ -72,7 +71,9 @@ class Asker:
         Returns:
             The new run's id.
         """
-        conversation = current_conversation(conn, self._fresh(question), now_ms)
+        conversation = find_current(conn, question.lane)
+        if conversation is None:
+            conversation = self.begin(conn, question.lane, question.channel, now_ms)
         ahead = count_unfinished(conn, question.lane)
         run_id = self._new_id("run")
         created = create_run(
@@ -109,9 +110,3 @@ class Asker:
         query = select(runs.c.id).where(runs.c.request_id == request_id)
         found: str | None = conn.execute(query).scalar_one_or_none()
         return found
-
-    def _fresh(self, question: Question) -> NewConversation:
-        conversation_id = self._new_id("conversation")
-        return NewConversation(
-            conversation_id, question.channel, question.lane, self._workdir(conversation_id)
-        )

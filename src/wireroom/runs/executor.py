@@ -178,6 +178,7 @@ class Executor:
     async def _run_agent(
         self, attempt: Attempt, backend: Backend, lane: str, line: ProgressLine, *, resume: bool
     ) -> _Ending:
+        request = await self._request(attempt, resume=resume)
         parser = backend.parser()
         shown = ProgressText()
         async with self._logging(attempt, lane) as (log, stop):
@@ -198,7 +199,7 @@ class Executor:
             )
             outcome, cut_off = await _to_the_end(
                 supervise(
-                    backend.command(self._request(attempt, resume=resume)),
+                    backend.command(request),
                     self._policy.limits,
                     receivers,
                     cancel=stop,
@@ -247,9 +248,13 @@ class Executor:
         run_id, epoch = attempt.run_id, attempt.epoch
         await self._persist(run_id, lambda conn: records.note_process(conn, run_id, epoch, mark))
 
-    def _request(self, attempt: Attempt, *, resume: bool) -> AgentRequest:
+    async def _request(self, attempt: Attempt, *, resume: bool) -> AgentRequest:
+        """Return what to ask: in the agent's own session if it has one, else with what was said before."""
         session = attempt.session_id if resume else None
-        context = "" if session else bounded_context(attempt.turns, self._policy.context_chars)
+        context = ""
+        if not session:
+            turns = await self._db.read(lambda conn: records.earlier_turns(conn, attempt))
+            context = bounded_context(turns, self._policy.context_chars)
         return AgentRequest(
             prompt=_GO_ON + attempt.prompt if attempt.interrupted else attempt.prompt,
             workdir=attempt.workdir,

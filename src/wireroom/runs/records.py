@@ -41,7 +41,7 @@ class NewRun:
     """telegram, web or api."""
     prompt: str
     backend: str
-    workdir: Path
+    workdir: str
     source_message_id: int | None = None
 
 
@@ -56,8 +56,6 @@ class Attempt:
     backend: str
     workdir: Path
     session_id: str | None
-    turns: Sequence[Turn]
-    """Earlier turns of the conversation, oldest first."""
     interrupted: bool
     """True when an earlier attempt was cut off; the agent is told to go on."""
 
@@ -105,7 +103,7 @@ def create_run(conn: Connection, jobs: Jobs, new: NewRun, now_ms: int) -> bool:
         source_message_id=new.source_message_id,
         prompt=new.prompt,
         backend=new.backend,
-        workdir=str(new.workdir),
+        workdir=new.workdir,
         now_ms=now_ms,
     )
     jobs.enqueue(conn, queue=QUEUE, kind=KIND, ref=new.id, key=new.lane)
@@ -139,12 +137,13 @@ def begin_attempt(
     sql.BEGIN_ATTEMPT.run(
         conn, run_id=run_id, epoch=epoch, worker=worker, now_ms=now_ms, until_ms=now_ms + lease_ms
     )
-    turns = recent_turns(conn, run.conversation_id, _CONTEXT_TURNS)
+    conversation = find_conversation(conn, run.conversation_id)
+    session_id = None
+    if conversation is not None and conversation.session_backend == run.backend:
+        session_id = conversation.session_id
     if run.started_at is None:
         append_message(conn, run.conversation_id, "user", run.prompt, run_id=run_id, now_ms=now_ms)
     append_events(conn, run_id, epoch, [state_event(RunState.RUNNING, None)], now_ms)
-    conversation = find_conversation(conn, run.conversation_id)
-    resumable = conversation is not None and conversation.session_backend == run.backend
     return Attempt(
         run_id=run_id,
         epoch=epoch,
@@ -152,10 +151,15 @@ def begin_attempt(
         prompt=run.prompt,
         backend=run.backend,
         workdir=Path(run.workdir),
-        session_id=conversation.session_id if conversation is not None and resumable else None,
-        turns=turns,
+        session_id=session_id,
         interrupted=run.started_at is not None,
     )
+
+
+def earlier_turns(conn: Connection, attempt: Attempt) -> Sequence[Turn]:
+    """Return what was said in the conversation before the attempt's own prompt, oldest first."""
+    turns = recent_turns(conn, attempt.conversation_id, _CONTEXT_TURNS)
+    return turns[:-1] if turns and turns[-1].role == "user" else turns
 
 
 def interruptions(conn: Connection, run_id: str) -> int:

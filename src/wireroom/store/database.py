@@ -16,6 +16,7 @@ T = TypeVar("T")
 Unit = Callable[[Connection], T]
 
 _AFTER_COMMIT = "wireroom_after_commit"
+_DRIVER = "wireroom_driver"
 
 
 class Database(Protocol):
@@ -66,4 +67,8 @@ def take_callbacks(conn: Connection) -> list[Callable[[], None]]:
 
 def driver(conn: Connection) -> Any:
     """Return the driver's own connection, for the few hottest statements (same transaction)."""
-    return conn.connection.driver_connection
+    known = conn.__dict__.get(_DRIVER)
+    if known is None:
+        # SQLAlchemy walks three proxies for it each time; a connection of ours keeps its driver for life.
+        known = conn.__dict__[_DRIVER] = conn.connection.driver_connection
+    return known

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, text
 from wireroom.store.database import driver
 
 Row = tuple[Any, ...]
+_SQLITE = "sqlite"
 
 
 class Statement:
@@ -29,13 +30,13 @@ class Statement:
 
     def run(self, conn: Connection, **values: Any) -> int:
         """Execute it and return how many rows it changed."""
-        if conn.dialect.name == "sqlite":
+        if conn.dialect.name == _SQLITE:
             return int(driver(conn).execute(self._sql, values).rowcount)
         return int(conn.execute(self._text, values).rowcount)
 
     def row(self, conn: Connection, **values: Any) -> Row | None:
         """Execute it and return its first row, None when there is none."""
-        if conn.dialect.name == "sqlite":
+        if conn.dialect.name == _SQLITE:
             found: Row | None = driver(conn).execute(self._sql, values).fetchone()
             return found
         first = conn.execute(self._text, values).first()
@@ -48,14 +49,14 @@ class Statement:
 
     def rows(self, conn: Connection, **values: Any) -> Sequence[Row]:
         """Execute it and return all its rows."""
-        if conn.dialect.name == "sqlite":
+        if conn.dialect.name == _SQLITE:
             all_rows: list[Row] = driver(conn).execute(self._sql, values).fetchall()
             return all_rows
         return [tuple(row) for row in conn.execute(self._text, values)]
 
     def run_many(self, conn: Connection, values: Sequence[dict[str, Any]]) -> None:
         """Execute it once for each set of values."""
-        if conn.dialect.name == "sqlite":
+        if conn.dialect.name == _SQLITE:
             driver(conn).executemany(self._sql, values)
         else:
             conn.execute(self._text, list(values))
