@@ -27,25 +27,25 @@ def secret_of(data_dir: Path, name: str, given: str) -> str:
         return given
     path = data_dir / name
     try:
-        return _read(path) or _create(path)
+        secret = _read(path) if path.exists() else _create(path)
     except OSError as error:
         raise SettingsError(
             f"WIREROOM_DATA_DIR: {path} cannot be read or made ({error.strerror})."
         ) from error
+    if not secret:
+        raise SettingsError(f"WIREROOM_DATA_DIR: {path} is empty. Remove it, and a new secret is made.")
+    return secret
 
 
 def _read(path: Path) -> str:
-    try:
-        return path.read_text().strip()
-    except FileNotFoundError:
-        return ""
+    return path.read_text(errors="replace").strip()
 
 
 def _create(path: Path) -> str:
     """Write a new secret; the first of two processes that start at once wins, and both use its secret."""
     value = secrets.token_urlsafe(32)
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(value + "\n")
         file.flush()

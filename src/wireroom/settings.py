@@ -6,14 +6,18 @@ meanings is docs/reference/settings.md, which a test holds against this file.
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from wireroom.errors import SettingsError
+
+_LONGEST_SECONDS = 365 * 24 * 3600.0
 
 
 def _named(*names: str, default: Any, description: str, **limits: Any) -> Any:
@@ -23,101 +27,89 @@ def _named(*names: str, default: Any, description: str, **limits: Any) -> Any:
 class Settings(BaseSettings):
     """Everything that differs between installations."""
 
-    model_config = SettingsConfigDict(env_file=None, extra="ignore", frozen=True, populate_by_name=True)
+    model_config = SettingsConfigDict(
+        case_sensitive=True, env_ignore_empty=True, extra="ignore", frozen=True, populate_by_name=True
+    )
 
-    host: str = _named("HOST", "host", default="127.0.0.1", description="Address to listen on.")
-    port: int = _named("PORT", "port", default=8480, ge=0, le=65535, description="Port; 0 picks one.")
+    host: str = _named("HOST", default="127.0.0.1", description="Address to listen on.")
+    port: int = _named("PORT", default=8480, ge=0, le=65535, description="Port; 0 picks one.")
     data_dir: Path = _named(
         "WIREROOM_DATA_DIR",
-        "data_dir",
         default=Path("data"),
         description="Folder for the database, secrets and logs.",
     )
     database_url: str = _named(
         "WIREROOM_DATABASE_URL",
-        "database_url",
         default="",
         description="`sqlite:///path` or `postgresql://…`; else the shared or a data file.",
     )
     shared_db_path: Path | None = _named(
         "SHARED_DB_PATH",
-        "shared_db_path",
         default=None,
         description="The SQLite file shared with other programs; Wireroom's own tables go into it too.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = _named(
-        "LOG_LEVEL", "log_level", default="info", description="Least severe event that is logged."
+        "LOG_LEVEL", default="info", description="Least severe event that is logged."
     )
 
     bot_token: SecretStr = _named(
         "TELEGRAM_BOT_TOKEN",
-        "bot_token",
         default=SecretStr(""),
         description="The bot's token; empty: no Telegram.",
     )
     telegram_api_url: str = _named(
         "TELEGRAM_API_URL",
-        "telegram_api_url",
         default="https://api.telegram.org",
         description="Bot API server.",
     )
     telegram_webhook_secret: SecretStr = _named(
         "TELEGRAM_WEBHOOK_SECRET",
-        "telegram_webhook_secret",
         default=SecretStr(""),
         description="Secret that Telegram sends with each update. Default: generated into the data folder.",
     )
     telegram_webhook_base_url: str = _named(
         "TELEGRAM_WEBHOOK_BASE_URL",
-        "telegram_webhook_base_url",
         default="",
         description="Public https address of this service; empty: updates are fetched by long polling.",
     )
     webhook_secret: SecretStr = _named(
         "WEBHOOK_SECRET",
-        "webhook_secret",
         default=SecretStr(""),
         description="Secret of the HTTP API and its admin routes. Default: generated into the data folder.",
     )
     allowed_users: Annotated[tuple[int, ...], NoDecode] = _named(
         "WIREROOM_ALLOWED_USERS",
-        "allowed_users",
         default=(),
         description="Telegram user ids that may talk to the bot, comma separated; others pair by code.",
     )
 
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = _named(
         "WIREROOM_ALLOWED_HOSTS",
-        "allowed_hosts",
         default=(),
         description="Host names under which the page may be opened, beside this machine's own.",
     )
 
     backend: str = _named(
         "WIREROOM_BACKEND",
-        "backend",
         default="auto",
         description="Coding agent: claude, cursor, demo, or auto for the first that is installed.",
     )
     cursor_cli_path: str = _named(
         "CURSOR_CLI_PATH",
-        "cursor_cli_path",
         default="cursor-agent",
         description="Cursor's command-line program.",
     )
     claude_cli_path: str = _named(
-        "WIREROOM_CLAUDE_CLI_PATH", "claude_cli_path", default="claude", description="Claude Code's program."
+        "WIREROOM_CLAUDE_CLI_PATH", default="claude", description="Claude Code's program."
     )
     claude_permission_mode: Literal["default", "acceptEdits", "bypassPermissions", "plan"] = _named(
         "WIREROOM_CLAUDE_PERMISSION_MODE",
-        "claude_permission_mode",
         default="acceptEdits",
         description="What Claude Code may do without asking.",
     )
-    model: str = _named("WIREROOM_MODEL", "model", default="", description="Model; empty: the agent's own.")
+    model: str = _named("WIREROOM_MODEL", default="", description="Model; empty: the agent's own.")
     repositories_path: Path | None = _named(
         "REPOSITORIES_PATH",
-        "repositories_path",
         default=None,
         description="Folder that conversations work in. Default: a scratch folder each, in the data folder.",
     )
@@ -125,7 +117,6 @@ class Settings(BaseSettings):
     run_slots: int = _named(
         "WIREROOM_RUN_SLOTS",
         "CURSOR_CLI_MAX_CONCURRENT",
-        "run_slots",
         default=5,
         ge=1,
         le=1000,
@@ -133,94 +124,90 @@ class Settings(BaseSettings):
     )
     run_seconds: float = _named(
         "WIREROOM_RUN_SECONDS",
-        "run_seconds",
         default=1800.0,
         gt=0,
+        le=_LONGEST_SECONDS,
         description="Longest time of one run, seconds.",
     )
     idle_seconds: float = _named(
         "WIREROOM_IDLE_SECONDS",
-        "idle_seconds",
         default=600.0,
         gt=0,
+        le=_LONGEST_SECONDS,
         description="Longest silence of a run, seconds.",
     )
     output_bytes: int = _named(
         "CURSOR_CLI_MAX_OUTPUT_SIZE",
-        "output_bytes",
         default=10_485_760,
         ge=4096,
         description="Bytes of an agent's output kept on disk; more is counted, not kept.",
     )
     interrupted_policy: Literal["resume", "report"] = _named(
         "WIREROOM_INTERRUPTED_POLICY",
-        "interrupted_policy",
         default="resume",
         description="After a crash: `resume` runs the interrupted attempt again, `report` tells the person.",
     )
     max_interruptions: int = _named(
         "WIREROOM_MAX_INTERRUPTIONS",
-        "max_interruptions",
         default=5,
         ge=0,
         description="Crashes that one run survives before it is reported as interrupted.",
     )
     drain_seconds: float = _named(
         "WIREROOM_DRAIN_SECONDS",
-        "drain_seconds",
         default=20.0,
         ge=0,
+        le=_LONGEST_SECONDS,
         description="How long a stop (SIGTERM) waits for running agents, seconds.",
     )
     context_chars: int = _named(
         "WIREROOM_CONTEXT_CHARS",
-        "context_chars",
         default=24_000,
         ge=0,
         description="Earlier conversation given to an agent that cannot resume its session, characters.",
     )
     update_attempts: int = _named(
         "WIREROOM_UPDATE_ATTEMPTS",
-        "update_attempts",
         default=3,
         ge=1,
         description="Tries of one chat update before it becomes a dead letter.",
     )
     delivery_attempts: int = _named(
         "WIREROOM_DELIVERY_ATTEMPTS",
-        "delivery_attempts",
         default=12,
         ge=1,
         description="Tries of one delivery on passing errors before it becomes a dead letter.",
     )
     messages_per_second: int = _named(
         "WIREROOM_MESSAGES_PER_SECOND",
-        "messages_per_second",
         default=30,
         ge=1,
         description="Telegram calls a second in all; more only with paid broadcasts or a server of your own.",
     )
     chat_messages_per_second: float = _named(
         "WIREROOM_CHAT_MESSAGES_PER_SECOND",
-        "chat_messages_per_second",
         default=1.0,
         gt=0,
         description="Messages, and edits, a second in one chat.",
     )
     group_messages_per_minute: int = _named(
         "WIREROOM_GROUP_MESSAGES_PER_MINUTE",
-        "group_messages_per_minute",
         default=20,
         ge=1,
         description="Messages a minute in one group.",
     )
     tombstone_days: int = _named(
         "WIREROOM_TOMBSTONE_DAYS",
-        "tombstone_days",
         default=7,
         ge=1,
         description="Days that a handled update's text is kept; its id is kept for good.",
     )
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _usual_level(cls, value: Any) -> Any:
+        level = value.lower() if isinstance(value, str) else value
+        return "warning" if level == "warn" else level
 
     @field_validator("allowed_users", mode="before")
     @classmethod
@@ -228,7 +215,7 @@ class Settings(BaseSettings):
         if not isinstance(value, str):
             return value
         words = [word.strip() for word in value.split(",") if word.strip()]
-        if not all(word.lstrip("-").isdigit() for word in words):
+        if not all(word.isascii() and word.isdigit() for word in words):
             raise ValueError("expected numeric Telegram ids, comma separated, such as 123456,7891011")
         return tuple(int(word) for word in words)
 
@@ -273,5 +260,20 @@ def load_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        lines = [f"{item['loc'][0]}: {item['msg']}" for item in error.errors()]
-        raise SettingsError("These settings cannot be used:\n  " + "\n  ".join(lines)) from error
+        wrong = "; ".join(f"{_variable(str(item['loc'][0]))}: {item['msg']}" for item in error.errors())
+        raise SettingsError(f"The environment cannot be used. {wrong}") from error
+
+
+def _variable(name: str) -> str:
+    """Return the variable that was set, for a field that an older name may set as well."""
+    for field in Settings.model_fields.values():
+        names = variables_of(field)
+        if name in names:
+            return next((one for one in names if os.environ.get(one)), name)
+    return name
+
+
+def variables_of(field: FieldInfo) -> tuple[str, ...]:
+    """Return the environment variables that set the field; the first that is set wins."""
+    choices = field.validation_alias.choices if isinstance(field.validation_alias, AliasChoices) else []
+    return tuple(str(name) for name in choices)

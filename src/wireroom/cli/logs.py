@@ -20,8 +20,13 @@ def set_up_logs(level: str, *, coloured: bool) -> None:
         level: debug, info, warning or error.
         coloured: For a person at a terminal; else JSON.
     """
-    renderer: Any = structlog.dev.ConsoleRenderer() if coloured else structlog.processors.JSONRenderer()
-    shown = [structlog.processors.format_exc_info] if not coloured else []
+    # The default traceback of the coloured renderer shows local variables, so tokens and prompts too.
+    renderer: Any = (
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        if coloured
+        else structlog.processors.JSONRenderer()
+    )
+    shown = [] if coloured else [structlog.processors.format_exc_info]
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
