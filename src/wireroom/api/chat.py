@@ -7,9 +7,10 @@ from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, HTTPException, Query
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 from sqlalchemy import Connection
 from starlette.requests import Request
+from starlette.responses import Response
 
 from wireroom.api.auth import identify
 from wireroom.api.bodies import (
@@ -26,7 +27,7 @@ from wireroom.api.chat_view import chat_runs, conversation_rows, read_chat
 from wireroom.api.guard import caller_guard, caller_of, note_action
 from wireroom.api.requests import Page, PerPage, RequestId, ask_once, bounded_route
 from wireroom.api.services import WEB_LANE, Services
-from wireroom.api.sse import EventStream, follow
+from wireroom.api.sse import DESCRIBED, EventStream, follow
 from wireroom.clock import to_ms
 from wireroom.conversations.summaries import (
     ConversationSummary,
@@ -54,6 +55,14 @@ class MessageRequest(BaseModel):
     request_id: RequestId
     text: str = Field(description=f"At most {MAX_TEXT_BYTES} bytes in UTF-8.")
 
+    @field_validator("text")
+    @classmethod
+    def _is_text(cls, value: str) -> str:
+        # JSON can write half of a surrogate pair, which no database stores.
+        if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+            raise ValueError("holds half a character")
+        return value
+
 
 def router(services: Services) -> APIRouter:
     """Return the routes; each of them knows its caller."""
@@ -67,7 +76,7 @@ def router(services: Services) -> APIRouter:
     made.add_api_route("", routes.current)
     made.add_api_route("/conversations", routes.conversations)
     made.add_api_route("/conversations/{conversation_id}", routes.conversation)
-    made.add_api_route("/stream", routes.stream, response_class=EventStream)
+    made.add_api_route("/stream", routes.stream, response_class=Response, responses=DESCRIBED)
     made.add_api_route("/messages", routes.say, methods=["POST"], status_code=HTTPStatus.ACCEPTED)
     made.add_api_route("/new", routes.begin, methods=["POST"])
     made.add_api_route("/pairing-code", routes.pairing_code, methods=["POST"])

@@ -20,7 +20,7 @@ from wireroom.conversations.summaries import current_summary
 from wireroom.runs.events import StoredEvent, read_events
 from wireroom.store.database import Database
 
-MOST_EVENTS = 500
+MOST_EVENTS = 100
 """In one message."""
 
 

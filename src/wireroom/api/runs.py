@@ -26,7 +26,7 @@ from wireroom.api.bodies import (
 from wireroom.api.guard import caller_guard, caller_of, note_action
 from wireroom.api.requests import Page, PerPage, RequestId, ask_once, bounded_route
 from wireroom.api.services import Services
-from wireroom.api.sse import Batch, EventStream, follow, message
+from wireroom.api.sse import DESCRIBED, Batch, EventStream, follow, message
 from wireroom.clock import to_ms
 from wireroom.delivery.queries import recipient_of_run
 from wireroom.errors import BadInput, Conflict, NotFound
@@ -60,7 +60,7 @@ def router(services: Services) -> APIRouter:
     made.add_api_route("", routes.list_runs)
     made.add_api_route("/{run_id}", routes.show)
     made.add_api_route("/{run_id}/events", routes.events)
-    made.add_api_route("/{run_id}/stream", routes.stream, response_class=Response)
+    made.add_api_route("/{run_id}/stream", routes.stream, response_class=Response, responses=DESCRIBED)
     accepted = HTTPStatus.ACCEPTED
     made.add_api_route("/{run_id}/cancel", routes.cancel, methods=["POST"], status_code=accepted)
     made.add_api_route("/{run_id}/retry", routes.retry, methods=["POST"], status_code=accepted)

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 from starlette.responses import StreamingResponse
@@ -23,6 +24,9 @@ HEARTBEAT_SECONDS = 15.0
 POLL_SECONDS = 1.0
 _OPENING = "retry: 1000\n\n"
 _HEARTBEAT = ": still here\n\n"
+DESCRIBED: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {}}}}
+"""How OpenAPI tells of a stream."""
+
 _log = structlog.get_logger(__name__)
 
 
