@@ -1,0 +1,141 @@
+"""The page's own routes: login, logout, files and headers, on a whole service."""
+
+from __future__ import annotations
+
+import re
+
+import aiohttp
+import pytest
+from sqlalchemy import select
+
+from wireroom.api.auth import COOKIE
+from wireroom.app.service import Service
+from wireroom.store.schema import audit
+from wireroom.web.assets import load_assets
+
+Client = aiohttp.ClientSession
+MOST_BYTES = 60_000
+
+
+async def login_path(service: Service) -> str:
+    """Return a fresh login link without the address."""
+    return (await service.login_link()).removeprefix(service.address)
+
+
+async def test_page_without_a_session_says_how_to_log_in(stranger: Client) -> None:
+    """It is friendly, names the command, and shows nothing of the installation."""
+    async with stranger.get("/") as response:
+        text = await response.text()
+        assert response.status == 200
+    assert "wireroom login" in text
+    assert "<script" not in text
+
+
+async def test_login_link_works_once(service: Service, stranger: Client) -> None:
+    """It sets a cookie that scripts cannot read and other sites' forms do not send; used again it says so."""
+    path = await login_path(service)
+    async with stranger.get(path, allow_redirects=False) as response:
+        assert (response.status, response.headers["Location"]) == (303, "/")
+        cookie = response.headers["Set-Cookie"]
+    assert re.fullmatch(COOKIE + r"=[\w-]{43}; HttpOnly; Max-Age=2592000; Path=/; SameSite=lax", cookie)
+    async with stranger.get(path) as response:
+        assert response.status == 403
+        assert "used already" in await response.text()
+
+
+@pytest.mark.parametrize("query", ["?code=made-up", "?code=", ""])
+async def test_unknown_login_code_is_refused_kindly(stranger: Client, query: str) -> None:
+    """It sets no cookie and says what to do."""
+    async with stranger.get(f"/login{query}") as response:
+        assert response.status == 403
+        assert "Set-Cookie" not in response.headers
+        assert "wireroom login" in await response.text()
+
+
+async def test_used_link_in_a_browser_that_is_logged_in_leads_to_the_chat(
+    service: Service, page: Client
+) -> None:
+    """Going back to the link, or opening the tab again, is not an error."""
+    async with page.get("/login?code=used", allow_redirects=False) as response:
+        assert (response.status, response.headers["Location"]) == (303, "/")
+
+
+async def test_logout_ends_the_session_and_is_audited(service: Service, page: Client) -> None:
+    """The cookie is worthless afterwards, wherever it was copied to."""
+    token = next(iter(page.cookie_jar)).value
+    async with page.post("/logout", headers={"Origin": service.address}, allow_redirects=False) as response:
+        assert response.status == 303
+    async with page.get("/api/chat", headers={"Cookie": f"{COOKIE}={token}"}) as response:
+        assert response.status == 401
+    query = select(audit.c.who, audit.c.action).order_by(audit.c.id)
+    rows = await service.services.db.read(lambda conn: conn.execute(query).all())
+    assert [tuple(row) for row in rows] == [("page", "session.begin"), ("page", "session.end")]
+
+
+async def test_logout_from_another_sites_page_changes_nothing(page: Client) -> None:
+    """A stranger's form cannot log people out."""
+    async with page.post("/logout", headers={"Origin": "https://evil.example"}) as response:
+        assert "Set-Cookie" not in response.headers
+    async with page.get("/api/chat") as response:
+        assert response.status == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/login?code=x", "/static/x/page.js"])
+async def test_foreign_host_name_gets_no_page(page: Client, path: str) -> None:
+    """A name that was made to resolve to us is told how to become ours, and gets nothing else."""
+    async with page.get(path, headers={"Host": "evil.example<b>:8480"}) as response:
+        text = await response.text()
+        assert response.status == 403
+    assert "WIREROOM_ALLOWED_HOSTS" in text
+    assert "evil.example&lt;b&gt;" in text
+
+
+@pytest.mark.parametrize("path", ["/", "/login?code=x"])
+async def test_pages_hold_the_browser_to_their_own_files(stranger: Client, path: str) -> None:
+    """No foreign, inline or evaluated script, no frame around us, nothing kept in a cache."""
+    async with stranger.get(path) as response:
+        policy = dict(part.split(" ", 1) for part in response.headers["Content-Security-Policy"].split("; "))
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+        assert response.headers["Referrer-Policy"] == "same-origin"
+        assert response.headers["Cache-Control"] == "no-store"
+    assert (policy["default-src"], policy["script-src"], policy["style-src"]) == (
+        "'none'",
+        "'self'",
+        "'self'",
+    )
+    assert policy["frame-ancestors"] == policy["base-uri"] == "'none'"
+
+
+async def test_page_is_small_and_loads_only_its_own_files(page: Client) -> None:
+    """Everything that the page needs comes from here, may be kept for good, and is under 60 kB."""
+    async with page.get("/") as response:
+        html = await response.text()
+    assert not re.search(r"<script(?![^>]*\bsrc=)|\son\w+=|\sstyle=|<style", html)
+    links = re.findall(r'(?:src|href)="([^"#]+)"', html)
+    assert len(links) > 2
+    assert all(link.startswith("/") for link in links)
+    assets = load_assets()
+    total = len(html.encode())
+    for name, content in assets.contents.items():
+        async with page.get(assets.url(name)) as response:
+            assert (response.status, await response.read()) == (200, content)
+            assert response.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+        total += len(content)
+    assert total < MOST_BYTES
+
+
+def test_modules_import_only_files_that_are_there() -> None:
+    """A misspelt import would be an empty page."""
+    contents = load_assets().contents
+    for name, content in contents.items():
+        for imported in re.findall(r'from "\./([\w.]+)"', content.decode()):
+            assert imported in contents, f"{name} imports {imported}"
+
+
+async def test_file_by_an_old_digest_is_served_but_not_kept(stranger: Client) -> None:
+    """A page that was open during an upgrade goes on working; unknown names are not found."""
+    async with stranger.get("/static/000000000000/page.js") as response:
+        assert (response.status, response.headers["Cache-Control"]) == (200, "no-store")
+    for path in ("/static/x/none.js", "/static/x/..%2fpage.py", "/static/x/../page.py"):
+        async with stranger.get(path) as response:
+            assert response.status == 404
