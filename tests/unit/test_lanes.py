@@ -21,6 +21,7 @@ PERSON, OTHER, GROUP = 7, 8, -100
         ([(0, PERSON, "send"), (0.25, PERSON, "send"), (1, PERSON, "send")], [0, 0.75, 0]),
         ([(0, PERSON, "send"), (0, OTHER, "send")], [0, 0]),
         ([(0, PERSON, "send"), (0, PERSON, "edit"), (0.5, PERSON, "edit")], [0, 0, 0.5]),
+        ([(0, PERSON, "progress"), (0, PERSON, "edit"), (0.25, PERSON, "progress")], [0, 0, 0.75]),
         ([(0, GROUP, "edit"), (1, GROUP, "edit"), (3, GROUP, "edit")], [0, 2, 0]),
         ([(i, GROUP, "send") for i in range(21)], [0] * 20 + [40]),
         (
@@ -36,6 +37,7 @@ PERSON, OTHER, GROUP = 7, 8, -100
         "remaining time",
         "another chat is free",
         "an edit does not wait for a send",
+        "an answer does not wait for progress",
         "group edits are spaced",
         "twenty a minute in a group",
         "the group window slides",
@@ -104,13 +106,15 @@ def test_forgetting_frees_a_flooded_chat_only_after_its_wait() -> None:
 question = st.tuples(
     st.sampled_from([0.0, 0.01, 0.1, 0.3, 1.0, 2.5, 20.0]),
     st.sampled_from([1, 2, 3, -1, -2]),
-    st.sampled_from(["send", "edit"]),
+    st.sampled_from(["send", "edit", "progress"]),
     st.sampled_from([None, None, None, None, None, 0.0, 3.0, 70.0]),
 )
 questions = st.lists(question, max_size=120)
 crowd = st.lists(
     st.tuples(
-        st.sampled_from([0.0, 0.0, 0.0, 0.02, 0.5]), st.integers(1, 60), st.sampled_from(["send", "edit"])
+        st.sampled_from([0.0, 0.0, 0.0, 0.02, 0.5]),
+        st.integers(1, 60),
+        st.sampled_from(["send", "edit", "progress"]),
     ),
     min_size=30,
     max_size=150,

@@ -10,7 +10,8 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from typing import Literal
 
-Kind = Literal["send", "edit"]
+Kind = Literal["send", "edit", "progress"]
+"""What a call does: make a message, edit one into its answer, or show progress in one."""
 
 _NEVER = float("-inf")
 
@@ -41,6 +42,7 @@ class _Chat:
 
     last_send: float = _NEVER
     last_edit: float = _NEVER
+    last_progress: float = _NEVER
     closed_until: float = _NEVER
     """The end of a flood wait."""
     sends: deque[float] = field(default_factory=deque)
@@ -67,7 +69,7 @@ class Lanes:
         Args:
             now: Monotonic seconds, never less than at an earlier call.
             chat_id: Negative for groups, supergroups and channels.
-            kind: "send" makes a message, "edit" changes one.
+            kind: Progress waits for answers and for progress; an answer does not wait for progress.
         """
         ready_at = max(self._chat_ready_at(chat_id, kind), self._overall_ready_at())
         if now < ready_at:
@@ -88,8 +90,9 @@ class Lanes:
         chat = self._chats.get(chat_id)
         if chat is None:
             return _NEVER
-        if kind == "edit":
-            return max(chat.closed_until, chat.last_edit + self._edit_spacing(chat_id))
+        if kind != "send":
+            last = chat.last_edit if kind == "edit" else max(chat.last_edit, chat.last_progress)
+            return max(chat.closed_until, last + self._edit_spacing(chat_id))
         ready_at = max(chat.closed_until, chat.last_send + self._rules.chat_spacing_seconds)
         if len(chat.sends) == self._rules.group_limit:
             ready_at = max(ready_at, chat.sends[0] + self._rules.group_window_seconds)
@@ -108,6 +111,9 @@ class Lanes:
         chat = self._touch(now, chat_id)
         if kind == "edit":
             chat.last_edit = now
+            return
+        if kind == "progress":
+            chat.last_progress = now
             return
         chat.last_send = now
         if chat_id < 0:
@@ -133,5 +139,5 @@ class Lanes:
     def _is_idle(self, now: float, chat_id: int) -> bool:
         chat = self._chats[chat_id]
         group_free = not chat.sends or now >= chat.sends[-1] + self._rules.group_window_seconds
-        free_at = max(self._chat_ready_at(chat_id, "send"), self._chat_ready_at(chat_id, "edit"))
+        free_at = max(self._chat_ready_at(chat_id, "send"), self._chat_ready_at(chat_id, "progress"))
         return group_free and now >= free_at

@@ -85,7 +85,7 @@ class LiveSigns:
         """Show the text if the lane lets us; True when it is done with, False to try again soon."""
         if spot.message_id is None:
             return False
-        if self._lanes.ask(self._clock.monotonic(), spot.chat_id, "edit") > 0:
+        if self._lanes.ask(self._clock.monotonic(), spot.chat_id, "progress") > 0:
             return False
         first = next(iter(as_parts(text, max_text_parts=1)), None)
         if not isinstance(first, TextPart):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from wireroom.store.schema import deliveries, delivery_parts
 from wireroom.store.statement import Row, Statement
 
 _LOST_WITHIN = 500
-_MOST_CANDIDATES = 30
+_MOST_CANDIDATES = 60
 _SUPERGROUPS_BELOW = -1_000_000_000_000
 _LOAD = Statement("""
     SELECT run_id, chat_id, bot_id, thread_id, reply_to, opening, body, buttons, attempts, created_at
@@ -182,7 +182,8 @@ def lost_candidates(conn: Connection, out: Outgoing, seq: int, newest_id: int) -
     """Return the message ids where an unrecorded placeholder of part `seq` may be, likeliest first.
 
     It was sent soon after the message that it follows: the one that is answered, or the part before. So those
-    are the first ids above that one and below `newest_id` that no delivery has on record.
+    are the first ids above that one and below `newest_id` that no delivery has on record, as its own or as
+    the message that it answers.
     """
     follows = (out.reply_to if seq == 0 else out.parts[seq - 1].message_id) or 0
     end = min(newest_id, follows + 1 + _LOST_WITHIN)
@@ -195,9 +196,16 @@ def lost_candidates(conn: Connection, out: Outgoing, seq: int, newest_id: int) -
             _same_sequence(out.chat_id),
         )
     )
-    known = set(conn.execute(query).scalars())
+    known = {*conn.execute(query).scalars(), *_answered_around(conn, out)}
     unknown = (number for number in range(follows + 1, end) if number not in known)
     return list(itertools.islice(unknown, _MOST_CANDIDATES))
+
+
+def _answered_around(conn: Connection, out: Outgoing) -> Iterable[int]:
+    """Return the messages that deliveries of about the same time answer: people wrote them, not we."""
+    around = deliveries.c.id.between(out.id - _LOST_WITHIN, out.id + _LOST_WITHIN)
+    same = (deliveries.c.bot_id == out.bot_id, _same_sequence(out.chat_id), deliveries.c.reply_to.isnot(None))
+    return conn.execute(select(deliveries.c.reply_to).where(around, *same)).scalars()
 
 
 def _same_sequence(chat_id: int) -> ColumnElement[bool]:
