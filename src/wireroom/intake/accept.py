@@ -7,7 +7,6 @@ from enum import StrEnum
 
 from sqlalchemy import Connection, Row, insert, select, update
 
-from wireroom.intake.commands import overtakes
 from wireroom.intake.update import Incoming, Other, Pressed, Said, kind_of, lane_name
 from wireroom.jobs.port import Jobs
 from wireroom.store.schema import polling_offsets, updates
@@ -15,7 +14,6 @@ from wireroom.store.statement import Statement
 
 QUEUE = "intake"
 KIND = "update"
-_URGENT = -10
 
 _INSERT_UPDATE = Statement("""
     INSERT INTO updates (bot_id, update_id, kind, lane, payload, state, attempts, received_at)
@@ -82,8 +80,7 @@ def accept_update(
     )
     if row_id is None:
         return Accepted.DUPLICATE
-    urgent = isinstance(incoming, Said) and not incoming.edited and overtakes(incoming.text)
-    _enqueue(conn, jobs, row_id, lane, priority=_URGENT if urgent else 0)
+    _enqueue(conn, jobs, row_id, lane)
     return Accepted.DURABLE
 
 
@@ -161,10 +158,10 @@ def advance_offset(conn: Connection, bot_id: int, next_update_id: int) -> None:
         conn.execute(insert(polling_offsets).values(bot_id=bot_id, next_update_id=next_update_id))
 
 
-def _enqueue(conn: Connection, jobs: Jobs, row_id: int, lane: str, priority: int = 0) -> None:
-    # A key of its own: under the lane's, `/stop` would wait for the very run that it must stop.
-    key = f"{QUEUE}:{lane}"
-    jobs.enqueue(conn, queue=QUEUE, kind=KIND, ref=str(row_id), key=key, priority=priority)
+def _enqueue(conn: Connection, jobs: Jobs, row_id: int, lane: str) -> None:
+    # A key of its own: under the lane's, `/stop` would wait for the very run that it must stop. In its turn
+    # all the same: ahead of earlier messages, it could not stop what they ask for.
+    jobs.enqueue(conn, queue=QUEUE, kind=KIND, ref=str(row_id), key=f"{QUEUE}:{lane}")
 
 
 def _lane_of(bot_id: int, incoming: Incoming) -> str:

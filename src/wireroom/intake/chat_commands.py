@@ -12,7 +12,6 @@ from wireroom.intake.ask import Asker, Question
 from wireroom.intake.commands import Command, CommandName
 from wireroom.jobs.port import Jobs
 from wireroom.runs.queries import Cancelled, cancel_run, recent_runs, unfinished_runs
-from wireroom.runs.states import RunState
 
 
 class ChatCommands:
@@ -49,9 +48,10 @@ class ChatCommands:
         return words.status(self._asker.backend, unfinished, version=__version__, now_ms=now_ms)
 
     def _stop(self, conn: Connection, lane: str, *, everything: bool) -> str:
+        """Stop the first request, which runs or is the next to run, or with `everything` all of them."""
         stopping = removed = left = 0
-        for run in unfinished_runs(conn, lane):
-            if run.state is not RunState.RUNNING and not everything:
+        for place, run in enumerate(unfinished_runs(conn, lane)):
+            if place > 0 and not everything:
                 left += 1
                 continue
             done = cancel_run(conn, self._jobs, run.id, to_ms(self._clock.now()))

@@ -66,9 +66,3 @@ def parse_command(text: str, bot_username: str = "") -> Command | None:
     if name is None:
         return None
     return Command(name, words[1].strip() if len(words) > 1 else "")
-
-
-def overtakes(text: str) -> bool:
-    """Tell whether the message must not wait behind others: only `/stop` does."""
-    command = parse_command(text)
-    return command is not None and command.name is CommandName.STOP

@@ -78,7 +78,7 @@ def queue(unfinished: Sequence[RunView]) -> str:
 def stopped(*, stopping: int, removed: int, left: int) -> str:
     """Return the answer to `/stop`."""
     if not stopping and not removed:
-        return f"Nothing runs. {left} waiting; `/stop all` drops them." if left else NOTHING_RUNS
+        return NOTHING_RUNS
     parts = ["⏹ Stopped."] if stopping else []
     if removed:
         parts.append(f"Dropped {removed} waiting.")

@@ -1,4 +1,4 @@
-"""Which messages are commands, and which of them overtakes."""
+"""Which messages are commands."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wireroom.intake.commands import Command, CommandName, overtakes, parse_command
+from wireroom.intake.commands import Command, CommandName, parse_command
 
 
 @pytest.mark.parametrize(
@@ -46,21 +46,6 @@ def test_every_command_is_parsed_and_described(name: CommandName) -> None:
     """Each command is found by its name and has a line for `/help`."""
     assert parse_command(f"/{name.value}") == Command(name)
     assert name.summary
-
-
-@pytest.mark.parametrize(
-    ("text", "does"),
-    [
-        pytest.param("/stop", True, id="stop"),
-        pytest.param(" /STOP@bot all", True, id="stop-all"),
-        pytest.param("/stopping", False, id="longer-word"),
-        pytest.param("/status", False, id="status"),
-        pytest.param("stop", False, id="prompt"),
-    ],
-)
-def test_only_stop_overtakes(text: str, does: bool) -> None:
-    """Only `/stop` must not wait behind other messages."""
-    assert overtakes(text) is does
 
 
 @given(st.text())

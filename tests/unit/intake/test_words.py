@@ -108,7 +108,9 @@ def test_queue_numbers_what_waits(runs: list[RunView], shown: str) -> None:
     ("stopping", "removed", "left", "said"),
     [
         pytest.param(0, 0, 0, words.NOTHING_RUNS, id="idle"),
-        pytest.param(0, 0, 2, "Nothing runs. 2 waiting; /stop all drops them.", id="only-waiting"),
+        pytest.param(
+            0, 1, 2, "Dropped 1 waiting. 2 waiting will still run; /stop all drops them.", id="next"
+        ),
         pytest.param(1, 0, 0, "⏹ Stopped.", id="stopped"),
         pytest.param(1, 0, 2, "⏹ Stopped. 2 waiting will still run; /stop all drops them.", id="some-left"),
         pytest.param(1, 2, 0, "⏹ Stopped. Dropped 2 waiting.", id="all"),
