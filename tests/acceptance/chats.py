@@ -51,6 +51,29 @@ async def all_answered(telegram: BotAPIServer, questions: Sequence[Asked], timeo
     return time.monotonic() - started
 
 
+async def told(
+    telegram: BotAPIServer, chat: Chat, text: str, wanted: str, timeout_seconds: float = 5.0
+) -> SeenMessage:
+    """Let the chat's person send the text; return the bot's reply to it once it contains `wanted`."""
+    message_id = telegram.message_id_of(await telegram.user_says(chat, text))
+    return await replied(telegram, chat, message_id, wanted, timeout_seconds)
+
+
+async def replied(
+    telegram: BotAPIServer, chat: Chat, message_id: int, wanted: str, timeout_seconds: float = 5.0
+) -> SeenMessage:
+    """Return the bot's reply to a message once it contains `wanted`."""
+
+    def found() -> list[SeenMessage]:
+        return [reply for reply in telegram.answers_to(message_id, chat) if wanted in reply.text]
+
+    try:
+        await eventually(found, f"a reply to {message_id} says {wanted!r}", timeout_seconds)
+    except AssertionError as error:
+        raise AssertionError(f"{error}\n{_shown(telegram, [chat])}") from error
+    return found()[0]
+
+
 def placeholders(telegram: BotAPIServer, chat: Chat) -> list[SeenMessage]:
     """Return the messages of the bot that are no answer yet."""
     return [

@@ -1,11 +1,12 @@
 """A database that dies, or fails, at an exact commit; named by the function of the product that writes.
 
 A fault is one line, `<what> <function> <number>`, such as `within Sender._fill 1`. Functions are named as
-Python does (`__qualname__`); those that call the one that writes count too. What happens at its n-th write:
+Python does (`__qualname__`); those that call the one that writes count too. `UpdateHandler.handle#1` means the
+job of row 1 alone. What happens:
 
-    within    kill -9 with the unit done and not committed
-    after     kill -9 with the unit committed and nobody told
-    raise     the unit raises, at this and every later write
+    within    at the n-th write: kill -9 with the unit done and not committed
+    after     at the n-th write: kill -9 with the unit committed and nobody told
+    raise     at each of the first n writes: the unit raises
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from sqlalchemy import Connection
 
 from wireroom.app.engine import Engine, OpenEngine, open_engine
 from wireroom.clock import Clock
+from wireroom.jobs.port import Job
 from wireroom.settings import Settings
 from wireroom.store.database import Database, Unit
 
@@ -41,7 +43,7 @@ class Fault:
         if self.function not in _callers():
             return False
         self.number -= 1
-        return self.number == 0 or (self.what == "raise" and self.number < 0)
+        return self.number >= 0 if self.what == "raise" else self.number == 0
 
 
 def open_faulty_engine(line: str) -> OpenEngine:
@@ -117,9 +119,13 @@ def _fail(_conn: Connection) -> NoReturn:
 
 
 def _callers() -> Iterator[str]:
+    """Yield the functions under way, innermost first, each also with the row of its job."""
     frame = sys._getframe(2)
     while frame is not None:
-        yield frame.f_code.co_qualname
+        name, job = frame.f_code.co_qualname, frame.f_locals.get("job")
+        yield name
+        if isinstance(job, Job):
+            yield f"{name}#{job.ref}"
         if frame.f_back is None:
             return
         frame = frame.f_back
