@@ -30,8 +30,9 @@ class Report:
 @dataclass(slots=True)
 class _Member:
     job: Job
-    task: asyncio.Task[Outcome]
+    task: asyncio.Task[Outcome] = field(init=False)
     stop: StopReason | None = None
+    begun: bool = False
 
 
 class Crew:
@@ -51,10 +52,9 @@ class Crew:
     def start(self, job: Job, handler: Handler, on_end: Callable[[Job, Report], None]) -> None:
         """Run the handler in a task of its own; `on_end` is called once, whatever becomes of it."""
         name = f"job:{job.kind}:{job.ref}"
-        task = asyncio.get_running_loop().create_task(_call(handler, job), name=name)
-        member = _Member(job, task)
+        member = _Member(job)
+        member.task = task = asyncio.get_running_loop().create_task(_call(handler, member), name=name)
         self._members[job.epoch] = member
-        # A callback and not a `finally`: a task that is cancelled before its first step runs no code at all.
         task.add_done_callback(partial(self._ended, member, on_end))
 
     def stop(self, epoch: int, reason: StopReason) -> bool:
@@ -89,8 +89,11 @@ class Crew:
         on_end(member.job, _report(task, member.stop))
 
 
-async def _call(handler: Handler, job: Job) -> Outcome:
-    return await handler(job)
+async def _call(handler: Handler, member: _Member) -> Outcome:
+    member.begun = True
+    if member.stop is not None:
+        member.task.cancel(_why(member.stop))
+    return await handler(member.job)
 
 
 def _report(task: asyncio.Task[Any], stop: StopReason | None) -> Report:
@@ -109,7 +112,14 @@ def _stop(member: _Member, reason: StopReason) -> None:
     """Cancel the handler once; a second reason must not interrupt its clean-up."""
     if member.stop is None:
         member.stop = reason
-        member.task.cancel(f"job stopped: {reason.name.lower()}")
+        # A task that is cancelled before its first step runs no code at all: its handler could not settle
+        # what the job points at. So it begins first.
+        if member.begun:
+            member.task.cancel(_why(reason))
+
+
+def _why(reason: StopReason) -> str:
+    return f"job stopped: {reason.name.lower()}"
 
 
 def log_failure(job: Job, error: BaseException, ending: Ending) -> None:

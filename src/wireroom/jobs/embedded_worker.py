@@ -35,7 +35,7 @@ log = structlog.get_logger(__name__)
 
 _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 5.0
-_LAST_WORDS_SECONDS = 5.0
+_LAST_WORDS_SECONDS = 2.0
 _SHORTEST_TIMER_SECONDS = 0.001
 
 
@@ -101,7 +101,8 @@ class EmbeddedWorker:
                     await self._wait_for_work()
                     await self._turn()
             finally:
-                await self._crew.dismiss(0.0)
+                if not self._draining.is_set():
+                    await self._crew.dismiss(0.0)
                 self._over.set()
 
     async def drain(self, grace: timedelta) -> None:
