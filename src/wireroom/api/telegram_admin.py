@@ -19,7 +19,7 @@ from starlette.routing import Route
 from wireroom.errors import BadInput, TelegramError
 from wireroom.intake.access import same_secret
 from wireroom.intake.polling import ALLOWED_UPDATES
-from wireroom.intake.webhook import BodyTooLarge, read_body
+from wireroom.intake.webhook import FORM, BodyTooLarge, client_of, read_body
 from wireroom.telegram.client import TelegramClient
 from wireroom.telegram.methods import DeleteWebhook, GetWebhookInfo, SetWebhook
 
@@ -27,7 +27,9 @@ WEBHOOK_PATH = "/telegram/webhook"
 MAX_CONNECTIONS = 40
 _MAX_BODY_BYTES = 1024 * 1024
 _NO_BOT = "No bot is configured. Set TELEGRAM_BOT_TOKEN and start Wireroom again."
+_TRUE = (True, 1, "1", "true")
 _log = structlog.get_logger(__name__)
+_Handler = Callable[[Request], Awaitable[Response]]
 
 
 class WebhookAdmin:
@@ -42,12 +44,17 @@ class WebhookAdmin:
         self._webhook_secret = webhook_secret
         self._base_url = base_url
 
-    def routes(self) -> list[Route]:
-        """Return the three routes."""
+    def routes(self, receive: _Handler) -> list[Route]:
+        """Return the three routes; the last one also gives updates, which come to its path, to `receive`."""
+        remove = self._guarded(self.delete_webhook)
+
+        async def receive_or_remove(request: Request) -> Response:
+            return await (receive if request.method == "POST" else remove)(request)
+
         return [
             Route("/telegram/set_webhook", self._guarded(self.set_webhook), methods=["POST"]),
             Route("/telegram/webhook_info", self._guarded(self.webhook_info), methods=["GET"]),
-            Route(WEBHOOK_PATH, self._guarded(self.delete_webhook), methods=["DELETE"]),
+            Route(WEBHOOK_PATH, receive_or_remove, methods=["POST", "DELETE"]),
         ]
 
     async def set_webhook(self, client: TelegramClient, fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -65,7 +72,7 @@ class WebhookAdmin:
                 secret_token=self._webhook_secret,
                 allowed_updates=ALLOWED_UPDATES,
                 max_connections=MAX_CONNECTIONS,
-                drop_pending_updates=fields.get("drop_pending_updates") in {True, "true", "1"},
+                drop_pending_updates=fields.get("drop_pending_updates") in _TRUE,
             )
         )
         return {"ok": True, "message": f"Webhook set to {url}", "webhook_info": await _info(client)}
@@ -83,12 +90,12 @@ class WebhookAdmin:
 
     def _guarded(
         self, action: Callable[[TelegramClient, Mapping[str, Any]], Awaitable[dict[str, Any]]]
-    ) -> Callable[[Request], Awaitable[Response]]:
+    ) -> _Handler:
         async def route(request: Request) -> Response:
             try:
                 fields = await _fields(request)
                 if not self._is_admin(request, fields):
-                    _log.warning("admin_unauthorized", path=request.url.path)
+                    _log.warning("admin_unauthorized", client=client_of(request), path=request.url.path)
                     return _refused(401, "Unauthorized: send the secret as X-Admin-Secret.")
                 if self._client is None:
                     return _refused(409, _NO_BOT)
@@ -118,7 +125,10 @@ def checked_url(url: str) -> str:
     Raises:
         BadInput: not absolute, or plain http to anything but this machine (a local Bot API server's case).
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise BadInput(f"url {url!r} is no address: {error}.") from error
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise BadInput(f"url must be an absolute https address, not {url!r}. Set TELEGRAM_WEBHOOK_BASE_URL.")
     if parts.scheme == "http" and not _is_loopback(parts.hostname):
@@ -147,12 +157,12 @@ async def _fields(request: Request) -> dict[str, Any]:
     }
     if not body:
         return fields
-    if request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+    if request.headers.get("content-type", "").lower().startswith(FORM):
         request._body = body  # noqa: SLF001 - the stream is read; this is where Starlette keeps it
         return fields | dict((await request.form()).items())
     try:
         given = msgspec.json.decode(body)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadInput("The body is not JSON.") from error
     if not isinstance(given, dict):
         raise BadInput("The body must be a JSON object.")

@@ -9,9 +9,10 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 import uvicorn
 from fastapi import FastAPI
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from wireroom import __version__
@@ -30,13 +31,18 @@ def build_http(
     services: Services, webhook: Webhook, admin: WebhookAdmin, *, ready: Handler, metrics: Handler
 ) -> ASGIApp:
     """Return the whole surface as one ASGI application."""
-    plain: list[BaseRoute] = [
-        Route("/ready", ready, methods=["GET"]),
-        Route("/metrics", metrics, methods=["GET"]),
-        *admin.routes(),
+    plain = [
+        Route("/health", health),
+        Route("/ready", ready),
+        Route("/metrics", metrics),
+        *admin.routes(webhook.receive),
+        UnlessPage("/", _health_at_root),
     ]
+    app = Starlette(routes=plain)
+    # Not mounted: a mount at / would also take the other methods of the paths above, and answer them 404.
+    app.router.default = _documented(services)
     hot = {("POST", WEBHOOK_PATH): webhook.receive, ("GET", "/health"): health}
-    return HotRoutes(hot, Starlette(routes=[*plain, Mount("/", _documented(services))]))
+    return HotRoutes(hot, app)
 
 
 class HotRoutes:
@@ -50,11 +56,29 @@ class HotRoutes:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
         handler = self._hot.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
-        if handler is None:
-            await self._rest(scope, receive, send)
-            return
-        response = await handler(Request(scope, receive, send))
-        await response(scope, receive, send)
+        # A caller who left in the middle of the body can be answered nothing.
+        with contextlib.suppress(ClientDisconnect):
+            if handler is None:
+                await self._rest(scope, receive, send)
+                return
+            response = await handler(Request(scope, receive, send))
+            await response(scope, receive, send)
+
+
+class UnlessPage(Route):
+    """A route for programs: it leaves a browser's request for the same path to the routes after it."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Match what does not ask for HTML."""
+        if scope["type"] == "http" and "text/html" in Headers(scope=scope).get("accept", ""):
+            return Match.NONE, {}
+        return super().matches(scope)
+
+
+async def _health_at_root(request: Request) -> Response:
+    response = await health(request)
+    response.headers["Vary"] = "Accept"
+    return response
 
 
 def _documented(services: Services) -> FastAPI:

@@ -23,6 +23,7 @@ from wireroom.perf.metrics import INTAKE_SECONDS, UPDATES
 from wireroom.store.database import Database
 
 MAX_BODY_BYTES = 1024 * 1024
+FORM = "application/x-www-form-urlencoded"
 _SECRET_HEADER = "x-telegram-bot-api-secret-token"  # noqa: S105 - a header's name, not a secret
 _RETRY_AFTER_SECONDS = "2"
 _IGNORED_FIELDS = {"controller", "action", "format", "telegram"}
@@ -42,7 +43,7 @@ class Webhook:
     """Where Telegram pushes updates."""
 
     def __init__(self, db: Database, jobs: Jobs, clock: Clock, *, bot_id: int, secret: str) -> None:
-        """Accept updates of one bot that carry the secret; an empty secret accepts nothing."""
+        """Accept updates of one bot (0: of none) that carry the secret; an empty secret accepts nothing."""
         self._db = db
         self._jobs = jobs
         self._clock = clock
@@ -50,14 +51,18 @@ class Webhook:
         self._secret = secret
 
     async def receive(self, request: Request) -> Response:
-        """Answer 200 once the update is durable; 401, 413, 400 for what cannot be taken, 503 for later."""
+        """Answer 200 once the update is durable; 401, 409, 413, 400 for what is not taken, 503 for later."""
         started = time.perf_counter()
         if not same_secret(request.headers.get(_SECRET_HEADER), self._secret):
             _rejected.inc()
             _log.warning(
-                "webhook_unauthorized", client=_client(request), header=_SECRET_HEADER in request.headers
+                "webhook_unauthorized", client=client_of(request), header=_SECRET_HEADER in request.headers
             )
             return PlainTextResponse("Unauthorized", 401)
+        if not self._bot_id:
+            # Stored without a bot it would never be answered; refused, it waits at Telegram.
+            _rejected.inc()
+            return _error(409, "No bot is configured. Set TELEGRAM_BOT_TOKEN and start Wireroom again.")
         try:
             body = await read_body(request, MAX_BODY_BYTES)
             accepted = await self._accept(body, request.headers.get("content-type", ""))
@@ -77,7 +82,7 @@ class Webhook:
         return answer
 
     async def _accept(self, body: bytes, content_type: str) -> Accepted:
-        if content_type.startswith("application/x-www-form-urlencoded"):
+        if content_type.lower().startswith(FORM):
             body = _json_of_form(body)
         incoming = read_update(body)
         now_ms = to_ms(self._clock.now())
@@ -121,7 +126,8 @@ def _json_of_form(body: bytes) -> bytes:
     return msgspec.json.encode(fields)
 
 
-def _client(request: Request) -> str:
+def client_of(request: Request) -> str:
+    """Return the address of who called, for the log."""
     return request.client.host if request.client else "unknown"
 
 
