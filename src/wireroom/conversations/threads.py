@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection
 
 from wireroom.conversations.context import Turn
-from wireroom.store.schema import conversations
 from wireroom.store.statement import Row, Statement
 
 _TITLE_CHARS = 60
@@ -26,6 +25,9 @@ _BEGIN = Statement("""
     VALUES (:id, :channel, :lane, 1, '', :backend, :workdir, 0, :now_ms, :now_ms)
 """)
 """Begin a conversation as its lane's current one."""
+
+_CLOSE_CURRENT = Statement("UPDATE conversations SET is_current = 0 WHERE lane = :lane AND is_current = 1")
+"""Let a lane's next message begin a new conversation."""
 
 _COUNT_MESSAGE = Statement("""
     UPDATE conversations SET message_count = message_count + 1, active_at = :now_ms,
@@ -81,10 +83,7 @@ class NewConversation:
 
 def begin_conversation(conn: Connection, wanted: NewConversation, now_ms: int) -> Conversation:
     """Close the lane's current conversation and begin the wanted one."""
-    closing = update(conversations).where(
-        conversations.c.lane == wanted.lane, conversations.c.is_current == 1
-    )
-    conn.execute(closing.values(is_current=0))
+    _CLOSE_CURRENT.run(conn, lane=wanted.lane)
     return _insert(conn, wanted, now_ms)
 
 
