@@ -619,8 +619,8 @@ async def test_finished_job_of_a_killed_worker_is_not_run_again(engine: Engine) 
     hold = asyncio.Event()
 
     async def handler(job: Job) -> Outcome:
-        claimed.append(job)
         await engine.db.write(lambda conn: engine.jobs.finish(conn, job))
+        claimed.append(job)
         await hold.wait()
         return Done()
 
