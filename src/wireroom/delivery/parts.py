@@ -52,6 +52,11 @@ class _StoredDocument(msgspec.Struct):
     content_type: str
 
 
+# Made here and not at first use: msgspec crashes the process when two threads meet a type for the first time.
+_decode_text = msgspec.json.Decoder(_StoredText).decode
+_decode_document = msgspec.json.Decoder(_StoredDocument).decode
+
+
 def part_kind(part: Part) -> str:
     """Return "text" or "document", as `delivery_parts.kind` stores it."""
     return "text" if isinstance(part, TextPart) else "document"
@@ -70,7 +75,7 @@ def encode_part(part: Part) -> str:
 def decode_part(kind: str, content: str) -> Part:
     """Return the part that `encode_part` stored; the inverse for any part."""
     if kind == "text":
-        text = msgspec.json.decode(content, type=_StoredText)
+        text = _decode_text(content)
         return TextPart(text.text, text.entities)
-    document = msgspec.json.decode(content, type=_StoredDocument)
+    document = _decode_document(content)
     return DocumentPart(document.file_name, base64.b64decode(document.content), document.content_type)
