@@ -35,10 +35,12 @@ _FIRST_PART = Statement("""
 """Add the part that every delivery begins with."""
 
 _FILL = Statement("""
-    UPDATE deliveries SET state = 'pending', body = :body, buttons = :buttons
-    WHERE run_id = :run_id AND state = 'waiting' RETURNING id, bot_id, chat_id
+    UPDATE deliveries
+    SET state = CASE state WHEN 'waiting' THEN 'pending' ELSE state END, body = :body, buttons = :buttons
+    WHERE run_id = :run_id AND state IN ('waiting', 'dead') AND body IS NULL
+    RETURNING state, id, bot_id, chat_id
 """)
-"""Give a run's open delivery its answer."""
+"""Give a run's open delivery its answer; one whose placeholder was given up keeps it for a retry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +103,8 @@ def fill_delivery(
 ) -> None:
     """Give the run's delivery its answer; does nothing for a run that answers nowhere, or has answered."""
     row = _FILL.row(conn, run_id=run_id, body=body, buttons=_encoded(buttons))
-    if row is not None:
-        _enqueue(conn, jobs, *row)
+    if row is not None and row[0] == DeliveryState.PENDING:
+        _enqueue(conn, jobs, *row[1:])
 
 
 def retry_delivery(conn: Connection, jobs: Jobs, delivery_id: int) -> bool:
