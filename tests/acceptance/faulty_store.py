@@ -1,8 +1,8 @@
 """A database that dies, or fails, at an exact commit; named by the function of the product that writes.
 
 A fault is one line, `<what> <function> <number>`, such as `within Sender._fill 1`. Functions are named as
-Python does (`__qualname__`); those that call the one that writes count too. `UpdateHandler.handle#1` means the
-job of row 1 alone. What happens:
+Python does (`__qualname__`); those that call the one that writes count too. `UpdateHandler.handle#1` means
+the job of row 1 alone. What happens:
 
     within    at the n-th write: kill -9 with the unit done and not committed
     after     at the n-th write: kill -9 with the unit committed and nobody told

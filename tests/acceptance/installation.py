@@ -55,13 +55,17 @@ class Installation:
             "WIREROOM_ALLOWED_USERS": ",".join(str(number) for number in range(1, 100)),
             "TELEGRAM_BOT_TOKEN": telegram.token,
             "TELEGRAM_API_URL": telegram.url,
-            "TELEGRAM_WEBHOOK_BASE_URL": self.url if by == "webhook" else "",
             "ACCEPTANCE_AGENT": str(folder / "agent"),
             "ACCEPTANCE_READY": str(folder / "ready"),
             **settings,
         }
+        self.come_by(by)
         self._ready = folder / "ready"
         self._process: ServiceProcess | None = None
+
+    def come_by(self, way: str) -> None:
+        """Let updates come by `webhook` or by `polling` from the next start on."""
+        self.environment["TELEGRAM_WEBHOOK_BASE_URL"] = self.url if way == "webhook" else ""
 
     @property
     def process(self) -> ServiceProcess:

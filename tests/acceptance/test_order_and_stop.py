@@ -63,7 +63,7 @@ async def test_messages_during_a_long_run_are_answered_in_order(scene: Scene) ->
 
 
 async def test_stop_acts_within_a_second_while_the_queue_is_blocked(tmp_path: Path) -> None:
-    """With the flood rules as they are, progress streaming and two messages waiting, `/stop` is seen in 1 s."""
+    """With the flood rules as they are, progress streaming and a message waiting, `/stop` is seen in 1 s."""
     async with BotAPIServer() as telegram, installed(tmp_path, telegram, paced=True) as service:
         await service.start(forked=True)
         seconds = []
