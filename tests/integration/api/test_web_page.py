@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import aiohttp
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import select
 
+from api.conftest import BROWSER
 from wireroom.api.auth import COOKIE
 from wireroom.app.service import Service
+from wireroom.intake.access import looks_like_code
+from wireroom.settings import Settings
 from wireroom.store.schema import audit
+from wireroom.testing.scripted_agent import ScriptedAgent, ScriptedBackend
 from wireroom.web.assets import load_assets
 
 Client = aiohttp.ClientSession
@@ -139,3 +145,36 @@ async def test_file_by_an_old_digest_is_served_but_not_kept(stranger: Client) ->
     for path in ("/static/x/none.js", "/static/x/..%2fpage.py", "/static/x/../page.py"):
         async with stranger.get(path) as response:
             assert response.status == 404
+
+
+async def test_pairing_code_is_made_on_the_page_when_there_is_a_bot(
+    database_path: Path, agent: ScriptedAgent
+) -> None:
+    """The box is there, and its code is a fresh one each time, with a line in the audit."""
+    settings = Settings(
+        data_dir=database_path.parent,
+        port=0,
+        bot_token=SecretStr("7:x"),
+        telegram_api_url="http://127.0.0.1:1",
+    )
+    async with Service(settings, backend=ScriptedBackend(agent)) as service:
+        headers = {"Authorization": f"Bearer {service.services.api_secret}", **BROWSER}
+        async with Client(service.address, headers=headers) as client:
+            async with client.get("/") as response:
+                assert 'id="make-code"' in await response.text()
+            codes = set()
+            for _ in range(2):
+                async with client.post("/api/chat/pairing-code") as response:
+                    assert response.status == 200
+                    codes.add((await response.json())["code"])
+        query = select(audit.c.action)
+        actions = await service.services.db.read(lambda conn: conn.execute(query).scalars().all())
+    assert len(codes) == 2
+    assert all(looks_like_code(code) for code in codes)
+    assert actions == ["pairing.code"] * 2
+
+
+async def test_page_without_a_bot_shows_no_pairing_box(page: Client) -> None:
+    """There is nobody to send a code to."""
+    async with page.get("/") as response:
+        assert "make-code" not in await response.text()
