@@ -209,6 +209,13 @@ class Settings(BaseSettings):
         level = value.lower() if isinstance(value, str) else value
         return "warning" if level == "warn" else level
 
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, value: str) -> str:
+        if value and not value.startswith(("sqlite:///", "postgresql://")):
+            raise ValueError("expected sqlite:///path or postgresql://user@host/name")
+        return value
+
     @field_validator("allowed_users", mode="before")
     @classmethod
     def _split_ids(cls, value: Any) -> Any:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
+from pathlib import Path
+
 import pytest
 import structlog
 
@@ -62,3 +66,15 @@ def test_level_keeps_less_severe_events_out(capsys: pytest.CaptureFixture[str]) 
     printed = capsys.readouterr().err
     assert "quiet" not in printed
     assert '"event": "loud"' in printed
+
+
+def test_log_that_cannot_be_written_fails_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work goes on when a full disk or a closed pipe takes no more lines."""
+    set_up_logs("info", coloured=False)
+    log = structlog.get_logger("test")
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr(sys, "stderr", full)
+        log.info("nobody reads this")
+        with contextlib.suppress(OSError):
+            full.close()
+    log.info("nor this")

@@ -126,6 +126,7 @@ def test_empty_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch, variabl
         pytest.param("LOG_LEVEL", "chatty", id="unknown-level"),
         pytest.param("WIREROOM_ALLOWED_USERS", "ada", id="name-instead-of-id"),
         pytest.param("WIREROOM_ALLOWED_USERS", "1,²", id="odd-digit"),
+        pytest.param("WIREROOM_DATABASE_URL", "mysql://host/db", id="unknown-database"),
         pytest.param("WIREROOM_RUN_SECONDS", "0", id="no-time-at-all"),
         pytest.param("WIREROOM_RUN_SECONDS", "inf", id="endless"),
         pytest.param("WIREROOM_DRAIN_SECONDS", "nan", id="no-number"),

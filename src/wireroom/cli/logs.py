@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import logging
 import sys
 from collections.abc import MutableMapping
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _HIDDEN = ("token", "secret", "password", "authorization", "prompt", "cookie")
+
+
+class _SteadyStderr(io.TextIOBase):
+    """Standard error; a line that a full disk or a closed pipe refuses is dropped and fails nobody's work."""
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.flush()
+
+
+_steady_stderr = cast("TextIO", _SteadyStderr())
 
 
 def set_up_logs(level: str, *, coloured: bool) -> None:
@@ -37,7 +55,7 @@ def set_up_logs(level: str, *, coloured: bool) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(_steady_stderr),
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(level=max(logging.WARNING, _LEVELS[level]), stream=sys.stderr)

@@ -44,6 +44,7 @@ class PostgresDatabase:
             max_overflow=max_overflow,
             pool_timeout=acquire_seconds,
             pool_pre_ping=True,
+            hide_parameters=True,
         )
         self._reading = self._engine.execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True

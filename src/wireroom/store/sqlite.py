@@ -56,6 +56,7 @@ def engine_for(path: Path, *, synchronous: str = "FULL") -> Engine:
         creator=lambda: connect(path, synchronous=synchronous),
         poolclass=NullPool,
         isolation_level="AUTOCOMMIT",
+        hide_parameters=True,
     )
 
 
