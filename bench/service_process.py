@@ -1,0 +1,120 @@
+"""Starts the product in a process of its own, for benchmarks that load it from this one.
+
+Run as `python -m bench.service_process`; the environment is the product's own. `BENCH_RUNNER_URL` replaces
+the coding agent by a POST of the request to that address, as to a remote runner that accepts at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import uvloop
+
+from wireroom.app.engine import Engine
+from wireroom.app.service import Service
+from wireroom.cli.logs import set_up_logs
+from wireroom.cli.service import spare_the_collector
+from wireroom.clock import to_ms
+from wireroom.jobs.port import Done, Job, Outcome
+from wireroom.runs import records
+from wireroom.runs.executor import Executor
+from wireroom.runs.feed import Feed
+from wireroom.settings import load_settings
+
+SECRET = "bench-webhook-secret"  # noqa: S105 - made up, and known to the load generator
+_LEASE_MS = 30_000
+
+
+class _Dispatcher:
+    """Begins an attempt and hands the request to a runner over HTTP; the run stays open."""
+
+    def __init__(self, engine: Engine, service: Service, url: str) -> None:
+        self._engine = engine
+        self._service = service
+        self._url = url
+        self._session: aiohttp.ClientSession | None = None
+
+    async def handle(self, job: Job) -> Outcome:
+        """Dispatch the run that the job points at."""
+        now = to_ms(self._service.clock.now())
+        attempt = await self._engine.db.write(
+            lambda conn: records.begin_attempt(conn, job.ref, worker="bench", now_ms=now, lease_ms=_LEASE_MS)
+        )
+        if attempt is None:
+            return Done()
+        if self._session is None:
+            self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=100))
+        body = {"id": attempt.run_id, "prompt": attempt.prompt, "repository": "", "branchName": "main"}
+        async with self._session.post(self._url, json=body) as answer:
+            await answer.read()
+        return Done()
+
+    async def close(self) -> None:
+        """Close the session."""
+        if self._session is not None:
+            await self._session.close()
+
+
+class _DispatchingService(Service):
+    def _executor(self, engine: Engine, feed: Feed) -> Executor:
+        url = os.environ.get("BENCH_RUNNER_URL")
+        if url is None:
+            return super()._executor(engine, feed)
+        dispatcher = _Dispatcher(engine, self, url)
+        self._stack.push_async_callback(dispatcher.close)
+        return dispatcher  # type: ignore[return-value]  # the service only uses `handle`
+
+
+async def _serve() -> None:
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    async with _DispatchingService(load_settings()) as service:
+        spare_the_collector()
+        sys.stdout.write(service.address + "\n")
+        sys.stdout.flush()
+        await stop.wait()
+
+
+@asynccontextmanager
+async def running_service(data_dir: Path, **environment: str) -> AsyncIterator[int]:
+    """Start the product on a free port and give that port; stop it at the end."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "bench.service_process",
+        env=os.environ
+        | {
+            "WIREROOM_DATA_DIR": str(data_dir),
+            "WIREROOM_BACKEND": "demo",
+            "TELEGRAM_WEBHOOK_SECRET": SECRET,
+            "WIREROOM_DRAIN_SECONDS": "0",
+            "HOST": "127.0.0.1",
+            "PORT": "0",
+        }
+        | environment,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    if process.stdout is None:
+        raise AssertionError("the pipe was asked for")
+    try:
+        address = (await asyncio.wait_for(process.stdout.readline(), 30)).decode().strip()
+        yield int(address.rsplit(":", 1)[1])
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+
+
+if __name__ == "__main__":
+    if os.environ.get("BENCH_SWI"):
+        sys.setswitchinterval(float(os.environ["BENCH_SWI"]))
+    set_up_logs("error", coloured=False)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve())

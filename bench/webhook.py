@@ -1,0 +1,193 @@
+"""Intake over HTTP, the product in a process of its own: acknowledged durably, and dispatched to a runner."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from bench.harness import Measurement, benchmark
+from bench.http_load import LoadResult, drive, get, post
+from bench.service_process import SECRET, running_service
+
+_PATH = "/telegram/webhook"
+_WARM_UP = 2_000
+_UPDATES = 15_000
+_DISPATCHED = 6_000
+_HEALTH = 5_000
+_REPETITIONS = 3
+_CHATS = 1_000
+_TELEGRAM_AGREES = (
+    b'{"ok":true,"result":{"id":123456,"is_bot":true,"first_name":"b","username":"b","message_id":1,'
+    b'"date":1,"chat":{"id":1,"type":"private"}}}'
+)
+_TEXT = "Please look at the failing test and mend it, then tell me what was wrong. " * 6
+
+
+@benchmark("webhook")
+async def webhook() -> AsyncIterator[Measurement]:
+    """Measure the durable acknowledgement at 32 connections, and /health beside it as the bare HTTP cost."""
+    with _data_folder() as folder:
+        async with _outside() as outside, running_service(Path(folder), **_bot(outside)) as port:
+            await drive(port, updates(1, _WARM_UP), connections=32)
+            bare = await drive(port, iter([get("/health")] * _HEALTH), connections=32)
+            results = []
+            for repetition in range(_REPETITIONS):
+                await _let_it_settle(port)
+                first = 100_000 * (repetition + 1)
+                requests = iter(list(updates(first, _UPDATES)))
+                results.append(_checked(await drive(port, requests, connections=32)))
+    rates = [result.per_second for result in results]
+    latencies = [latency for result in results for latency in result.latencies_ms]
+    about = "GET /health in the same process"
+    yield Measurement("acknowledged durably, 32 connections", rates, "/s", about, bare.per_second)
+    yield Measurement("latency of that", latencies, "ms")
+    yield Measurement("GET /health, 32 connections", bare.latencies_ms, "ms", fsync="none")
+
+
+@benchmark("dispatch")
+async def dispatch() -> AsyncIterator[Measurement]:
+    """Measure updates accepted durably and handed to an HTTP runner, 16 connections, until the last arrived.
+
+    Every update of a person who may talk becomes a run, a placeholder delivery and their jobs; the run's job
+    begins an attempt and posts the request. The runner answers at once, so its time is not in the figure.
+    """
+    people = ",".join(str(1000 + number) for number in range(_CHATS))
+    rates: list[float] = []
+    latencies: list[float] = []
+    for _ in range(_REPETITIONS):
+        with _data_folder() as folder:
+            async with (
+                _outside() as outside,
+                running_service(
+                    Path(folder),
+                    **_bot(outside),
+                    BENCH_RUNNER_URL=outside.url + "/cursor/execute/async",
+                    WIREROOM_ALLOWED_USERS=people,
+                    WIREROOM_RUN_SLOTS="32",
+                ) as port,
+            ):
+                requests = iter(list(updates(1, _DISPATCHED)))
+                started = time.perf_counter()
+                result = _checked(await drive(port, requests, connections=16))
+                await outside.received(_DISPATCHED)
+                rates.append(_DISPATCHED / (time.perf_counter() - started))
+                latencies += result.latencies_ms
+    yield Measurement("accepted durably and dispatched, 16 connections", rates, "/s")
+    yield Measurement("acknowledgement during that", latencies, "ms")
+
+
+def _bot(outside: _Outside) -> dict[str, str]:
+    """Return the settings of a bot that gets its updates by webhook."""
+    return {
+        "TELEGRAM_BOT_TOKEN": "123456:bench-token",
+        "TELEGRAM_API_URL": outside.url,
+        "TELEGRAM_WEBHOOK_BASE_URL": "http://127.0.0.1:1",
+    }
+
+
+def updates(first: int, count: int) -> Iterator[bytes]:
+    """Yield webhook requests of about 700 bytes with consecutive ids, spread over many chats."""
+    for number in range(first, first + count):
+        person = {"id": 1000 + number % _CHATS, "is_bot": False, "first_name": "Ann", "username": "ann"}
+        message = {
+            "message_id": number,
+            "date": 1_700_000_000,
+            "chat": {"id": person["id"], "type": "private", "first_name": "Ann"},
+            "from": person,
+            "text": _TEXT,
+        }
+        body = json.dumps({"update_id": number, "message": message}).encode()
+        yield post(_PATH, body, {"X-Telegram-Bot-Api-Secret-Token": SECRET})
+
+
+class _Outside:
+    """The world around the service: Telegram that agrees to everything, and a runner that accepts at once."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        """Where both listen."""
+        self._ids: set[str] = set()
+        self._news = asyncio.Event()
+
+    def answer(self, head: bytes, body: bytes) -> bytes:
+        """Return Telegram's reply to any method, or count a request of the runner."""
+        if head.startswith(b"POST /bot"):
+            return _TELEGRAM_AGREES
+        self._ids.add(json.loads(body)["id"])
+        self._news.set()
+        return b'{"success":true}'
+
+    async def received(self, wanted: int) -> None:
+        """Wait until so many different requests have come."""
+        async with asyncio.timeout(120):
+            while len(self._ids) < wanted:
+                self._news.clear()
+                await self._news.wait()
+
+
+class _OutsideConnection(asyncio.Protocol):
+    """One keep-alive connection of the service to the outside."""
+
+    def __init__(self, outside: _Outside) -> None:
+        self._outside = outside
+        self._buffer = b""
+        self._transport: asyncio.WriteTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport  # type: ignore[assignment]  # a TCP connection always gives this kind
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        while (head_end := self._buffer.find(b"\r\n\r\n")) >= 0:
+            head = self._buffer[:head_end].lower()
+            length = int(head.split(b"content-length:", 1)[1].split(b"\r\n", 1)[0])
+            end = head_end + 4 + length
+            if len(self._buffer) < end:
+                return
+            answer = self._outside.answer(self._buffer[:head_end], self._buffer[head_end + 4 : end])
+            self._buffer = self._buffer[end:]
+            if self._transport is not None:
+                self._transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(answer) + answer)
+
+
+@asynccontextmanager
+async def _outside() -> AsyncIterator[_Outside]:
+    outside = _Outside()
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: _OutsideConnection(outside), "127.0.0.1", 0)
+    async with server:
+        outside.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        yield outside
+
+
+def _data_folder() -> TemporaryDirectory[str]:
+    """Return a folder on this package's disk: the system's temporary one is often memory."""
+    return TemporaryDirectory(dir=Path(__file__).parent, prefix=".data-")
+
+
+def _checked(result: LoadResult) -> LoadResult:
+    if set(result.statuses) != {200}:
+        raise AssertionError(f"not every update was acknowledged: {result.statuses}")
+    return result
+
+
+async def _let_it_settle(port: int) -> None:
+    """Wait until the backlog of the load before is handled, so that each repetition starts alike."""
+    async with asyncio.timeout(120):
+        while await _backlog(port) > 0:  # noqa: ASYNC110 - the backlog is in another process
+            await asyncio.sleep(0.25)
+
+
+async def _backlog(port: int) -> int:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+    text = (await reader.read()).decode()
+    writer.close()
+    await writer.wait_closed()
+    lines = [line for line in text.splitlines() if line.startswith('wireroom_jobs_depth{queue="intake"')]
+    return int(sum(float(line.rsplit(" ", 1)[1]) for line in lines if 'state="dead"' not in line))
