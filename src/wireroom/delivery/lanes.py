@@ -60,6 +60,7 @@ class Lanes:
         """Start with no history."""
         self._rules = rules or LaneRules()
         self._overall: deque[float] = deque(maxlen=self._rules.overall_limit)
+        self._last_turn = _NEVER
         # Least recently changed first, so that the idle ones are found at the front.
         self._chats: OrderedDict[int, _Chat] = OrderedDict()
 
@@ -71,9 +72,11 @@ class Lanes:
             chat_id: Negative for groups, supergroups and channels.
             kind: Progress waits for answers and for progress; an answer does not wait for progress.
         """
-        ready_at = max(self._chat_ready_at(chat_id, kind), self._overall_ready_at())
+        ready_at = self._chat_ready_at(chat_id, kind)
         if now < ready_at:
             return ready_at - now
+        if now < self._overall_ready_at():
+            return self._next_turn(now) - now
         self._take(now, chat_id, kind)
         return 0.0
 
@@ -97,6 +100,16 @@ class Lanes:
         if len(chat.sends) == self._rules.group_limit:
             ready_at = max(ready_at, chat.sends[0] + self._rules.group_window_seconds)
         return ready_at
+
+    def _next_turn(self, now: float) -> float:
+        """Return when to ask again while the overall limit is used up: each who asks a later time.
+
+        All at the same time would mean that of a thousand waiting chats thirty are served and the others
+        have asked in vain, every second. A turn is no permit: it only spreads the questions.
+        """
+        spacing = self._rules.overall_window_seconds / self._rules.overall_limit
+        self._last_turn = max(self._last_turn + spacing, self._overall_ready_at(), now)
+        return self._last_turn
 
     def _overall_ready_at(self) -> float:
         if len(self._overall) < self._rules.overall_limit:

@@ -7,6 +7,7 @@ replaced by newer progress and shown at most once a second a chat.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,7 @@ from wireroom.telegram.types import InlineKeyboardButton, InlineKeyboardMarkup
 
 _log = structlog.get_logger(__name__)
 _MAX_SIGNS = 200
+_TYPED_A_SECOND = 20
 _TYPING_SECONDS = 4.0
 _EDIT_SECONDS = 1.0
 _CLOSE_SECONDS = 5.0
@@ -54,9 +56,14 @@ class LiveSigns:
         self._clock = clock
         self._lanes = lanes
         self._tasks: set[asyncio.Task[None]] = set()
+        self._typed: deque[float] = deque(maxlen=_TYPED_A_SECOND)
 
     def typing(self, chat_id: int, thread_id: int | None) -> None:
-        """Show "typing …" now."""
+        """Show "typing …" now, or not at all when many chats are shown it already."""
+        now = self._clock.monotonic()
+        if len(self._typed) == _TYPED_A_SECOND and now - self._typed[0] < 1:
+            return
+        self._typed.append(now)
         self._start(self._typing(chat_id, thread_id), "typing")
 
     def answer_press(self, callback_id: str, text: str) -> None:
