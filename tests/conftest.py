@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from postgres_server import PostgresServer, running_postgres
 from wireroom.store.migrate import ensure_schema
 from wireroom.store.sqlite import SqliteDatabase
+from wireroom.testing.postgres_server import PostgresServer, running_postgres
 
 
 @pytest.fixture(scope="session")

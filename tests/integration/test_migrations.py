@@ -21,12 +21,12 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, MetaData, create_engine, inspect, text
 from sqlalchemy.pool import NullPool
 
-from postgres_server import PostgresServer
 from wireroom.errors import StoreUnavailable
 from wireroom.store import schema
 from wireroom.store.migrate import HEAD, current_version, ensure_schema
 from wireroom.store.migrations import versions
 from wireroom.store.sqlite import engine_for
+from wireroom.testing.postgres_server import PostgresServer
 
 _SETTINGS_BY_NAME = """
 CREATE TABLE system_settings (

@@ -113,6 +113,7 @@ def _candidate(row_id: int, key: str | None = None, queue: str = "a", run_at: in
     ],
 )
 def test_choose_starts_in_order_within_room_and_keys(
+    *,
     candidates: list[Candidate],
     room: dict[str, int],
     busy: set[str],

