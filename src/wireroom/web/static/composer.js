@@ -1,6 +1,6 @@
 // The box that people write in. What is not sent yet survives a reload.
 
-import { byId } from "./dom.js";
+import { byId, recall, remember } from "./dom.js";
 
 const KEY = "wireroom.draft";
 
@@ -11,7 +11,7 @@ export class Composer {
 
   constructor(send) {
     this.send = send;
-    this.#text.value = localStorage.getItem(KEY) ?? "";
+    this.#text.value = recall(KEY) ?? "";
     this.#text.addEventListener("input", () => this.#changed());
     this.#text.addEventListener("keydown", (event) => this.#key(event));
     this.#form.addEventListener("submit", (event) => {
@@ -61,7 +61,7 @@ export class Composer {
   }
 
   #changed() {
-    localStorage.setItem(KEY, this.#text.value);
+    remember(KEY, this.#text.value);
     byId("send").disabled = !this.#text.value.trim();
     this.#text.style.height = "auto";
     this.#text.style.height = `${this.#text.scrollHeight}px`;

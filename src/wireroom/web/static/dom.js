@@ -39,3 +39,25 @@ export function duration(ms, exact = false) {
   if (minutes < 60) return `${minutes} min ${seconds % 60} s`;
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
+
+// What could not be stored, in a browser that refuses to or whose storage is full: it lives as long as the tab.
+const unstored = new Map();
+
+/** Keep a text across reloads, as far as the browser lets us. */
+export function remember(key, text) {
+  unstored.delete(key);
+  try {
+    localStorage.setItem(key, text);
+  } catch {
+    unstored.set(key, text);
+  }
+}
+
+export function recall(key) {
+  if (unstored.has(key)) return unstored.get(key);
+  try {
+    return localStorage.getItem(key);
+  } catch {
+    return null;
+  }
+}

@@ -2,6 +2,7 @@
 // and in every tab, so that however often it is sent it becomes one run.
 
 import { backoff, call, pause } from "./api.js";
+import { recall, remember } from "./dom.js";
 
 const KEY = "wireroom.outbox";
 
@@ -14,11 +15,7 @@ export class Outbox {
   }
 
   items() {
-    try {
-      return JSON.parse(localStorage.getItem(KEY)) ?? [];
-    } catch {
-      return [];
-    }
+    return JSON.parse(recall(KEY)) ?? [];
   }
 
   add(text) {
@@ -61,7 +58,7 @@ export class Outbox {
   }
 
   #store(items) {
-    localStorage.setItem(KEY, JSON.stringify(items));
+    remember(KEY, JSON.stringify(items));
   }
 }
 
