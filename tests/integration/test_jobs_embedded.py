@@ -173,7 +173,7 @@ def test_running_row_that_nobody_runs_is_taken_back_by_the_heartbeat(conn: Conne
     assert _refs(_turn(conn, 1)) == ["lost"]
     result = _turn(conn, 1, beat=True, first_epoch=2)
     assert _refs(result) == ["lost"]
-    assert _refs(_turn(conn, 1, beat=True, known_epochs=frozenset({2}), first_epoch=3)) == []
+    assert _refs(_turn(conn, 1, beat=True, known=frozenset({(result.started[0].id, 2)}), first_epoch=3)) == []
     assert driver(conn).execute("SELECT heartbeat_at FROM jobs").fetchone() == (_NOW,)
 
 

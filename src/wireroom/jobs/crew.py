@@ -45,9 +45,9 @@ class Crew:
     def __len__(self) -> int:
         return len(self._members)
 
-    def epochs(self) -> frozenset[int]:
-        """Return the claims at work now."""
-        return frozenset(self._members)
+    def claims(self) -> frozenset[tuple[int, int]]:
+        """Return the (id, epoch) of every job at work now."""
+        return frozenset((member.job.id, epoch) for epoch, member in self._members.items())
 
     def start(self, job: Job, handler: Handler, on_end: Callable[[Job, Report], None]) -> None:
         """Run the handler in a task of its own; `on_end` is called once, whatever becomes of it."""

@@ -61,7 +61,8 @@ class Turn:
     look_for_cancels: bool = False
     beat: bool = False
     """Write heartbeats, and take back running rows that this process does not know."""
-    known_epochs: AbstractSet[int] = field(default_factory=frozenset)
+    known: AbstractSet[tuple[int, int]] = field(default_factory=frozenset)
+    """Claims that are at work here, as (id, epoch)."""
     sweep: bool = False
     """Another program may have deleted the job that others wait behind: let one of each key be claimed."""
 
@@ -107,7 +108,7 @@ class Turn:
 
     def _beat(self, raw: Any) -> None:
         for claim, key in job_rows.running(raw):
-            if claim.epoch not in self.known_epochs:
+            if claim not in self.known:
                 job_rows.give_back(raw, claim, run_at_ms=self.now_ms, now_ms=self.now_ms, counted=True)
                 if key is not None:
                     job_rows.release(raw, [key])

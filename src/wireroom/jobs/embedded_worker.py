@@ -166,7 +166,7 @@ class EmbeddedWorker:
 
     def _seconds_to_timer(self) -> float:
         wait = self._checked_at + self._check_every - self._clock.monotonic()
-        if self._next_due_ms is not None and self._has_room():
+        if self._next_due_ms is not None and self._has_room() and not self._draining.is_set():
             wait = min(wait, (self._next_due_ms - to_ms(self._clock.now())) / 1_000)
         return max(wait, _SHORTEST_TIMER_SECONDS)
 
@@ -221,7 +221,7 @@ class EmbeddedWorker:
             first_epoch=self._next_epoch,
             look_for_cancels=self._look_for_cancels,
             beat=beat,
-            known_epochs=self._crew.epochs() if beat else frozenset(),
+            known=self._crew.claims() if beat else frozenset(),
             sweep=self._sweep,
         )
         self._claimable = self._look_for_cancels = self._sweep = False
