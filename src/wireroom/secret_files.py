@@ -1,4 +1,4 @@
-"""Secrets that nobody set are made on first start and kept in the data folder, readable by its owner only."""
+"""The data folder, and the secrets that nobody set: made on first start, readable by its owner only."""
 
 from __future__ import annotations
 
@@ -10,6 +10,18 @@ from wireroom.errors import SettingsError
 
 ADDRESS_FILE = "address"
 """Where a running service notes the address it listens on, for the command line."""
+
+
+def make_data_dir(data_dir: Path) -> None:
+    """Make the data folder, which only its owner may enter.
+
+    Raises:
+        SettingsError: it cannot be made.
+    """
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise SettingsError(f"WIREROOM_DATA_DIR: {data_dir} cannot be made ({error.strerror}).") from error
 
 
 def secret_of(data_dir: Path, name: str, given: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from wireroom.errors import SettingsError
-from wireroom.secret_files import secret_of
+from wireroom.secret_files import make_data_dir, secret_of
 
 
 def test_given_secret_is_used_and_not_written(tmp_path: Path) -> None:
@@ -78,3 +78,19 @@ def test_unusable_folder_is_refused(tmp_path: Path, name: str) -> None:
 
     with pytest.raises(SettingsError, match="WIREROOM_DATA_DIR"):
         secret_of(tmp_path / name, "api-secret", "")
+
+
+def test_data_folder_is_made_for_its_owner_alone(tmp_path: Path) -> None:
+    """The data folder is made with its parents, may be there already, and nobody else may enter it."""
+    make_data_dir(tmp_path / "a" / "data")
+    make_data_dir(tmp_path / "a" / "data")
+
+    assert stat.S_IMODE((tmp_path / "a" / "data").stat().st_mode) == 0o700
+
+
+def test_impossible_data_folder_is_refused(tmp_path: Path) -> None:
+    """A folder that cannot be made stops the start and names the variable."""
+    (tmp_path / "file").touch()
+
+    with pytest.raises(SettingsError, match="WIREROOM_DATA_DIR"):
+        make_data_dir(tmp_path / "file" / "data")

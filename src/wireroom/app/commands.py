@@ -15,14 +15,14 @@ from wireroom.app.pairing import new_pairing_code
 from wireroom.clock import Clock
 from wireroom.intake.ask import Asker
 from wireroom.runs.feed import Feed
-from wireroom.secret_files import ADDRESS_FILE, secret_of
+from wireroom.secret_files import ADDRESS_FILE, make_data_dir, secret_of
 from wireroom.settings import Settings
 
 
 @asynccontextmanager
 async def services_for_commands(settings: Settings, clock: Clock) -> AsyncIterator[Services]:
     """Open what commands need; a running service notices what they commit within about 0.3 s."""
-    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_data_dir(settings.data_dir)
     async with open_for_commands(settings, clock) as engine:
         feed = Feed()
         asker = Asker(

@@ -43,7 +43,7 @@ from wireroom.runs import records
 from wireroom.runs.executor import Executor, RunPolicy
 from wireroom.runs.feed import Feed
 from wireroom.runs.limits import Limits
-from wireroom.secret_files import ADDRESS_FILE, secret_of
+from wireroom.secret_files import ADDRESS_FILE, make_data_dir, secret_of
 from wireroom.settings import Settings
 
 _log = structlog.get_logger(__name__)
@@ -116,7 +116,7 @@ class Service:
 
     async def _start(self) -> None:
         settings, stack = self.settings, self._stack
-        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_data_dir(settings.data_dir)
         engine = await stack.enter_async_context(self._open_engine(settings, self.clock))
         session = await stack.enter_async_context(_http_session())
         secret = settings.telegram_webhook_secret.get_secret_value()
@@ -226,7 +226,14 @@ class Service:
         server = WebServer(http, self._listener)
         serving = self._task(server.run(), "http")
         self._stack.push_async_callback(_stop_server, server, serving)
-        (settings.data_dir / ADDRESS_FILE).write_text(self.address + "\n")
+        self._note_address()
+
+    def _note_address(self) -> None:
+        """Tell the command line where we listen; without it only `login` shows a wrong address."""
+        try:
+            (self.settings.data_dir / ADDRESS_FILE).write_text(self.address + "\n")
+        except OSError as error:
+            _log.warning("address_not_noted", reason=error.strerror)
 
     def _problems(self) -> list[str]:
         return [] if self.bot is None else self.bot.problems

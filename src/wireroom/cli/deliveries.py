@@ -27,7 +27,11 @@ def list_all(
             (view.id, view.state, when(view.created_at), view.lane, one_line(view.error or view.body_excerpt))
             for view in found
         ]
-        print_rows(("ID", "STATE", "CREATED", "LANE", "ERROR OR TEXT"), rows, "No deliveries.")
+        print_rows(
+            ("ID", "STATE", "CREATED", "LANE", "ERROR OR TEXT"),
+            rows,
+            f"No delivery is {state}." if state else "No deliveries yet.",
+        )
 
     run(work())
 

@@ -8,15 +8,18 @@ import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import typer
 
-from wireroom.cli.logs import set_up_logs
-from wireroom.errors import StoreUnavailable, TelegramError, WireroomError
-from wireroom.settings import Settings, load_settings
+from wireroom.errors import SettingsError, StoreUnavailable, TelegramError, WireroomError
+
+if TYPE_CHECKING:
+    from wireroom.settings import Settings
 
 _SAFE_SQLITE = (3, 51, 3)
 _LOW_DISK_BYTES = 512 * 1024 * 1024
+_SHORT_SECRET = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,9 @@ class Finding:
 
 def doctor(as_json: bool = typer.Option(False, "--json", help="One JSON array.")) -> None:
     """Check the installation; exit code 1 when something keeps it from working."""
+    from wireroom.cli.logs import set_up_logs  # noqa: PLC0415 - heavy; see cli.main
+    from wireroom.settings import load_settings  # noqa: PLC0415 - as above
+
     set_up_logs("error", coloured=True)
     findings = list(_look(load_settings()))
     if as_json:
@@ -50,6 +56,7 @@ def _look(settings: Settings) -> Iterator[Finding]:
     yield _data_folder(settings)
     yield _database(settings)
     yield _agent(settings)
+    yield from _secrets(settings)
     yield from asyncio.run(_telegram(settings))
     yield _listening(settings)
 
@@ -111,6 +118,17 @@ def _agent(settings: Settings) -> Finding:
     return Finding("Coding agent", True, f"{backend.name}, {found}")
 
 
+def _secrets(settings: Settings) -> Iterator[Finding]:
+    named = {
+        "WEBHOOK_SECRET": settings.webhook_secret,
+        "TELEGRAM_WEBHOOK_SECRET": settings.telegram_webhook_secret,
+    }
+    for name, secret in named.items():
+        if 0 < len(secret.get_secret_value()) < _SHORT_SECRET:
+            text = f"{name} can be guessed; unset it (a strong one is made) or make it longer"
+            yield Finding("Secrets", False, text)
+
+
 async def _telegram(settings: Settings) -> list[Finding]:
     import aiohttp  # noqa: PLC0415 - heavy; see cli.main
 
@@ -125,7 +143,9 @@ async def _telegram(settings: Settings) -> list[Finding]:
             client = TelegramClient(token, session, settings.telegram_api_url)
             me = await client.call(GetMe())
             info = await client.call(GetWebhookInfo())
-    except (TelegramError, WireroomError) as error:
+    except SettingsError as error:
+        return [Finding("Telegram", False, str(error), fatal=True)]
+    except TelegramError as error:
         return [Finding("Telegram", False, f"{error}. Check TELEGRAM_BOT_TOKEN and the network")]
     findings = [Finding("Telegram", True, f"bot @{me.username}")]
     base_url = settings.telegram_webhook_base_url

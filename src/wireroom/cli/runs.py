@@ -33,7 +33,11 @@ def list_runs(
         rows = [
             (view.id, view.state, when(view.queued_at), view.backend, one_line(view.prompt)) for view in found
         ]
-        print_rows(("RUN", "STATE", "QUEUED", "AGENT", "PROMPT"), rows, "No runs yet.")
+        print_rows(
+            ("RUN", "STATE", "QUEUED", "AGENT", "PROMPT"),
+            rows,
+            f"No run is {state}." if state else "No runs yet.",
+        )
 
     run(work())
 

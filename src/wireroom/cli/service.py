@@ -8,34 +8,36 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-import structlog
 import typer
 
-from wireroom.cli.logs import set_up_logs
 from wireroom.cli.session import open_services, run
-from wireroom.settings import load_settings
 
 if TYPE_CHECKING:
     from wireroom.app.service import Service
+    from wireroom.settings import Settings
 
 
 def up() -> None:
     """Run Wireroom: web, worker and chat in one process, until Ctrl-C or SIGTERM."""
     import uvloop  # noqa: PLC0415 - only the service needs it
 
+    from wireroom.cli.logs import set_up_logs  # noqa: PLC0415 - heavy; see cli.main
+    from wireroom.settings import load_settings  # noqa: PLC0415 - as above
+
     settings = load_settings()
     set_up_logs(settings.log_level, coloured=sys.stderr.isatty())
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        failed = runner.run(_serve())
+        failed = runner.run(_serve(settings))
     if failed:
         sys.exit(1)
 
 
-async def _serve() -> bool:
+async def _serve(settings: Settings) -> bool:
     """Run until told to stop; True when a part failed on its own."""
-    from wireroom.app.service import Service  # noqa: PLC0415 - heavy; see cli.main
+    import structlog  # noqa: PLC0415 - heavy; see cli.main
 
-    settings = load_settings()
+    from wireroom.app.service import Service  # noqa: PLC0415 - as above
+
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from wireroom.api.services import Services
-from wireroom.cli.logs import set_up_logs
 from wireroom.clock import SystemClock, from_ms
-from wireroom.settings import load_settings
+
+if TYPE_CHECKING:
+    from wireroom.api.services import Services
+
+_WIDTH_FOR_PROGRAMS = 400
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
     """Run a command's coroutine."""
+    from wireroom.cli.logs import set_up_logs  # noqa: PLC0415 - heavy; see cli.main
+
     set_up_logs("warning", coloured=True)
     asyncio.run(work)
 
@@ -25,23 +30,26 @@ def run(work: Coroutine[Any, Any, None]) -> None:
 async def open_services() -> AsyncIterator[Services]:
     """Open the installation's database beside a running service, or without one."""
     from wireroom.app.commands import services_for_commands  # noqa: PLC0415 - heavy; see cli.main
+    from wireroom.settings import load_settings  # noqa: PLC0415 - as above
 
     async with services_for_commands(load_settings(), SystemClock()) as services:
         yield services
 
 
 def print_rows(columns: Sequence[str], rows: Sequence[Sequence[object]], empty: str) -> None:
-    """Print a table, or a sentence when there is nothing in it."""
+    """Print a table, or a sentence when there is nothing in it; for programs, one line a row."""
     from rich.console import Console  # noqa: PLC0415 - only tables need it
     from rich.table import Table  # noqa: PLC0415 - as above
+    from rich.text import Text  # noqa: PLC0415 - as above
 
     if not rows:
         typer.echo(empty)
         return
     table = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for row in rows:
-        table.add_row(*(str(value) for value in row))
-    Console().print(table)
+        # As text: a prompt may contain what the library takes for its own markup.
+        table.add_row(*(Text(str(value)) for value in row))
+    Console(width=None if sys.stdout.isatty() else _WIDTH_FOR_PROGRAMS).print(table)
 
 
 def when(ms: int | None) -> str:

@@ -10,7 +10,6 @@ import typer
 
 from wireroom.cli.session import run
 from wireroom.errors import SettingsError
-from wireroom.settings import load_settings
 
 cli = typer.Typer(no_args_is_help=True, help="The bot's webhook: set it, look at it, remove it.")
 
@@ -39,13 +38,15 @@ async def _call(action: str, fields: Mapping[str, Any]) -> None:
     import aiohttp  # noqa: PLC0415 - heavy; see cli.main
 
     from wireroom.api.telegram_admin import WebhookAdmin  # noqa: PLC0415 - as above
-    from wireroom.secret_files import secret_of  # noqa: PLC0415 - as above
+    from wireroom.secret_files import make_data_dir, secret_of  # noqa: PLC0415 - as above
+    from wireroom.settings import load_settings  # noqa: PLC0415 - as above
     from wireroom.telegram.client import TelegramClient  # noqa: PLC0415 - as above
 
     settings = load_settings()
     token = settings.bot_token.get_secret_value()
     if not token:
         raise SettingsError("TELEGRAM_BOT_TOKEN is not set, so there is no bot.")
+    make_data_dir(settings.data_dir)
     secret = settings.telegram_webhook_secret.get_secret_value()
     admin = WebhookAdmin(
         None,
