@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, insert, select, update
+from sqlalchemy import Connection, insert, update
 
 from wireroom.delivery.outbox import DeliveryState
 from wireroom.delivery.parts import Part, decode_part, encode_part, part_kind
@@ -16,9 +15,6 @@ from wireroom.delivery.plan import PartState, PartView
 from wireroom.store.schema import deliveries, delivery_parts
 from wireroom.store.statement import Row, Statement
 
-_LOST_WITHIN = 500
-_MOST_CANDIDATES = 60
-_SUPERGROUPS_BELOW = -1_000_000_000_000
 _LOAD = Statement("""
     SELECT run_id, chat_id, bot_id, thread_id, reply_to, opening, body, buttons, attempts, created_at
     FROM deliveries WHERE id = :delivery_id AND state IN ('waiting', 'pending')
@@ -26,17 +22,18 @@ _LOAD = Statement("""
 """A delivery that is not over."""
 
 _LOAD_PARTS = Statement("""
-    SELECT seq, kind, content, state, message_id FROM delivery_parts
+    SELECT seq, kind, content, state, message_id, doubted FROM delivery_parts
     WHERE delivery_id = :delivery_id ORDER BY seq
 """)
 """Its parts in order."""
 
 _MARK = Statement("""
     UPDATE delivery_parts SET state = :state, error = :error, updated_at = :now_ms,
-        message_id = COALESCE(:message_id, message_id)
+        message_id = COALESCE(:message_id, message_id),
+        doubted = CASE WHEN :state = 'sending' AND state <> 'new' THEN 1 ELSE doubted END
     WHERE delivery_id = :delivery_id AND seq = :seq
 """)
-"""Note where a part stands; a known message id is kept."""
+"""Note where a part stands; a known message id is kept. Sending it again leaves a doubt about before."""
 
 _UNFINISHED = (DeliveryState.WAITING.value, DeliveryState.PENDING.value)
 
@@ -50,6 +47,8 @@ class StoredPart:
     content: Part | None
     """None while only the placeholder is wanted."""
     message_id: int | None
+    doubted: bool
+    """An earlier placeholder of this part may stand in the chat, unrecorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +72,7 @@ class Outgoing:
     @property
     def view(self) -> Sequence[PartView]:
         """What the plan must know."""
-        return [PartView(part.seq, part.state, part.content is not None) for part in self.parts]
+        return [PartView(part.seq, part.state, part.content is not None, part.doubted) for part in self.parts]
 
 
 def load_outgoing(conn: Connection, delivery_id: int) -> Outgoing | None:
@@ -178,46 +177,6 @@ def move_chat(conn: Connection, bot_id: int, old_chat_id: int, new_chat_id: int)
     )
 
 
-def lost_candidates(conn: Connection, out: Outgoing, seq: int, newest_id: int) -> Sequence[int]:
-    """Return the message ids where an unrecorded placeholder of part `seq` may be, likeliest first.
-
-    It was sent soon after the message that it follows: the one that is answered, or the part before. So those
-    are the first ids above that one and below `newest_id` that no delivery has on record, as its own or as
-    the message that it answers.
-    """
-    follows = (out.reply_to if seq == 0 else out.parts[seq - 1].message_id) or 0
-    end = min(newest_id, follows + 1 + _LOST_WITHIN)
-    query = (
-        select(delivery_parts.c.message_id)
-        .join(deliveries, deliveries.c.id == delivery_parts.c.delivery_id)
-        .where(
-            delivery_parts.c.message_id.between(follows + 1, end - 1),
-            deliveries.c.bot_id == out.bot_id,
-            _same_sequence(out.chat_id),
-        )
-    )
-    known = {*conn.execute(query).scalars(), *_answered_around(conn, out)}
-    unknown = (number for number in range(follows + 1, end) if number not in known)
-    return list(itertools.islice(unknown, _MOST_CANDIDATES))
-
-
-def _answered_around(conn: Connection, out: Outgoing) -> Iterable[int]:
-    """Return the messages that deliveries of about the same time answer: people wrote them, not we."""
-    around = deliveries.c.id.between(out.id - _LOST_WITHIN, out.id + _LOST_WITHIN)
-    same = (deliveries.c.bot_id == out.bot_id, _same_sequence(out.chat_id), deliveries.c.reply_to.isnot(None))
-    return conn.execute(select(deliveries.c.reply_to).where(around, *same)).scalars()
-
-
-def _same_sequence(chat_id: int) -> ColumnElement[bool]:
-    """Return the condition for chats whose message ids are counted together with this chat's.
-
-    A supergroup or channel counts its own; all other chats of a bot share one sequence.
-    """
-    if chat_id < _SUPERGROUPS_BELOW:
-        return deliveries.c.chat_id == chat_id
-    return deliveries.c.chat_id > _SUPERGROUPS_BELOW
-
-
 def _part(delivery_id: int, seq: int) -> Any:
     return update(delivery_parts).where(
         delivery_parts.c.delivery_id == delivery_id, delivery_parts.c.seq == seq
@@ -225,6 +184,6 @@ def _part(delivery_id: int, seq: int) -> Any:
 
 
 def _stored(row: Row) -> StoredPart:
-    seq, kind, content, state, message_id = row
+    seq, kind, content, state, message_id, doubted = row
     decoded = None if content is None else decode_part(kind, content)
-    return StoredPart(seq, PartState(state), decoded, message_id)
+    return StoredPart(seq, PartState(state), decoded, message_id, bool(doubted))

@@ -3,6 +3,7 @@
 Each part of an answer becomes one chat message in two steps. *Placing* sends a placeholder and learns its
 message id; *filling* edits it into the content. An edit can be repeated without anybody seeing it twice, so
 only placing can go wrong by a crash, and what it may leave behind is a placeholder, never a second answer.
+That is remembered, and looked for when nothing more urgent is left.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ class PartView:
     seq: int
     state: PartState
     has_content: bool
+    doubted: bool = False
+    """An earlier placeholder of this part may stand in the chat, unrecorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +44,6 @@ class Place:
     """Send the placeholder of part `seq`."""
 
     seq: int
-    unsure: bool
-    """True when an earlier placeholder of this part may exist."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,13 @@ class Render:
 
 
 @dataclass(frozen=True, slots=True)
+class Search:
+    """Look for placeholders of part `seq` that were lost, and delete them."""
+
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
 class Complete:
     """Every part is shown."""
 
@@ -67,11 +75,13 @@ class Wait:
     """The placeholder is shown and the answer is not known yet."""
 
 
-Step = Place | Fill | Render | Complete | Wait
+Step = Place | Fill | Render | Search | Complete | Wait
 
 
 def next_step(parts: Sequence[PartView], *, has_body: bool) -> Step:
-    """Return the next step: parts in order, each placed and then filled.
+    """Return the next step: parts in order, each placed and then filled; lost placeholders come last.
+
+    What is recorded goes first, so that a service that dies again and again still gets on.
 
     Args:
         parts: By `seq`; there is always a first one.
@@ -81,7 +91,10 @@ def next_step(parts: Sequence[PartView], *, has_body: bool) -> Step:
         return Render()
     for part in parts:
         if part.state in {PartState.NEW, PartState.SENDING, PartState.UNCERTAIN}:
-            return Place(part.seq, unsure=part.state is not PartState.NEW)
-        if part.state is PartState.PLACED:
-            return Fill(part.seq) if has_body else Wait()
-    return Complete()
+            return Place(part.seq)
+        if part.state is PartState.PLACED and has_body:
+            return Fill(part.seq)
+    for part in parts:
+        if part.doubted:
+            return Search(part.seq)
+    return Complete() if has_body else Wait()

@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 
 from wireroom.clock import Clock, to_ms
 from wireroom.delivery.lanes import Kind, Lanes
+from wireroom.delivery.lost import lost_candidates, remove_lost, settle_doubt
 from wireroom.delivery.outbox import DeliveryState
 from wireroom.delivery.outgoing import (
     Outgoing,
@@ -24,14 +25,13 @@ from wireroom.delivery.outgoing import (
     close_delivery,
     forget_message,
     load_outgoing,
-    lost_candidates,
     mark_part,
     move_chat,
     note_failure,
     store_parts,
 )
 from wireroom.delivery.parts import DocumentPart, TextPart
-from wireroom.delivery.plan import Complete, Fill, PartState, Place, Render, Wait, next_step
+from wireroom.delivery.plan import Complete, Fill, PartState, Place, Render, Search, Wait, next_step
 from wireroom.delivery.reaction import Call, GiveUp, Later, MoveChat, PlaceAgain, SendPlain, Shown, react
 from wireroom.delivery.split import as_parts
 from wireroom.jobs.port import Done, Job, Jobs, Outcome, RunAgainAt
@@ -39,8 +39,8 @@ from wireroom.perf.metrics import DELIVERIES, DELIVERY_SECONDS, TELEGRAM_CALLS
 from wireroom.store.database import Database
 from wireroom.store.patience import write_patiently
 from wireroom.telegram.client import TelegramClient
-from wireroom.telegram.errors import BotAPIError, FloodWait, NotModified, Rejected
-from wireroom.telegram.methods import DeleteMessage, EditMessageMedia, EditMessageText, Method, SendMessage
+from wireroom.telegram.errors import BotAPIError, FloodWait
+from wireroom.telegram.methods import EditMessageMedia, EditMessageText, Method, SendMessage
 from wireroom.telegram.types import Attachment, InlineKeyboardButton, InlineKeyboardMarkup, ReplyParameters
 
 _log = structlog.get_logger(__name__)
@@ -94,6 +94,9 @@ class Sender:
                     return Done()
                 case Render():
                     await self._render(out)
+                case Search(seq=seq):
+                    if (outcome := await self._search(out, seq)) is not None:
+                        return outcome
                 case Place() | Fill():
                     if (outcome := await self._paced(job, out, step)) is not None:
                         return outcome
@@ -122,9 +125,6 @@ class Sender:
             message = await self._call(request)
         except BotAPIError as error:
             return await self._failed(job, out, step.seq, error, Call.PLACE)
-        if step.unsure:
-            # Before it is recorded: a crash in between places it once more, and looks for both.
-            await self._remove_lost(out, step.seq, message.message_id)
         await self._mark(out, step.seq, PartState.PLACED, message_id=message.message_id)
         return None
 
@@ -210,31 +210,20 @@ class Sender:
         shown = contents or (TextPart("(The answer has no visible text.)"),)
         await self._write(out, lambda conn, now: store_parts(conn, out.id, shown, now))
 
-    async def _remove_lost(self, out: Outgoing, seq: int, newest_id: int) -> None:
-        """Look for the placeholders that unsure sends may have left, and delete those that are ours.
-
-        The Bot API lists no messages, but only our own can be edited: an id that accepts an edit and that no
-        delivery has on record is a lost placeholder. Best effort; what stays is a placeholder, no answer.
-        """
-        for message_id in await self._db.read(lambda conn: lost_candidates(conn, out, seq, newest_id)):
-            try:
-                if await self._is_ours(out.chat_id, message_id):
-                    await self._call(DeleteMessage(chat_id=out.chat_id, message_id=message_id))
-                    _log.info("lost_placeholder_removed", delivery=out.id, message_id=message_id)
-            except FloodWait:
-                return
-            except BotAPIError as error:
-                _log.warning("lost_placeholder_stays", delivery=out.id, reason=str(error))
-
-    async def _is_ours(self, chat_id: int, message_id: int) -> bool:
-        """Tell whether the chat has a message of ours under this id; it says "…" afterwards."""
+    async def _search(self, out: Outgoing, seq: int) -> Outcome | None:
+        """Delete the placeholders of the part that were lost; None when that is done."""
+        candidates = await self._db.read(lambda conn: lost_candidates(conn, out, seq))
         try:
-            await self._call(EditMessageText(chat_id=chat_id, message_id=message_id, text="…"))
-        except NotModified:
-            return True
-        except Rejected:
-            return False
-        return True
+            removed = await remove_lost(self._call, out.chat_id, candidates)
+        except FloodWait as error:
+            self._lanes.flood(self._clock.monotonic(), out.chat_id, error.retry_after_seconds)
+            return self._again_in(error.retry_after_seconds)
+        except BotAPIError as error:
+            _log.warning("lost_placeholder_stays", delivery=out.id, reason=str(error))
+        else:
+            _log.info("lost_placeholders_removed", delivery=out.id, count=len(removed))
+        await self._write(out, lambda conn, _: settle_doubt(conn, out.id, seq))
+        return None
 
     async def _mark(
         self, out: Outgoing, seq: int, state: PartState, *, message_id: int | None = None

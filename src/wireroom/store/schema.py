@@ -260,6 +260,13 @@ delivery_parts = Table(
     Column("content", Text, comment="JSON of the rendered part; NULL while only the placeholder is wanted"),
     Column("state", Text, nullable=False, comment="see delivery.plan.PartState"),
     Column("message_id", BigInteger, comment="the chat message this part lives in, once known"),
+    Column(
+        "doubted",
+        Integer,
+        nullable=False,
+        server_default=text("0"),
+        comment="1: an earlier placeholder may stand in the chat, unrecorded",
+    ),
     Column("error", Text),
     Column("updated_at", BigInteger, nullable=False),
 )

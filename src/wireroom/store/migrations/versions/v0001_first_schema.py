@@ -545,6 +545,13 @@ def _create_delivery_parts() -> None:
             nullable=True,
             comment="the chat message this part lives in, once known",
         ),
+        sa.Column(
+            "doubted",
+            sa.Integer(),
+            server_default=sa.text("0"),
+            nullable=False,
+            comment="1: an earlier placeholder may stand in the chat, unrecorded",
+        ),
         sa.Column("error", sa.Text(), nullable=True),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["delivery_id"], ["deliveries.id"]),
