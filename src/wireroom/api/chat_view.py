@@ -21,7 +21,7 @@ from wireroom.conversations.summaries import ConversationSummary
 from wireroom.runs.states import RunState
 from wireroom.store.schema import runs
 
-SHOWN_CHARS = 40_000
+SHOWN_CHARS = 20_000
 """Of a question and of an answer; the rest is left to `GET /api/runs/{id}`."""
 
 _EXPLAINED = frozenset({RunState.FAILED, RunState.TIMED_OUT, RunState.INTERRUPTED})

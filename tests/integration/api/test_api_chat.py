@@ -46,12 +46,12 @@ async def count(service: Service, table: Any) -> int:
 
 async def test_message_becomes_an_answered_run(page: Client, until: Call) -> None:
     """What is typed is run in the page's lane, and the answer is shown as safe HTML."""
-    asked = await say(page, "r-1", "  say **bold** <b>not</b>  ")
+    asked = await say(page, "r-1", "  say **bold** <img>  ")
     await until(asked["run_id"], "succeeded")
     chat = await get(page, "/api/chat")
-    assert chat["conversation"]["title"] == "say **bold** <b>not</b>"
-    assert chat["runs"][0]["prompt"] == "say **bold** <b>not</b>"
-    assert chat["runs"][0]["answer_html"] == "<p><strong>bold</strong> &lt;b&gt;not&lt;/b&gt;</p>\n"
+    assert chat["conversation"]["title"] == "say **bold** <img>"
+    assert chat["runs"][0]["prompt"] == "say **bold** <img>"
+    assert chat["runs"][0]["answer_html"] == "<p><strong>bold</strong> &lt;img&gt;</p>"
 
 
 async def test_message_sent_often_is_one_run(service: Service, page: Client, until: Call) -> None:
@@ -156,8 +156,8 @@ async def test_failure_is_explained_and_what_was_said_is_kept(page: Client, ask:
     run_id = await ask("say half of it; fail out of **luck**")
     await until(run_id, "failed")
     run = (await get(page, "/api/chat"))["runs"][0]
-    assert run["reason_html"] == "<p>out of <strong>luck</strong></p>\n"
-    assert run["answer_html"] == "<p>half of it</p>\n"
+    assert run["reason_html"] == "<p>out of <strong>luck</strong></p>"
+    assert run["answer_html"] == "<p>half of it</p>"
 
 
 async def test_long_answer_is_cut_and_says_so(page: Client, ask: Call, until: Call) -> None:
