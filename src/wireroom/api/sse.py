@@ -19,6 +19,7 @@ from starlette.types import Send
 
 from wireroom.clock import Clock
 from wireroom.errors import StoreUnavailable
+from wireroom.runs.feed import News
 
 HEARTBEAT_SECONDS = 15.0
 POLL_SECONDS = 1.0
@@ -64,7 +65,7 @@ def message(data: str, *, event_id: object, event: str | None = None) -> str:
 
 
 async def follow(
-    news: asyncio.Event,
+    news: News,
     look: Callable[[], Awaitable[Batch]],
     is_welcome: Callable[[], Awaitable[bool]],
     clock: Clock,
@@ -73,6 +74,7 @@ async def follow(
 
     Args:
         news: Set whenever there is something to read; cleared before each look, so that none is missed.
+            Once it is over, what can be read now is sent and the stream ends.
         look: Reads what follows the reader's cursor, and moves it.
         is_welcome: Asked with every heartbeat whether the reader may still listen.
         clock: For the heartbeat.
@@ -93,7 +95,7 @@ async def follow(
             return
         for text in batch.messages:
             yield text
-        if batch.over:
+        if batch.over or news.over:
             return
         if not batch.more:
             with suppress(TimeoutError):

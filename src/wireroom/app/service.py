@@ -226,6 +226,7 @@ class Service:
         server = WebServer(http, self._listener)
         serving = self._task(server.run(), "http")
         self._stack.push_async_callback(_stop_server, server, serving)
+        self._stack.callback(self.services.feed.close)
         self._note_address()
 
     def _note_address(self) -> None:

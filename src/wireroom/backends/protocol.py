@@ -56,6 +56,8 @@ class AgentRequest:
     context: str = ""
     """Earlier turns as text, for a back end that cannot resume or has lost its session."""
     model: str | None = None
+    goes_on: bool = False
+    """An earlier attempt at this prompt was cut off: the agent shall look at what is done already."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,9 +77,12 @@ def argument_of(value: str, what: str) -> str:
     return value
 
 
+_GO_ON = "(You were interrupted while working on this. Look at what is done already, then finish it.)\n\n"
+
+
 def framed_prompt(request: AgentRequest) -> bytes:
     """Return the prompt, after the earlier conversation when the agent has no session that knows it."""
-    prompt = request.prompt
+    prompt = _GO_ON + request.prompt if request.goes_on else request.prompt
     if request.context and not request.session_id:
         prompt = f"Earlier in this conversation:\n\n{request.context}\n\nNow:\n\n{prompt}"
     return prompt.encode(errors="replace")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 
 import structlog
@@ -44,7 +45,7 @@ class EventLog:
         self._interval = interval.total_seconds()
         self._waiting: list[AgentEvent] = []
         self._news = asyncio.Event()
-        self._closed = False
+        self._closing = asyncio.Event()
         self.lost_lease = asyncio.Event()
         """Set when a newer attempt owns the run: the process must be stopped."""
 
@@ -57,16 +58,20 @@ class EventLog:
 
     async def run(self) -> None:
         """Write what waits until closed."""
-        while not (self._closed and not self._waiting):
+        while not (self._closing.is_set() and not self._waiting):
             await self._news.wait()
             self._news.clear()
             await self._write()
-            if not self._closed:
-                await asyncio.sleep(self._interval)
+            await self._pause()
+
+    async def _pause(self) -> None:
+        """Let more events gather before the next write; being closed cuts it short."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._closing.wait(), self._interval)
 
     def close(self) -> None:
         """Let `run` write the rest and return."""
-        self._closed = True
+        self._closing.set()
         self._news.set()
 
     async def _write(self) -> None:

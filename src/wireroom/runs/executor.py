@@ -43,7 +43,6 @@ from wireroom.store.patience import write_patiently
 T = TypeVar("T")
 _log = structlog.get_logger(__name__)
 _LEASE = timedelta(seconds=30)
-_GO_ON = "(You were interrupted while working on this. Look at what is done already, then finish it.)\n\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,11 +255,12 @@ class Executor:
             turns = await self._db.read(lambda conn: records.earlier_turns(conn, attempt))
             context = bounded_context(turns, self._policy.context_chars)
         return AgentRequest(
-            prompt=_GO_ON + attempt.prompt if attempt.interrupted else attempt.prompt,
+            prompt=attempt.prompt,
             workdir=attempt.workdir,
             session_id=session,
             context=context,
             model=self._policy.model,
+            goes_on=attempt.interrupted,
         )
 
     async def _finish(self, job: Job, attempt: Attempt, lane: str, ending: _Ending) -> None:

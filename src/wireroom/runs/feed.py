@@ -7,12 +7,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
+class News(asyncio.Event):
+    """Set when there is something to read; `over` when nothing more will come because the service stops."""
+
+    over = False
+
+
 class Feed:
     """A switchboard of wake-ups by topic. Holds nothing that a crash could take."""
 
     def __init__(self) -> None:
         """Start without readers."""
-        self._readers: dict[str, set[asyncio.Event]] = {}
+        self._readers: dict[str, set[News]] = {}
+        self._closed = False
 
     def publish(self, topic: str) -> None:
         """Wake the topic's readers. Call it on the event loop, after the commit."""
@@ -24,10 +31,19 @@ class Feed:
         for topic in tuple(self._readers):
             self.publish(topic)
 
+    def close(self) -> None:
+        """Tell every reader that it is over, so that no open page holds up the end of the service."""
+        self._closed = True
+        for readers in self._readers.values():
+            for event in readers:
+                event.over = True
+        self.publish_all()
+
     @contextmanager
-    def listen(self, topic: str) -> Iterator[asyncio.Event]:
+    def listen(self, topic: str) -> Iterator[News]:
         """Give an event that is set at each news; the reader clears it before it reads the rows."""
-        event = asyncio.Event()
+        event = News()
+        event.over = self._closed
         self._readers.setdefault(topic, set()).add(event)
         try:
             yield event

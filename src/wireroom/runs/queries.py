@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, Row, select, text, update
 
 from wireroom.delivery.outbox import fill_delivery
 from wireroom.jobs.port import CancelResult, Jobs
@@ -24,8 +24,6 @@ _COUNT_UNFINISHED = Statement("""
 
 _CANCEL_WANTED = Statement("SELECT cancel_requested_at FROM runs WHERE id = :run_id")
 """Whether a person asked to stop the run."""
-
-_UNFINISHED = (RunState.RUNNING.value, RunState.QUEUED.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +72,7 @@ def unfinished_runs(conn: Connection, lane: str) -> Sequence[RunView]:
     """Return the lane's running and waiting runs in the order of their turn."""
     query = (
         select(runs)
-        .where(runs.c.lane == lane, runs.c.state.in_(_UNFINISHED))
+        .where(runs.c.lane == lane, text("state IN ('queued', 'running')"))
         .order_by(runs.c.state.desc(), runs.c.queued_at, runs.c.id)
     )
     return [_view(row) for row in conn.execute(query)]
@@ -113,12 +111,6 @@ def run_of_message(conn: Connection, lane: str, message_id: int) -> RunView | No
     )
     row = conn.execute(query).first()
     return None if row is None else _view(row)
-
-
-def counts_by_state(conn: Connection) -> dict[str, int]:
-    """Return how many runs are in each state."""
-    query = select(runs.c.state, func.count()).group_by(runs.c.state)
-    return {row[0]: row[1] for row in conn.execute(query)}
 
 
 def count_unfinished(conn: Connection, lane: str) -> int:

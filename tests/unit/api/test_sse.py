@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 
 from wireroom.api.sse import HEARTBEAT_SECONDS, Batch, follow, message
 from wireroom.errors import StoreBusy
+from wireroom.runs.feed import News
 
 
 class LeapingClock:
@@ -39,7 +39,7 @@ def _stream(
     async def is_welcome() -> bool:
         return welcome.pop(0)
 
-    news = asyncio.Event()
+    news = News()
     return follow(news, look, is_welcome, LeapingClock(step))
 
 
