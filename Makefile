@@ -1,10 +1,11 @@
 # One command each; `make` lists them.
 #   make run PORT=9000              settings are environment variables: docs/reference/settings.md
-#   make test ARGS='-k lanes'       arguments for pytest
+#   make test ARGS='-k lanes'       arguments for pytest; WORKERS=0 for one process
 #   make run PYTHON=python3.12      another interpreter, for the first set-up
 
 PYTHON ?= python3
 ARGS ?=
+WORKERS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -31,7 +32,7 @@ demo: $(STAMP) ## The same with the demo agent, port 0 and a new data folder in 
 test: $(DEV_STAMP) ## Run the tests; those of the page need Debian's chromium
 	@test -x /usr/bin/chromium || \
 		echo 'No chromium here: the browser tests are left out. On Debian: apt-get install chromium'
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal $(ARGS)
 
 check: $(DEV_STAMP) ## Lint, format, strict types, import rules
 	$(BIN)/ruff check .
