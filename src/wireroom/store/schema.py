@@ -140,6 +140,7 @@ messages = Table(
     Column("content", Text, nullable=False),
     Column("run_id", Text),
     Column("created_at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 runs = Table(
@@ -211,6 +212,7 @@ run_attempts = Table(
     Column("started_at", BigInteger, nullable=False),
     Column("lease_until", BigInteger, nullable=False),
     Column("finished_at", BigInteger),
+    sqlite_with_rowid=False,
 )
 Index(
     "ix_run_attempts_open",
@@ -227,6 +229,7 @@ run_events = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("kind", Text, nullable=False, comment="see backends.protocol.EventKind, and state"),
     Column("payload", Text, nullable=False, comment="JSON object"),
+    sqlite_with_rowid=False,
 )
 
 deliveries = Table(
@@ -269,6 +272,7 @@ delivery_parts = Table(
     ),
     Column("error", Text),
     Column("updated_at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
 )
 Index(
     "ix_delivery_parts_message",

@@ -382,6 +382,7 @@ def _create_messages() -> None:
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["conversation_id"], ["conversations.id"]),
         sa.PrimaryKeyConstraint("conversation_id", "seq"),
+        sqlite_with_rowid=False,
     )
 
 
@@ -502,6 +503,7 @@ def _create_run_attempts() -> None:
         sa.Column("finished_at", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(["run_id"], ["runs.id"]),
         sa.PrimaryKeyConstraint("run_id", "epoch"),
+        sqlite_with_rowid=False,
     )
     op.create_index(
         "ix_run_attempts_open",
@@ -523,6 +525,7 @@ def _create_run_events() -> None:
         sa.Column("payload", sa.Text(), nullable=False, comment="JSON object"),
         sa.ForeignKeyConstraint(["run_id"], ["runs.id"]),
         sa.PrimaryKeyConstraint("run_id", "seq"),
+        sqlite_with_rowid=False,
     )
 
 
@@ -556,6 +559,7 @@ def _create_delivery_parts() -> None:
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["delivery_id"], ["deliveries.id"]),
         sa.PrimaryKeyConstraint("delivery_id", "seq"),
+        sqlite_with_rowid=False,
     )
     op.create_index(
         "ix_delivery_parts_message",
