@@ -36,7 +36,7 @@ class Settings(BaseSettings):
     data_dir: Path = _named(
         "WIREROOM_DATA_DIR",
         default=Path("data"),
-        description="Folder for the database, secrets and logs.",
+        description="Folder for the database, the secrets and the conversations' scratch folders.",
     )
     database_url: str = _named(
         "WIREROOM_DATABASE_URL",

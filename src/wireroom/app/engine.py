@@ -47,7 +47,7 @@ def queue_specs(settings: Settings) -> list[QueueSpec]:
     return [
         QueueSpec(accept.QUEUE, _INTAKE_CONCURRENCY, quick),
         QueueSpec(records.QUEUE, settings.run_slots, patient),
-        QueueSpec(outbox.QUEUE, _DELIVERY_CONCURRENCY, patient),
+        QueueSpec(outbox.QUEUE, _DELIVERY_CONCURRENCY, patient, drains=True),
     ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
 import uvicorn
 from fastapi import FastAPI
@@ -31,18 +31,24 @@ def build_http(
     services: Services, webhook: Webhook, admin: WebhookAdmin, *, ready: Handler, metrics: Handler
 ) -> ASGIApp:
     """Return the whole surface as one ASGI application."""
-    plain = [
+    app = Starlette(routes=plain_routes(webhook, admin, ready=ready, metrics=metrics))
+    # Not mounted: a mount at / would also take the other methods of the paths above, and answer them 404.
+    app.router.default = documented(services)
+    hot = {("POST", WEBHOOK_PATH): webhook.receive, ("GET", "/health"): health}
+    return HotRoutes(hot, app)
+
+
+def plain_routes(
+    webhook: Webhook, admin: WebhookAdmin, *, ready: Handler, metrics: Handler
+) -> Sequence[Route]:
+    """Return the routes that need nothing of FastAPI."""
+    return [
         Route("/health", health),
         Route("/ready", ready),
         Route("/metrics", metrics),
         *admin.routes(webhook.receive),
         UnlessPage("/", _health_at_root),
     ]
-    app = Starlette(routes=plain)
-    # Not mounted: a mount at / would also take the other methods of the paths above, and answer them 404.
-    app.router.default = _documented(services)
-    hot = {("POST", WEBHOOK_PATH): webhook.receive, ("GET", "/health"): health}
-    return HotRoutes(hot, app)
 
 
 class HotRoutes:
@@ -81,7 +87,7 @@ async def _health_at_root(request: Request) -> Response:
     return response
 
 
-def _documented(services: Services) -> FastAPI:
+def documented(services: Services) -> FastAPI:
     """Return the routes that OpenAPI describes, and the page."""
     app = FastAPI(title="Wireroom", version=__version__, docs_url=None, redoc_url=None)
     errors.install(app)

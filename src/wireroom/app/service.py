@@ -40,7 +40,8 @@ from wireroom.intake.webhook import Webhook
 from wireroom.jobs.port import Handler
 from wireroom.perf.loop_lag import watch_loop
 from wireroom.runs import records
-from wireroom.runs.executor import Executor, RunPolicy
+from wireroom.runs.driver import AgentDriver, RunPolicy
+from wireroom.runs.executor import Executor
 from wireroom.runs.feed import Feed
 from wireroom.runs.limits import Limits
 from wireroom.secret_files import ADDRESS_FILE, make_data_dir, secret_of
@@ -154,22 +155,30 @@ class Service:
     def _executor(self, engine: Engine, feed: Feed) -> Executor:
         settings = self.settings
         limits = Limits(hard=settings.run_limit, idle=settings.idle_limit, spill_bytes=settings.output_bytes)
+        policy = RunPolicy(
+            limits=limits,
+            resume_interrupted=settings.interrupted_policy == "resume",
+            max_interruptions=settings.max_interruptions,
+            context_chars=settings.context_chars,
+            model=settings.model or None,
+        )
+        driver = AgentDriver(
+            db=engine.db,
+            clock=self.clock,
+            feed=feed,
+            backend=self._backends.get,
+            policy=policy,
+            spill_dir=settings.data_dir / "spill",
+        )
         return Executor(
             db=engine.db,
             jobs=engine.jobs,
-            backend=self._backends.get,
             clock=self.clock,
             feed=feed,
             progress=NoProgress() if self.bot is None else self.bot.signs,
-            policy=RunPolicy(
-                limits=limits,
-                resume_interrupted=settings.interrupted_policy == "resume",
-                max_interruptions=settings.max_interruptions,
-                context_chars=settings.context_chars,
-                model=settings.model or None,
-            ),
+            policy=policy,
+            driver=driver,
             worker=f"{socket.gethostname()}:{os.getpid()}",
-            spill_dir=settings.data_dir / "spill",
         )
 
     def _update_handler(self, engine: Engine, asker: Asker) -> UpdateHandler:

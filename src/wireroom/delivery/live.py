@@ -16,6 +16,7 @@ import structlog
 from sqlalchemy import Connection, select
 
 from wireroom.clock import Clock
+from wireroom.delivery.clean import clean_terminal_text
 from wireroom.delivery.lanes import Lanes
 from wireroom.delivery.parts import TextPart
 from wireroom.delivery.progress import NoProgress, ProgressLine
@@ -94,7 +95,7 @@ class LiveSigns:
             return False
         if self._lanes.ask(self._clock.monotonic(), spot.chat_id, "progress") > 0:
             return False
-        first = next(iter(as_parts(text, max_text_parts=1)), None)
+        first = next(iter(as_parts(clean_terminal_text(text), max_text_parts=1)), None)
         if not isinstance(first, TextPart):
             return True
         stop = InlineKeyboardButton(text="⏹ Stop", callback_data=f"w:stop:{run_id}")

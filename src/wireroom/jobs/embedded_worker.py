@@ -138,7 +138,10 @@ class EmbeddedWorker:
         self.wake()
 
     def _is_finished(self) -> bool:
-        return self._abandoned.is_set() or (self._draining.is_set() and not self._crew and not self._ended)
+        if self._abandoned.is_set():
+            return True
+        at_work = self._crew or self._ended or self._may_claim()
+        return self._draining.is_set() and not at_work
 
     async def _recover(self) -> None:
         """Let what a dead process left running wait again, and start the epochs above all earlier ones."""
@@ -159,14 +162,14 @@ class EmbeddedWorker:
     def _has_work(self) -> bool:
         if self._ended or self._is_finished() or self._look_for_cancels:
             return True
-        return self._claimable and not self._draining.is_set() and self._has_room()
+        return self._may_claim()
 
-    def _has_room(self) -> bool:
-        return any(tally.free > 0 for tally in self._tallies.values())
+    def _may_claim(self) -> bool:
+        return self._claimable and bool(self._room())
 
     def _seconds_to_timer(self) -> float:
         wait = self._checked_at + self._check_every - self._clock.monotonic()
-        if self._next_due_ms is not None and self._has_room() and not self._draining.is_set():
+        if self._next_due_ms is not None and self._room() and not self._draining.is_set():
             wait = min(wait, (self._next_due_ms - to_ms(self._clock.now())) / 1_000)
         return max(wait, _SHORTEST_TIMER_SECONDS)
 
@@ -213,7 +216,7 @@ class EmbeddedWorker:
                 self._busy_keys.discard(one.job.key)
         turn = Turn(
             ended=ended,
-            room={} if self._draining.is_set() else self._room(),
+            room=self._room(),
             kinds=tuple(self._handlers),
             busy_keys=self._busy_keys,
             now_ms=to_ms(self._clock.now()),
@@ -228,7 +231,13 @@ class EmbeddedWorker:
         return turn
 
     def _room(self) -> dict[str, int]:
-        return {name: tally.free for name, tally in self._tallies.items() if tally.free > 0}
+        """Return the free slots of the queues that are served now."""
+        draining = self._draining.is_set()
+        return {
+            name: tally.free
+            for name, tally in self._tallies.items()
+            if tally.free > 0 and (tally.spec.drains or not draining)
+        }
 
     def _obey(self, turn: Turn, result: TurnResult) -> None:
         for ended in turn.ended:
@@ -248,7 +257,7 @@ class EmbeddedWorker:
         self._tallies[queue].started((now_ms - run_at) / 1_000)
         if key is not None:
             self._busy_keys.add(key)
-        if self._draining.is_set():
+        if self._draining.is_set() and not self._tallies[queue].spec.drains:
             self._ended.append(Ended(job, after_stop(StopReason.DRAIN, self._clock.now())))
             return
         self._crew.start(job, self._handlers[kind], self._handled)

@@ -89,6 +89,9 @@ class QueueSpec:
     name: str
     concurrency: int
     retry: RetryPolicy = field(default_factory=RetryPolicy)
+    drains: bool = False
+    """Jobs of it that are due are still begun while the worker drains, such as the answers of runs that end.
+    On PostgreSQL they wait for the next start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +168,8 @@ class Worker(Protocol):
 
     async def drain(self, grace: timedelta) -> None:
         """Claim nothing more, give handlers `grace` to end, then cancel them and give their jobs back.
+
+        Queues that say `drains` are served until nothing of them is due.
 
         A handler that is cancelled by a drain leaves its job waiting, to be run by the next start.
         """

@@ -65,7 +65,10 @@ DELIVERIES = Counter(
     "wireroom_delivery_total", "Deliveries that ended, by state", ["state"], registry=REGISTRY
 )
 DELIVERY_SECONDS = Histogram(
-    "wireroom_delivery_seconds", "From the answer's commit to the chat", registry=REGISTRY, buckets=_FAST
+    "wireroom_delivery_seconds",
+    "From the accepted request to the whole answer in the chat, the run between them included",
+    registry=REGISTRY,
+    buckets=_SLOW,
 )
 LOOP_LAG_SECONDS = Gauge(
     "wireroom_loop_lag_seconds", "Worst delay of the event loop in the last second", registry=REGISTRY

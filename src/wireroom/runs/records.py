@@ -56,6 +56,8 @@ class Attempt:
     backend: str
     workdir: Path
     session_id: str | None
+    is_first: bool
+    """True when nothing was said in the conversation before."""
     interrupted: bool
     """True when an earlier attempt was cut off; the agent is told to go on."""
 
@@ -73,6 +75,7 @@ class _Stored:
     workdir: str
     interruptions: int
     started_at: int | None
+    cancel_at: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,17 @@ class Leftover:
     run_id: str
     epoch: int
     mark: ProcessMark
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a run stands before its next attempt."""
+
+    leftovers: Sequence[Leftover]
+    """Attempts that a crash left open."""
+    interruptions: int
+    """How often it was cut off, those included."""
+    cancel_wanted: bool
 
 
 def scope_of(run_id: str, epoch: int) -> str:
@@ -141,8 +155,10 @@ def begin_attempt(
     session_id = None
     if conversation is not None and conversation.session_backend == run.backend:
         session_id = conversation.session_id
+    is_first = False
     if run.started_at is None:
-        append_message(conn, run.conversation_id, "user", run.prompt, run_id=run_id, now_ms=now_ms)
+        number = append_message(conn, run.conversation_id, "user", run.prompt, run_id=run_id, now_ms=now_ms)
+        is_first = number == 1
     append_events(conn, run_id, epoch, [state_event(RunState.RUNNING, None)], now_ms)
     return Attempt(
         run_id=run_id,
@@ -152,6 +168,7 @@ def begin_attempt(
         backend=run.backend,
         workdir=Path(run.workdir),
         session_id=session_id,
+        is_first=is_first,
         interrupted=run.started_at is not None,
     )
 
@@ -162,9 +179,11 @@ def earlier_turns(conn: Connection, attempt: Attempt) -> Sequence[Turn]:
     return turns[:-1] if turns and turns[-1].role == "user" else turns
 
 
-def interruptions(conn: Connection, run_id: str) -> int:
-    """Return how often the run was cut off, counting attempts that are still open."""
-    return _load(conn, run_id).interruptions + len(open_attempts(conn, run_id))
+def standing_of(conn: Connection, run_id: str) -> Standing:
+    """Return what must be known before an attempt begins."""
+    run = _load(conn, run_id)
+    leftovers = open_attempts(conn, run_id) if run.epoch else ()
+    return Standing(leftovers, run.interruptions + len(leftovers), cancel_wanted=run.cancel_at is not None)
 
 
 def note_process(conn: Connection, run_id: str, epoch: int, mark: ProcessMark) -> None:

@@ -16,7 +16,8 @@ CREATE = Statement("""
 """Store a request."""
 
 LOAD = Statement("""
-    SELECT state, epoch, conversation_id, lane, prompt, backend, workdir, interruptions, started_at
+    SELECT state, epoch, conversation_id, lane, prompt, backend, workdir, interruptions, started_at,
+           cancel_requested_at
     FROM runs WHERE id = :run_id
 """)
 """What the moves of a run look at."""

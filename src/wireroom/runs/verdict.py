@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from wireroom.backends.protocol import AgentResult
+from wireroom.delivery.clean import clean_terminal_text
 from wireroom.runs.limits import Ending
 from wireroom.runs.states import RunState
 from wireroom.runs.supervisor import Outcome
@@ -31,7 +32,11 @@ class Verdict:
 
 
 def judge(outcome: Outcome, result: AgentResult, *, hard: timedelta, idle: timedelta) -> Verdict:
-    """Decide the state of the run from how its process ended and what the agent reported."""
+    """Decide the state of the run from how its process ended and what the agent reported.
+
+    What terminals understand and people do not (colours, cursor moves) is cleaned from both texts.
+    """
+    said = clean_terminal_text(result.text)
     match outcome.ending:
         case Ending.CANCELLED:
             state, reason = RunState.CANCELLED, "Stopped on request."
@@ -40,10 +45,10 @@ def judge(outcome: Outcome, result: AgentResult, *, hard: timedelta, idle: timed
         case Ending.IDLE_TIMEOUT:
             state, reason = RunState.TIMED_OUT, f"Stopped after {_spoken(idle)} without any output."
         case Ending.EXITED if outcome.exit_code == 0 and not result.is_error:
-            return Verdict(RunState.SUCCEEDED, result.text, None, 0)
+            return Verdict(RunState.SUCCEEDED, said, None, 0)
         case Ending.EXITED:
             state, reason = RunState.FAILED, _failure(outcome, result)
-    return Verdict(state, result.text, reason, outcome.exit_code)
+    return Verdict(state, said, clean_terminal_text(reason), outcome.exit_code)
 
 
 def answer_markdown(verdict: Verdict) -> str:
