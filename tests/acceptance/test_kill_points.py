@@ -47,16 +47,22 @@ async def scene_by(way: str, folder: Path) -> AsyncIterator[Scene]:
             yield Scene(telegram, service, ada, ben)
 
 
-async def recover(scene: Scene, questions: list[Asked], point: str, *, forked: bool = False) -> None:
-    """Start again, ask once more, and hold everything against the promise."""
+async def recover(
+    scene: Scene, questions: list[Asked], point: str, *, gate: str = "", forked: bool = False
+) -> None:
+    """Start again, ask once more, and hold everything against the promise.
+
+    A gate at which agents wait is opened once those of the former life are gone.
+    """
     began = time.monotonic()
     leftovers = scene.service.agents()
     await scene.service.start(forked=forked)
+    await eventually(lambda: not set(leftovers) & set(scene.service.agents()), "leftovers are ended")
+    scene.service.agent.open_gate(gate or "none")
     questions = [*questions, await ask(scene.telegram, scene.ada, "token-4")]
     await all_answered(scene.telegram, questions, RECOVERY_SECONDS)
     seconds = time.monotonic() - began
     assert_each_once(scene.telegram, questions)
-    assert not set(leftovers) & set(scene.service.agents())
     starts = sum(scene.service.agent.ledger.starts().values())
     show(f"{point:55} recovered in {seconds:4.1f} s; {len(questions)} messages, {starts} agents started")
     assert seconds <= RECOVERY_SECONDS
@@ -70,8 +76,8 @@ COMMITS = {
     "second update claimed while the first one runs": "within UpdateHandler.handle 2",
     "run job claimed, attempt not begun": "within Executor._begin 1",
     "attempt begun, process not spawned": "after Executor._begin 1",
-    "process spawned, its mark not stored": "within Executor._note 1",
-    "mark stored, prompt not written": "after Executor._note 1",
+    "process spawned, its mark not stored": "within AgentDriver._note 1",
+    "mark stored, prompt not written": "after AgentDriver._note 1",
     "agent done, result not committed": "within Executor._finish 1",
     "result committed, its delivery not begun": "after Executor._finish 1",
     "placeholder announced, not sent": "after Sender._place 1",
@@ -91,7 +97,7 @@ async def test_kill_at_a_commit_answers_each_message_once(tmp_path: Path, point:
         await scene.service.start(COMMITS[point], forked=True)
         questions = await scene.say()
         await scene.service.died()
-        await recover(scene, questions, point)
+        await recover(scene, questions, point, forked=True)
 
 
 POLLING_COMMITS = {
@@ -123,7 +129,7 @@ async def test_kill_while_the_agent_works_answers_once_and_ends_the_leftover(tmp
         await eventually(lambda: agent.ledger.starts().total() == 2, "two agents work")
         await scene.service.kill()
         assert scene.service.agents(), "the agent outlives the service, or this proves nothing"
-        await recover(scene, questions, "agent half done")
+        await recover(scene, questions, "agent half done", gate="half")
 
 
 CALLS = {
@@ -169,4 +175,4 @@ async def test_kill_during_a_graceful_stop_answers_each_message_once(tmp_path: P
         scene.service.tell_to_stop()
         await eventually(lambda: "stopping" in scene.service.log.read_text(), "the stop has begun")
         await scene.service.kill()
-        await recover(scene, questions, "during a graceful stop")
+        await recover(scene, questions, "during a graceful stop", gate="drain")

@@ -48,7 +48,7 @@ async def test_start_is_quick_and_stop_is_clean(scene: Scene) -> None:
 
 
 async def test_stop_waits_for_the_agent_and_answers(scene: Scene) -> None:
-    """An agent that ends within the drain is answered, if not by this life then by the next, once."""
+    """An agent that ends within the drain is answered before the service is gone, and not again later."""
     await scene.service.start()
     asked = await ask(scene.telegram, scene.ada, "token-1", scene.service.agent.gate("work"))
     await eventually(scene.service.agent.ledger.starts, "the agent works")
@@ -56,11 +56,12 @@ async def test_stop_waits_for_the_agent_and_answers(scene: Scene) -> None:
     await eventually(lambda: "stopping" in scene.service.log.read_text(), "the stop has begun")
     scene.service.agent.open_gate("work")
     assert await scene.service.stop() == 0
-    assert scene.service.agent.ledger.ends().total() == 1
-    await scene.service.start(forked=True)
-    await all_answered(scene.telegram, [asked], 10)
     assert_each_once(scene.telegram, [asked])
-    assert scene.service.agent.ledger.starts().total() == 1
+    await scene.service.start(forked=True)
+    later = await ask(scene.telegram, scene.ada, "token-2")
+    await all_answered(scene.telegram, [later], 10)
+    assert_each_once(scene.telegram, [asked, later])
+    assert scene.service.agent.ledger.starts().total() == 2
 
 
 async def test_stop_hands_a_longer_run_to_the_next_start(tmp_path: Path) -> None:
@@ -75,6 +76,7 @@ async def test_stop_hands_a_longer_run_to_the_next_start(tmp_path: Path) -> None
         await eventually(service.agent.ledger.starts, "the agent works")
         assert await service.stop() == 0
         assert service.agents() == []
+        service.agent.open_gate("work")
         await service.start(forked=True)
         await all_answered(telegram, [asked], 10)
         assert_each_once(telegram, [asked])
