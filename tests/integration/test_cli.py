@@ -274,11 +274,13 @@ async def test_dead_delivery_is_listed_retried_and_discarded(
     second, first = await dead()
     retried = await wireroom(data_dir, "deliveries", "retry", first)
     discarded = await wireroom(data_dir, "deliveries", "discard", second)
-    await eventually(lambda: telegram.visible(chat)[2:], "the first is sent", 20)
+    answer = "Nothing runs and nothing waits."
+    await eventually(
+        lambda: [message.text for message in telegram.visible(chat)[2:]] == [answer], "the first is sent", 20
+    )
 
     assert retried == Printed(0, "It will be sent again.\n", "")
     assert discarded == Printed(0, "Discarded.\n", "")
-    assert [message.text for message in telegram.visible(chat)[2:]] == ["Nothing runs and nothing waits."]
     assert await dead() == []
     for command in ("retry", "discard"):
         refused = await wireroom(data_dir, "deliveries", command, second)
