@@ -27,6 +27,7 @@ from running_service import (
 )
 from wireroom import __version__
 from wireroom.app.service import Service
+from wireroom.perf.metrics import REGISTRY
 from wireroom.testing import BotAPIServer
 from wireroom.testing.bot_api import broken
 from wireroom.testing.eventually import eventually
@@ -185,7 +186,7 @@ async def test_webhook_refuses_what_is_no_update(
 
 @pytest.mark.parametrize("chunked", [False, True], ids=["by-its-length", "in-chunks"])
 async def test_webhook_refuses_more_than_a_megabyte(http: aiohttp.ClientSession, chunked: bool) -> None:
-    """A larger body is 413, whether its length is declared or only found out; 1 MB less a byte is taken."""
+    """A larger body is 413, whether its length is declared or only found out; a megabyte is taken."""
     large = b" " * (1024 * 1024 + 1)
 
     async def pieces() -> AsyncIterator[bytes]:
@@ -546,10 +547,15 @@ async def test_metrics_are_readable_and_count_updates(http: aiohttp.ClientSessio
     without_store = await _samples(http)
     fault.reason = None
 
+    assert {family.name for family in REGISTRY.collect()} <= await _families(http)
     for result in ("durable", "duplicate", "rejected"):
         sample = f"wireroom_intake_updates_total result={result}"
         assert after[sample] == before.get(sample, 0) + 1
     assert set(without_store) >= {name for name in after if not name.startswith("wireroom_jobs_depth")}
+
+
+async def _families(http: aiohttp.ClientSession) -> set[str]:
+    return {family.name for family in text_string_to_metric_families(await _get(http, "/metrics"))}
 
 
 async def _samples(http: aiohttp.ClientSession) -> dict[str, float]:

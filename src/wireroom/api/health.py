@@ -61,7 +61,7 @@ def metrics_route(db: Database, jobs: Jobs) -> Route:
 
 
 async def _database_check(db: Database) -> str:
-    """Take the write lock and give it back: a full or locked database is noticed, nothing is changed."""
+    """Take the write lock and give it back, changing nothing: a database that refuses writers is noticed."""
     try:
         await db.write(_touch)
     except StoreUnavailable as error:
