@@ -6,10 +6,15 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from wireroom.store.migrate import ensure_schema
 from wireroom.store.sqlite import SqliteDatabase
 from wireroom.testing.postgres_server import PostgresServer, running_postgres
+
+# The machine may be busy with other tests: generated tests take as long as they need.
+settings.register_profile("wireroom", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("wireroom")
 
 
 @pytest.fixture(scope="session")
