@@ -113,8 +113,6 @@ async def running_service(data_dir: Path, **environment: str) -> AsyncIterator[i
 
 
 if __name__ == "__main__":
-    if os.environ.get("BENCH_SWI"):
-        sys.setswitchinterval(float(os.environ["BENCH_SWI"]))
     set_up_logs("error", coloured=False)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve())
