@@ -21,7 +21,7 @@ from wireroom.errors import StoreBusy, StoreDamaged, StoreFull, StoreReadOnly, S
 from wireroom.store.database import after_commit, driver
 from wireroom.store.owner import OwnerLock
 from wireroom.store.schema import audit
-from wireroom.store.sqlite import SqliteDatabase
+from wireroom.store.sqlite import SqliteDatabase, connect
 from wireroom.testing.eventually import eventually
 
 _WRITER = Path(__file__).with_name("store_writer_child.py")
@@ -87,7 +87,7 @@ from pathlib import Path
 from sqlalchemy import insert
 from wireroom.errors import StoreFull
 from wireroom.store.schema import audit
-from wireroom.store.sqlite import SqliteDatabase
+from wireroom.store.sqlite import SqliteDatabase, connect
 
 def note(conn, size):
     conn.execute(insert(audit).values(created_at=1, who="t", action="n", subject="x" * size))
@@ -213,6 +213,61 @@ async def test_lock_held_too_long_is_busy_and_then_writes_go_on(
     lock_holder.execute("ROLLBACK")
     await database.write(lambda conn: _note(conn, "later"))
     assert await _subjects(database) == ["later"]
+
+
+async def test_read_of_another_program_does_not_slow_writes_down(
+    database: SqliteDatabase, database_path: Path
+) -> None:
+    """While another program holds a long read open, a large log stays, and no write waits for it."""
+    raw = pysqlite3.connect(str(database_path), isolation_level=None)
+    raw.execute("BEGIN")
+    raw.execute("SELECT count(*) FROM audit").fetchone()
+    await database.write(lambda conn: _note(conn, "x" * 2_000_000))
+    loop = asyncio.get_running_loop()
+    slowest = 0.0
+    for number in range(4):
+        await asyncio.sleep(0.3)  # longer than the writer's pause, so that it finds itself idle and looks
+        began = loop.time()
+        await database.write(partial(_note, subject=f"{number}"))
+        slowest = max(slowest, loop.time() - began)
+    raw.close()
+    assert slowest < 1
+
+
+async def test_log_is_used_again_after_a_checkpoint(database: SqliteDatabase, database_path: Path) -> None:
+    """Copied into the file when nothing waits, the log does not grow from one burst to the next."""
+    log_file = database_path.with_name(database_path.name + "-wal")
+    await database.write(lambda conn: _note(conn, "x" * 2_000_000))
+    size = _size(log_file)
+
+    async def copied() -> bool:
+        return _size(database_path) > 2_000_000
+
+    for _ in range(3):
+        await eventually(copied, "the log is copied")
+        await database.write(lambda conn: _note(conn, "y" * 1_000_000))
+        await asyncio.sleep(0.3)  # longer than the writer's pause
+    assert _size(log_file) <= size
+
+
+async def test_writer_that_dies_leaves_nobody_waiting(database: SqliteDatabase) -> None:
+    """When an error of our own ends the writer, the callers of its batch and all later ones are told."""
+    units = [database.write(partial(_note, subject="neighbour")), database.write(lambda conn: conn.close())]
+    async with asyncio.timeout(5):
+        told = await asyncio.gather(*units, return_exceptions=True)
+        assert all(isinstance(one, StoreUnavailable) for one in told)
+        with pytest.raises(StoreUnavailable, match="restart the service"):
+            await database.write(partial(_note, subject="later"))
+
+
+def test_new_database_is_for_its_owner_only(tmp_path: Path) -> None:
+    """Whoever else is on the machine cannot read the conversations, neither in the file nor in its log."""
+    path = tmp_path / "new.sqlite3"
+    raw = connect(path)
+    raw.execute("CREATE TABLE notes (text)")
+    modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
+    raw.close()
+    assert modes == dict.fromkeys(("new.sqlite3", "new.sqlite3-wal", "new.sqlite3-shm"), 0o600)
 
 
 async def test_too_many_waiting_writes_are_refused(database_path: Path, lock_holder: Any) -> None:

@@ -43,7 +43,7 @@ class OwnerLock:
             file.close()
             raise StoreBusy(
                 f"Process {holder} already runs the work of {self.path.with_suffix('')}. Stop it first, or"
-                " start this one without the worker role: it may still accept and enqueue."
+                " set WIREROOM_DATA_DIR to a folder of this one's own."
             ) from error
         file.seek(0)
         file.truncate()

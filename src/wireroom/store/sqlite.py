@@ -7,6 +7,8 @@ of their own, each on its snapshot.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -29,9 +31,14 @@ T = TypeVar("T")
 def connect(path: Path, *, synchronous: str = "FULL") -> Any:
     """Open one driver connection with the settings that every connection of ours has.
 
+    A file that does not exist is made, for its owner only; SQLite gives its log the same mode.
+
     Raises:
         StoreUnavailable: the file cannot be opened; the class says why.
     """
+    # What keeps the file from being made, SQLite meets next and tells.
+    with contextlib.suppress(OSError):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     try:
         raw = pysqlite3.connect(str(path), isolation_level=None, check_same_thread=False, timeout=5.0)
     except pysqlite3.Error as error:

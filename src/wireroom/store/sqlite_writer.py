@@ -106,6 +106,8 @@ class SqliteWriter:
 
     def _serve(self) -> None:
         self._raw.execute("PRAGMA wal_autocheckpoint=0")
+        # The log file is kept for the next commits; one that a long read made large shrinks when it restarts.
+        self._raw.execute(f"PRAGMA journal_size_limit={_CHECKPOINT_BYTES}")
         version = self._data_version(None)
         looked_at = time.monotonic()
         closing = False
@@ -149,6 +151,13 @@ class SqliteWriter:
             failure = translate(error, self._path)
             for call in batch:
                 call.error = failure
+        except BaseException as error:
+            # The thread ends of this; those whose units are in the batch must not wait for it.
+            self._roll_back()
+            for call in batch:
+                call.error = StoreUnavailable(f"The database writer stopped ({error!r}); nothing was stored.")
+            _resolve_all(batch)
+            raise
         COMMIT_SECONDS.observe(time.perf_counter() - started)
         COMMIT_UNITS.observe(len(batch))
         _resolve_all(batch)
@@ -191,14 +200,17 @@ class SqliteWriter:
                 self._raw.execute("ROLLBACK")
 
     def _checkpoint(self, *, idle: bool) -> None:
-        """Copy the log into the file once it is large, and empty the log when nobody waits anyway."""
+        """Copy the log into the file once it is large; when nobody waits anyway, sooner.
+
+        PASSIVE, which never waits for a reader: any other kind would hold the write lock meanwhile.
+        """
         self._commits += 1
         if not idle and self._commits % _COMMITS_BETWEEN_LOOKS:
             return
         limit = _IDLE_CHECKPOINT_BYTES if idle else _CHECKPOINT_BYTES
         with contextlib.suppress(OSError, pysqlite3.Error):
             if self._wal.stat().st_size >= limit:
-                self._raw.execute(f"PRAGMA wal_checkpoint({'TRUNCATE' if idle else 'PASSIVE'})").fetchone()
+                self._raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
     def _data_version(self, otherwise: int | None) -> int | None:
         """Return the counter of other connections' commits; `otherwise` while the file cannot be read."""
