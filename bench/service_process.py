@@ -10,7 +10,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -85,20 +85,34 @@ async def _serve() -> None:
 @asynccontextmanager
 async def running_service(data_dir: Path, **environment: str) -> AsyncIterator[int]:
     """Start the product on a free port and give that port; stop it at the end."""
+    settings = {
+        "WIREROOM_DATA_DIR": str(data_dir),
+        "WIREROOM_BACKEND": "demo",
+        "TELEGRAM_WEBHOOK_SECRET": SECRET,
+        "WIREROOM_DRAIN_SECONDS": "0",
+        "HOST": "127.0.0.1",
+        "PORT": "0",
+    }
+    async with _process("bench.service_process", environment=settings | environment) as port:
+        yield port
+
+
+@asynccontextmanager
+async def bare_service(data_dir: Path) -> AsyncIterator[int]:
+    """Start the yardstick of `bench.bare_process` and give its port."""
+    async with _process("bench.bare_process", str(data_dir / "bare.sqlite3"), environment={}) as port:
+        yield port
+
+
+@asynccontextmanager
+async def _process(module: str, *arguments: str, environment: Mapping[str, str]) -> AsyncIterator[int]:
+    """Run a module that prints its address first; give the port, and end it afterwards."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "bench.service_process",
-        env=os.environ
-        | {
-            "WIREROOM_DATA_DIR": str(data_dir),
-            "WIREROOM_BACKEND": "demo",
-            "TELEGRAM_WEBHOOK_SECRET": SECRET,
-            "WIREROOM_DRAIN_SECONDS": "0",
-            "HOST": "127.0.0.1",
-            "PORT": "0",
-        }
-        | environment,
+        module,
+        *arguments,
+        env=os.environ | environment,
         stdout=asyncio.subprocess.PIPE,
     )
     if process.stdout is None:
