@@ -190,3 +190,20 @@ def test_forgetting_changes_no_answer(script: list[tuple[float, int, Kind, float
             forgetful.flood(now, chat, flood)
             elephant.flood(now, chat, flood)
         assert forgetful.ask(now, chat, kind) == elephant.ask(now, chat, kind)
+
+
+def test_chats_that_wait_for_the_overall_limit_are_given_different_turns() -> None:
+    """With the limit used up, each who asks is told a later time, one thirtieth of a second apart."""
+    lanes = Lanes()
+    for chat in range(30):
+        assert lanes.ask(0.0, chat, "send") == 0
+    waits = [lanes.overall_wait(0.0) for _ in range(3)] + [lanes.ask(0.0, 100, "send")]
+    assert waits == pytest.approx([1, 1 + 1 / 30, 1 + 2 / 30, 1 + 3 / 30])
+
+
+def test_the_overall_wait_takes_no_permit() -> None:
+    """Asking whether there is room at all leaves the room to who sends."""
+    lanes = Lanes(LaneRules(overall_limit=1))
+    assert [lanes.overall_wait(0.0) for _ in range(5)] == [0] * 5
+    assert lanes.ask(0.0, PERSON, "send") == 0
+    assert lanes.overall_wait(0.0) == 1

@@ -80,6 +80,14 @@ class Lanes:
         self._take(now, chat_id, kind)
         return 0.0
 
+    def overall_wait(self, now: float) -> float:
+        """Return 0 while the overall limit leaves room, else the seconds until the asker's turn.
+
+        Takes no permit. It spares the look-up of a message that cannot be sent now, whatever its chat: with
+        a thousand chats waiting that look-up is most of the work.
+        """
+        return self._next_turn(now) - now if now < self._overall_ready_at() else 0.0
+
     def flood(self, now: float, chat_id: int, retry_after: float) -> None:
         """Close this chat, and no other, for `retry_after` seconds from now."""
         chat = self._touch(now, chat_id)
