@@ -7,6 +7,7 @@ meanings is docs/reference/settings.md, which a test holds against this file.
 from __future__ import annotations
 
 import os
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,6 +18,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from wireroom.errors import SettingsError
 
+# What `backends.wire.argument_of` lets stand on a command line; that layer is above this one.
+_MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@\[\]-]{0,255}")
 _LONGEST_SECONDS = 365 * 24 * 3600.0
 
 
@@ -208,6 +211,13 @@ class Settings(BaseSettings):
     def _usual_level(cls, value: Any) -> Any:
         level = value.lower() if isinstance(value, str) else value
         return "warning" if level == "warn" else level
+
+    @field_validator("model")
+    @classmethod
+    def _one_word(cls, value: str) -> str:
+        if value and not _MODEL.fullmatch(value):
+            raise ValueError("expected a model's name: letters, digits and . _ : / @ [ ] -, no option")
+        return value
 
     @field_validator("database_url")
     @classmethod

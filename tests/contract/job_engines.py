@@ -48,9 +48,13 @@ class Engine:
         settings = {"queue": "work", "kind": "note", "ref": ref} | options
         return await self.db.write(lambda conn: self.jobs.enqueue(conn, **settings))
 
-    async def cancel(self, ref: str) -> CancelResult:
+    async def cancel(self, ref: str, *, keep: bool = False) -> CancelResult:
         """Cancel the `note` job of `ref`, in a unit of its own."""
-        return await self.db.write(lambda conn: self.jobs.cancel(conn, kind="note", ref=ref))
+        return await self.db.write(lambda conn: self.jobs.cancel(conn, kind="note", ref=ref, keep=keep))
+
+    async def is_pending(self, ref: str) -> bool:
+        """Tell whether the `note` job of `ref` waits or runs."""
+        return await self.db.read(lambda conn: self.jobs.is_pending(conn, kind="note", ref=ref))
 
     async def counts(self, queue: str = "work") -> QueueCounts:
         """Return the live counts of one queue."""

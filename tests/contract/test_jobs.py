@@ -437,6 +437,39 @@ async def test_finish_of_an_older_claim_is_refused_and_undoes_its_unit(engine: E
 # Cancelling
 
 
+async def test_job_is_pending_while_it_waits_or_runs(engine: Engine) -> None:
+    """Whoever asks is told of a delayed and of a running job, and of none once it is dead or gone."""
+    work = Recorder(gated=True)
+    await engine.enqueue("a")
+    await engine.enqueue("later", run_at=_soon(60_000))
+    assert await engine.is_pending("a")
+    engine.start(work)
+    await eventually(lambda: work.started == ["a"], "it runs")
+    assert await engine.is_pending("a")
+    assert await engine.is_pending("later")
+    await engine.cancel("later")
+    work.gate.set()
+    await _empty(engine)
+    assert not await engine.is_pending("a")
+    assert not await engine.is_pending("later")
+
+
+async def test_dead_job_is_not_pending(engine: Engine) -> None:
+    """A dead letter is nobody's work."""
+
+    async def refuse(job: Job) -> Outcome:
+        return Dead(f"no {job.ref}")
+
+    engine.start(refuse)
+    await engine.enqueue("a")
+
+    async def is_dead() -> bool:
+        return (await engine.counts()).dead == 1
+
+    await eventually(is_dead, "it is dead")
+    assert not await engine.is_pending("a")
+
+
 async def test_cancel_removes_a_waiting_job_and_lets_the_next_of_its_key_go(engine: Engine) -> None:
     """A waiting job that is cancelled never runs, and does not block those behind it."""
     work = Recorder(gated=True)
@@ -449,6 +482,32 @@ async def test_cancel_removes_a_waiting_job_and_lets_the_next_of_its_key_go(engi
     work.gate.set()
     await _empty(engine)
     assert work.ended == ["a", "c"]
+
+
+async def test_cancel_that_keeps_makes_a_delayed_job_due_now(engine: Engine) -> None:
+    """A delayed job whose work has begun is not removed by a cancel, but handed to its handler at once."""
+    work = Recorder()
+    engine.start(work)
+    await engine.enqueue("a", key="chat", run_at=_soon(60_000))
+    assert await engine.cancel("a", keep=True) is CancelResult.HASTENED
+    await _empty(engine)
+    assert work.ended == ["a"]
+    assert await engine.cancel("a", keep=True) is CancelResult.ABSENT
+
+
+async def test_cancel_that_keeps_leaves_a_waiting_job_in_its_place(engine: Engine) -> None:
+    """A job that waits behind another of its key still runs, and runs after it."""
+    work = Recorder(gated=True)
+    engine.start(work)
+    for ref in ("a", "b", "c"):
+        await engine.enqueue(ref, key="chat")
+    await eventually(lambda: work.started == ["a"], "the first runs")
+    assert await engine.cancel("b", keep=True) is CancelResult.HASTENED
+    assert await engine.cancel("a", keep=True) is CancelResult.REQUESTED
+    await eventually(lambda: "a" not in work.at_work, "its handler is cancelled")
+    work.gate.set()
+    await _empty(engine)
+    assert work.ended == ["b", "c"]
 
 
 async def test_cancel_stops_a_running_job_at_once(engine: Engine) -> None:

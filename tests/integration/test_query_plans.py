@@ -64,7 +64,6 @@ UNITS: dict[str, Callable[[Connection], object]] = {
     "find_run": lambda conn: queries.find_run(conn, "r5"),
     "unfinished_runs": lambda conn: queries.unfinished_runs(conn, LANE),
     "recent_runs": lambda conn: queries.recent_runs(conn, lane=LANE),
-    "conversation_runs": lambda conn: queries.conversation_runs(conn, "c5"),
     "run_of_message": lambda conn: queries.run_of_message(conn, LANE, 5),
     "reword_waiting": lambda conn: queries.reword_waiting(conn, "r5", "x"),
     "run summaries of a lane": lambda conn: run_lists.list_summaries(
@@ -83,7 +82,6 @@ UNITS: dict[str, Callable[[Connection], object]] = {
     "list_deliveries of a state": lambda conn: delivery_lists.list_deliveries(conn, state="dead"),
     "count_deliveries of a state": lambda conn: delivery_lists.count_deliveries(conn, state="dead"),
     "recipient_of_run": lambda conn: delivery_lists.recipient_of_run(conn, "r5"),
-    "delivery_of_run": lambda conn: outbox.delivery_of_run(conn, "r5"),
     "discard_delivery": lambda conn: outbox.discard_delivery(conn, 5),
     "note_failure": lambda conn: outgoing.note_failure(conn, 5, "x"),
     "dead_updates": lambda conn: accept.dead_updates(conn, 5),

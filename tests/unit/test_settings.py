@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from pydantic.fields import FieldInfo
 
-from wireroom.errors import SettingsError
+from wireroom.backends.wire import argument_of
+from wireroom.errors import BadInput, SettingsError
 from wireroom.settings import Settings, load_settings, variables_of
 
 FIELDS = Settings.model_fields.items()
@@ -97,6 +98,29 @@ def test_newer_name_wins_over_an_older_one(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("WIREROOM_RUN_SLOTS", "4")
 
     assert load_settings().run_slots == 4
+
+
+@pytest.mark.parametrize(
+    ("model", "is_a_name"),
+    [
+        pytest.param("opus", True, id="alias"),
+        pytest.param("claude-sonnet-4.5[1m]", True, id="marks"),
+        pytest.param("--help", False, id="option"),
+        pytest.param("two words", False, id="words"),
+    ],
+)
+def test_model_is_refused_at_the_start_if_no_agent_could_be_given_it(
+    monkeypatch: pytest.MonkeyPatch, model: str, is_a_name: bool
+) -> None:
+    """A model is one word that is no option; the setting and the command line agree on which."""
+    monkeypatch.setenv("WIREROOM_MODEL", model)
+    if is_a_name:
+        assert load_settings().model == argument_of(model, "the model")
+        return
+    with pytest.raises(BadInput):
+        argument_of(model, "the model")
+    with pytest.raises(SettingsError, match="WIREROOM_MODEL: .*a model's name"):
+        load_settings()
 
 
 @pytest.mark.parametrize("name", [name for name, _ in FIELDS])

@@ -10,7 +10,7 @@ import asyncio
 import os
 import secrets
 import socket
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Any, Self
@@ -37,7 +37,7 @@ from wireroom.intake.chat_commands import ChatCommands
 from wireroom.intake.handle import NoHints, UpdateHandler
 from wireroom.intake.housekeeping import keep_tombstones
 from wireroom.intake.webhook import Webhook
-from wireroom.jobs.port import Handler
+from wireroom.jobs.port import Handler, Worker
 from wireroom.perf.loop_lag import watch_loop
 from wireroom.runs import records
 from wireroom.runs.driver import AgentDriver, RunPolicy
@@ -80,6 +80,7 @@ class Service:
         self._backends = Backends(settings, os.environ, backend)
         self.stopped = asyncio.Event()
         """Set when a part of the service has ended that must not."""
+        self._hurry = asyncio.Event()
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -99,6 +100,22 @@ class Service:
     async def __aexit__(self, *exc: object) -> None:
         """Take nothing more in, let agents end, close everything in reverse order."""
         await self._stack.aclose()
+
+    def hurry(self) -> None:
+        """Have a stop that is under way, or comes, not wait for agents."""
+        self._hurry.set()
+
+    async def _drain(self, worker: Worker) -> None:
+        """Let agents end for as long as is set, or until somebody is in a hurry."""
+        drain = asyncio.create_task(worker.drain(timedelta(seconds=self.settings.drain_seconds)))
+        hurry = asyncio.create_task(self._hurry.wait())
+        await asyncio.wait((drain, hurry), return_when=asyncio.FIRST_COMPLETED)
+        await _cancel_all([hurry])
+        if drain.done():
+            await drain
+            return
+        await _cancel_all([drain])
+        await worker.drain(timedelta())
 
     @property
     def address(self) -> str:
@@ -149,6 +166,7 @@ class Service:
         if self.bot is not None:
             handlers |= self.bot.handlers
         engine.db.on_outside_change(feed.publish_all)
+        await executor.adopt_orphans()
         self._work(engine, handlers)
         self._listen(engine, webhook_secret, api_secret)
 
@@ -208,7 +226,7 @@ class Service:
         ]
         self._worker_task = tasks[0]
         self._stack.push_async_callback(_cancel_all, tasks)
-        self._stack.push_async_callback(engine.worker.drain, timedelta(seconds=self.settings.drain_seconds))
+        self._stack.push_async_callback(self._drain, engine.worker)
         if self.bot is not None:
             self._stack.push_async_callback(self.bot.signs.close)
             intake = [self._task(self.bot.setup.run(), "bot setup", may_end=True)]
@@ -268,7 +286,7 @@ def _http_session() -> aiohttp.ClientSession:
     return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=200, keepalive_timeout=15))
 
 
-async def _cancel_all(tasks: list[asyncio.Task[None]]) -> None:
+async def _cancel_all(tasks: Sequence[asyncio.Task[Any]]) -> None:
     for task in tasks:
         task.cancel("the service stops")
     await asyncio.gather(*tasks, return_exceptions=True)

@@ -76,7 +76,7 @@ class EmbeddedJobs:
                 " away or finished already. Stop without writing."
             )
 
-    def cancel(self, conn: Connection, *, kind: str, ref: str) -> CancelResult:
+    def cancel(self, conn: Connection, *, kind: str, ref: str, keep: bool = False) -> CancelResult:
         """Remove the waiting job, or ask the running one to stop; see `Jobs.cancel`."""
         raw = driver(conn)
         result = CancelResult.ABSENT
@@ -87,13 +87,14 @@ class EmbeddedJobs:
                 if self._worker is not None:
                     after_commit(conn, partial(self._worker.stop_requested, kind=kind, ref=ref))
             elif row.state != "dead":
-                job_rows.delete(raw, row.id)
-                if row.key is not None:
-                    job_rows.release(raw, [row.key])
-                    self._wake_after(conn)
+                taken = self._hasten(conn, row) if keep else self._remove(conn, row)
                 if result is CancelResult.ABSENT:
-                    result = CancelResult.REMOVED
+                    result = taken
         return result
+
+    def is_pending(self, conn: Connection, *, kind: str, ref: str) -> bool:
+        """Tell whether such a job waits or runs; see `Jobs.is_pending`."""
+        return any(row.state != "dead" for row in job_rows.by_ref(driver(conn), kind, ref))
 
     def retry_dead(self, conn: Connection, *, kind: str, ref: str) -> bool:
         """Put the dead job back to waiting; see `Jobs.retry_dead`."""
@@ -121,6 +122,19 @@ class EmbeddedJobs:
             before = totals.get(queue, QueueCounts())
             totals[queue] = replace(before, **{name: getattr(before, name) + count})
         return totals
+
+    def _remove(self, conn: Connection, row: job_rows.Found) -> CancelResult:
+        raw = driver(conn)
+        job_rows.delete(raw, row.id)
+        if row.key is not None:
+            job_rows.release(raw, [row.key])
+            self._wake_after(conn)
+        return CancelResult.REMOVED
+
+    def _hasten(self, conn: Connection, row: job_rows.Found) -> CancelResult:
+        job_rows.hasten(driver(conn), row.id, to_ms(self._clock.now()))
+        self._wake_after(conn)
+        return CancelResult.HASTENED
 
     def _wake_after(self, conn: Connection) -> None:
         if self._worker is not None:

@@ -67,6 +67,8 @@ class CancelResult(StrEnum):
     """It was waiting and is gone."""
     REQUESTED = "requested"
     """It is running: its handler's task is cancelled, within a second if it runs in another process."""
+    HASTENED = "hastened"
+    """It was waiting, was to be kept, and is due now."""
     ABSENT = "absent"
     """No such job."""
 
@@ -131,15 +133,28 @@ class Jobs(Protocol):
     def finish(self, conn: Connection, job: Job) -> None:
         """Finish the job in the caller's transaction, so that its effect and its end commit together.
 
-        On PostgreSQL the worker finishes the job after the handler returned `Done`, so this does nothing.
+        On PostgreSQL the row is only marked; the worker removes it after the handler returned `Done`, and a
+        start after a crash between the two removes it without running the handler.
 
         Raises:
             LeaseLost: the job was given to another worker; the unit must not commit.
         """
         ...
 
-    def cancel(self, conn: Connection, *, kind: str, ref: str) -> CancelResult:
-        """Remove the waiting job that points at (kind, ref), or ask the running one to stop."""
+    def cancel(self, conn: Connection, *, kind: str, ref: str, keep: bool = False) -> CancelResult:
+        """Remove the waiting job that points at (kind, ref), or ask the running one to stop.
+
+        Args:
+            conn: The caller's unit.
+            kind: The job's kind.
+            ref: The row it points at.
+            keep: Do not remove a waiting job but make it due now: its work has begun, and only its handler
+                can settle what that left behind.
+        """
+        ...
+
+    def is_pending(self, conn: Connection, *, kind: str, ref: str) -> bool:
+        """Tell whether a job that points at (kind, ref) waits or runs."""
         ...
 
     def retry_dead(self, conn: Connection, *, kind: str, ref: str) -> bool:

@@ -78,18 +78,23 @@ class ProcrastinateJobs:
                 " away or finished already. Stop without writing."
             )
 
-    def cancel(self, conn: Connection, *, kind: str, ref: str) -> CancelResult:
+    def cancel(self, conn: Connection, *, kind: str, ref: str, keep: bool = False) -> CancelResult:
         """Remove the waiting job, or ask the running one to stop; see `Jobs.cancel`."""
         result = CancelResult.ABSENT
         for row in conn.execute(rows.BY_REF, {"kind": kind, "ref": ref}).all():
             if row.status == "doing":
                 result = CancelResult.REQUESTED
             elif row.status == "todo" and result is CancelResult.ABSENT:
-                result = CancelResult.REMOVED
+                result = CancelResult.HASTENED if keep else CancelResult.REMOVED
             if row.status in {"todo", "doing"}:
-                conn.execute(rows.CANCEL, {"id": row.id})
+                change = rows.HASTEN if keep and row.status == "todo" else rows.CANCEL
+                conn.execute(change, {"id": row.id})
                 self._notify(conn, row.queue_name, row.id)
         return result
+
+    def is_pending(self, conn: Connection, *, kind: str, ref: str) -> bool:
+        """Tell whether such a job waits or runs; see `Jobs.is_pending`."""
+        return bool(conn.scalar(rows.PENDING, {"kind": kind, "ref": ref}))
 
     def retry_dead(self, conn: Connection, *, kind: str, ref: str) -> bool:
         """Put the dead job back to waiting; see `Jobs.retry_dead`."""

@@ -22,7 +22,7 @@ from wireroom.clock import Clock, to_ms
 from wireroom.conversations.context import bounded_context
 from wireroom.delivery.clean import clean_terminal_text
 from wireroom.delivery.progress import ProgressLine
-from wireroom.errors import AgentUnavailable, LeaseLost, StoreUnavailable
+from wireroom.errors import LeaseLost, StoreUnavailable, WireroomError
 from wireroom.perf.metrics import RUN_SECONDS
 from wireroom.runs import records
 from wireroom.runs.event_log import EventLog
@@ -40,6 +40,7 @@ from wireroom.store.patience import write_patiently
 LEASE = timedelta(seconds=30)
 """How long an attempt is its worker's without a renewal."""
 
+_REASON_CHARS = 500
 _log = structlog.get_logger(__name__)
 
 
@@ -98,8 +99,13 @@ class AgentDriver:
                     self._db, lambda conn: records.note_session(conn, attempt, None), what=attempt.run_id
                 )
                 ending = await self._run_agent(attempt, backend, lane, line, resume=False)
-        except (AgentUnavailable, OSError) as error:
-            ending = AttemptEnding(Verdict(RunState.FAILED, "", str(error), None), None, cut_off=False)
+        except (LeaseLost, StoreUnavailable):
+            raise
+        except (WireroomError, OSError) as error:
+            ending = _failed(str(error))
+        except Exception as error:  # noqa: BLE001 - the attempt's top: an error of ours is no interruption
+            _log.exception("run_broken", run_id=attempt.run_id)
+            ending = _failed(f"Wireroom could not run the agent. {type(error).__name__}: {error}")
         RUN_SECONDS.labels(attempt.backend).observe(self._clock.monotonic() - started)
         return ending
 
@@ -203,6 +209,11 @@ async def _to_the_end(process: Coroutine[Any, Any, Outcome], stop: asyncio.Event
     except asyncio.CancelledError:
         stop.set()
         return await task, True
+
+
+def _failed(reason: str) -> AttemptEnding:
+    verdict = Verdict(RunState.FAILED, "", clean_terminal_text(reason)[:_REASON_CHARS], None)
+    return AttemptEnding(verdict, None, cut_off=False)
 
 
 def _notice(line: str) -> AgentEvent:

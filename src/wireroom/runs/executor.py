@@ -7,7 +7,6 @@ its lease. Whatever ends the scope, the slot is given back in one place: when `h
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import TypeVar
 
 import structlog
@@ -15,13 +14,14 @@ from sqlalchemy import Connection
 
 from wireroom.clock import Clock, to_ms
 from wireroom.delivery.progress import Progress
-from wireroom.errors import LeaseLost
-from wireroom.jobs.port import Done, Job, Jobs
+from wireroom.errors import LeaseLost, NotFound, StoreUnavailable
+from wireroom.jobs.port import Dead, Done, Job, Jobs
 from wireroom.jobs.port import Outcome as JobOutcome
 from wireroom.perf.metrics import RUNS, RUNS_ACTIVE
 from wireroom.runs import records
 from wireroom.runs.driver import LEASE, AgentDriver, AttemptEnding, RunPolicy
 from wireroom.runs.feed import Feed, lane_topic, run_topic
+from wireroom.runs.orphans import adopt_orphans, find_orphans
 from wireroom.runs.process_group import kill_leftover
 from wireroom.runs.queries import cancel_wanted
 from wireroom.runs.records import Attempt, Standing
@@ -30,7 +30,11 @@ from wireroom.runs.verdict import Verdict
 from wireroom.store.database import Database, Unit, after_commit
 from wireroom.store.patience import write_patiently
 
+MAX_TRIES = 3
+"""Starts of a job after which one more error of ours ends its run."""
+
 T = TypeVar("T")
+_REASON_CHARS = 500
 _log = structlog.get_logger(__name__)
 
 
@@ -59,17 +63,42 @@ class Executor:
         self._driver = driver
         self._worker = worker
 
+    async def adopt_orphans(self) -> None:
+        """Give a job to every unfinished run that has none, before work begins."""
+        orphans = await self._db.read(lambda conn: find_orphans(conn, self._jobs))
+        if orphans:
+            adopted = await self._db.write(lambda conn: adopt_orphans(conn, self._jobs, orphans))
+            _log.warning("runs_without_job", run_ids=adopted)
+
     async def handle(self, job: Job) -> JobOutcome:
-        """Do the run that the job points at; see `jobs.port.Handler`."""
+        """Do the run that the job points at; the last failed try ends it. See `jobs.port.Handler`."""
+        try:
+            return await self._handle_or_stop(job)
+        except LeaseLost:
+            _log.warning("run_lease_lost", run_id=job.ref)
+            return Done()
+        except (NotFound, StoreUnavailable):
+            raise
+        except Exception as error:
+            if job.attempt < MAX_TRIES:
+                raise
+            _log.exception("run_given_up", run_id=job.ref, attempts=job.attempt)
+            return await self._give_up(job, f"Wireroom could not run this. {type(error).__name__}: {error}")
+
+    async def _handle_or_stop(self, job: Job) -> JobOutcome:
         try:
             return await self._handle(job)
         except asyncio.CancelledError:
             if not await self._db.read(lambda conn: cancel_wanted(conn, job.ref)):
                 raise
             await self._end(job, RunState.CANCELLED, "Stopped on request.")
-        except LeaseLost:
-            _log.warning("run_lease_lost", run_id=job.ref)
-        return Done()
+            return Done()
+
+    async def _give_up(self, job: Job, reason: str) -> Dead:
+        """End the run as failed and say so where it was asked; the job is kept as a dead letter."""
+        reason = reason[:_REASON_CHARS]
+        await self._persist(job.ref, lambda conn: self._end_unit(conn, job, RunState.FAILED, reason))
+        return Dead(reason)
 
     async def _handle(self, job: Job) -> JobOutcome:
         standing = await self._db.read(lambda conn: records.standing_of(conn, job.ref))
@@ -104,11 +133,16 @@ class Executor:
         return RunState.INTERRUPTED, f"Wireroom went down while the agent worked ({times}). Not tried again."
 
     async def _end(self, job: Job, state: RunState, reason: str) -> None:
-        def unit(conn: Connection, now_ms: int) -> None:
-            records.end_without_agent(conn, self._jobs, job.ref, state, reason=reason, now_ms=now_ms)
-            after_commit(conn, lambda: self._tell(job.ref, job.key or job.ref))
+        def whole(conn: Connection) -> None:
+            self._end_unit(conn, job, state, reason)
+            self._jobs.finish(conn, job)
 
-        await self._settle(job, unit)
+        await self._persist(job.ref, whole)
+
+    def _end_unit(self, conn: Connection, job: Job, state: RunState, reason: str) -> None:
+        now_ms = to_ms(self._clock.now())
+        records.end_without_agent(conn, self._jobs, job.ref, state, reason=reason, now_ms=now_ms)
+        after_commit(conn, lambda: self._tell(job.ref, job.key or job.ref))
 
     async def _begin(self, job: Job) -> Attempt | None:
         return await self._persist(job.ref, lambda conn: self._begin_unit(conn, job))
@@ -139,15 +173,17 @@ class Executor:
         verdict = ending.verdict
         usage = dict(ending.result.usage) if ending.result else None
 
-        def unit(conn: Connection, now_ms: int) -> None:
+        def unit(conn: Connection) -> None:
+            now_ms = to_ms(self._clock.now())
             records.finish_run(
                 conn, self._jobs, attempt.run_id, attempt.epoch, verdict, usage=usage, now_ms=now_ms
             )
             if ending.result and ending.result.session_id:
                 records.note_session(conn, attempt, ending.result.session_id)
             after_commit(conn, lambda: self._tell(attempt.run_id, lane))
+            self._jobs.finish(conn, job)
 
-        await self._settle(job, unit)
+        await self._persist(job.ref, unit)
         RUNS.labels(attempt.backend, verdict.state.value).inc()
         _log.info("run_ended", run_id=attempt.run_id, state=verdict.state.value, exit_code=verdict.exit_code)
 
@@ -162,15 +198,6 @@ class Executor:
             return
         run_id, epoch, now_ms = attempt.run_id, attempt.epoch, to_ms(self._clock.now())
         await self._persist(run_id, lambda conn: records.requeue_interrupted(conn, run_id, epoch, now_ms))
-
-    async def _settle(self, job: Job, unit: Callable[[Connection, int], None]) -> None:
-        """Commit the end of the run together with the end of its job."""
-
-        def whole(conn: Connection) -> None:
-            unit(conn, to_ms(self._clock.now()))
-            self._jobs.finish(conn, job)
-
-        await self._persist(job.ref, whole)
 
     async def _persist(self, run_id: str, unit: Unit[T]) -> T:
         return await write_patiently(self._db, unit, what=run_id)

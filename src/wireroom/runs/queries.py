@@ -13,6 +13,8 @@ from sqlalchemy import Connection, Row, select, text, update
 from wireroom.delivery.outbox import fill_delivery
 from wireroom.jobs.port import CancelResult, Jobs
 from wireroom.runs.events import append_events, state_event
+from wireroom.runs.orphans import ensure_job
+from wireroom.runs.records import KIND
 from wireroom.runs.states import RunState
 from wireroom.store.schema import runs
 from wireroom.store.statement import Statement
@@ -90,17 +92,6 @@ def recent_runs(
     return [_view(row) for row in conn.execute(query)]
 
 
-def conversation_runs(conn: Connection, conversation_id: str, *, limit: int = 200) -> Sequence[RunView]:
-    """Return the newest runs of a conversation, oldest first."""
-    query = (
-        select(runs)
-        .where(runs.c.conversation_id == conversation_id)
-        .order_by(runs.c.queued_at.desc(), runs.c.id.desc())
-        .limit(limit)
-    )
-    return [_view(row) for row in reversed(conn.execute(query).all())]
-
-
 def run_of_message(conn: Connection, lane: str, message_id: int) -> RunView | None:
     """Return the newest run that a chat message asked for."""
     query = (
@@ -125,14 +116,20 @@ def cancel_wanted(conn: Connection, run_id: str) -> bool:
 
 def cancel_run(conn: Connection, jobs: Jobs, run_id: str, now_ms: int) -> Cancelled:
     """Stop a running run, or take a waiting one out of the queue and say so where it was asked."""
-    row = conn.execute(select(runs.c.id, runs.c.state, runs.c.epoch).where(runs.c.id == run_id)).first()
+    query = select(runs.c.state, runs.c.epoch, runs.c.lane).where(runs.c.id == run_id).with_for_update()
+    row = conn.execute(query).first()
     if row is None:
         return Cancelled.UNKNOWN
     if RunState(row.state).is_final:
         return Cancelled.OVER
     conn.execute(update(runs).where(runs.c.id == run_id).values(cancel_requested_at=now_ms))
-    found = jobs.cancel(conn, kind="run", ref=run_id)
-    if row.state == RunState.RUNNING.value or found is CancelResult.REQUESTED:
+    has_begun = row.state == RunState.RUNNING.value
+    found = jobs.cancel(conn, kind=KIND, ref=run_id, keep=has_begun)
+    if has_begun:
+        # Its job's next start ends the run and what a crash left of its agent; nothing else would.
+        ensure_job(conn, jobs, run_id, row.lane)
+        return Cancelled.STOPPING
+    if found is CancelResult.REQUESTED:
         return Cancelled.STOPPING
     append_events(
         conn, run_id, row.epoch, [state_event(RunState.CANCELLED, "Taken out of the queue.")], now_ms

@@ -46,6 +46,8 @@ UPDATE jobs SET state = 'waiting' WHERE id IN (
     WHERE state = 'delayed' AND run_at <= ? ORDER BY run_at LIMIT ?)
 """
 
+_HASTEN = "UPDATE jobs SET state = 'waiting', run_at = ? WHERE id = ? AND state = 'delayed'"
+
 _NEXT_DUE = """
 SELECT run_at FROM jobs INDEXED BY ix_jobs_delayed
 WHERE state = 'delayed' AND run_at IS NOT NULL ORDER BY run_at LIMIT 1
@@ -209,6 +211,11 @@ def by_ref(raw: Any, kind: str, ref: str) -> list[Found]:
 def delete(raw: Any, row_id: int) -> None:
     """Delete a row that is not running."""
     raw.execute("DELETE FROM jobs WHERE id = ?", (row_id,))
+
+
+def hasten(raw: Any, row_id: int, now_ms: int) -> None:
+    """Make a delayed job due now; a job that waits for its turn keeps its place."""
+    raw.execute(_HASTEN, (now_ms, row_id))
 
 
 def request_cancel(raw: Any, row_id: int) -> None:

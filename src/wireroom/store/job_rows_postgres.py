@@ -40,7 +40,14 @@ SELECT id, status::text AS status, queue_name, lock FROM procrastinate_jobs
 WHERE args->>'kind' = :kind AND args->>'ref' = :ref ORDER BY id FOR UPDATE
 """)
 
+PENDING = text("""
+SELECT EXISTS (SELECT 1 FROM procrastinate_jobs
+    WHERE args->>'kind' = :kind AND args->>'ref' = :ref AND status IN ('todo', 'doing'))
+""")
+
 CANCEL = text("SELECT procrastinate_cancel_job_v1(:id, true, true)")
+
+HASTEN = text("UPDATE procrastinate_jobs SET scheduled_at = NULL WHERE id = :id AND status = 'todo'")
 
 FINISH_IN_UNIT = text("""
 UPDATE procrastinate_jobs SET args = args || '{"finished": true}'
