@@ -130,6 +130,36 @@ async def test_restart_goes_on_where_the_last_commit_was(database_path: Path, te
         assert await engine.db.read(count("updates")) == 1
 
 
+async def test_silence_of_a_week_does_not_cost_the_next_message(
+    database_path: Path, telegram: BotAPIServer
+) -> None:
+    """After it Telegram may restart its ids lower: no old offset discards what comes then."""
+    await telegram.push_raw({"update_id": 900, "message": None, "novelty": [1]})
+    async with _polling(database_path.parent, telegram) as (_, engine):
+        await eventually(lambda: engine.db.read(_stored_offset), "it is stored")
+        week_ms = 7 * 24 * 60 * 60 * 1000
+        await engine.db.write(
+            lambda conn: conn.exec_driver_sql(f"UPDATE updates SET received_at = received_at - {week_ms}")
+        )
+    await telegram.push_raw({"update_id": 5, "message": None, "novelty": [1]})
+    calls = len(telegram.calls_of("getUpdates"))
+    async with _polling(database_path.parent, telegram) as (_, engine):
+        await eventually(lambda: telegram.pending_updates == 0, "the new one is fetched and acknowledged", 10)
+
+        assert "offset" not in telegram.calls_of("getUpdates")[calls].params
+        assert await engine.db.read(count("updates")) == 2
+
+
+async def test_error_of_our_own_does_not_end_polling(database_path: Path, telegram: BotAPIServer) -> None:
+    """A defect in the storing of an update is told, and polling goes on once it is over."""
+    async with _polling(database_path.parent, telegram) as (poller, engine):
+        await engine.db.write(lambda conn: conn.exec_driver_sql("ALTER TABLE updates RENAME TO hidden"))
+        await telegram.push_raw({"update_id": 5, "message": None, "novelty": [1]})
+        await eventually(lambda: poller.problem is not None, "the defect is noticed", 10)
+        await engine.db.write(lambda conn: conn.exec_driver_sql("ALTER TABLE hidden RENAME TO updates"))
+        await eventually(lambda: engine.db.read(count("updates")), "the update is stored", 10)
+
+
 async def test_webhook_that_stands_in_the_way_is_explained(service: Service, telegram: BotAPIServer) -> None:
     """While a webhook is set /ready names the two remedies; once it is removed, updates come."""
     async with aiohttp.ClientSession() as session:

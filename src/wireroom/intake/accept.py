@@ -31,6 +31,13 @@ _CLOSE_UPDATE = Statement("""
 """)
 """Note what became of an update."""
 
+_LAST_RECEIPT = Statement("""
+    SELECT received_at FROM updates JOIN polling_offsets AS last
+        ON updates.bot_id = last.bot_id AND updates.update_id = last.next_update_id - 1
+    WHERE last.bot_id = :bot_id
+""")
+"""When the update just before the offset came."""
+
 
 class Accepted(StrEnum):
     """What became of an update; the value of the header `x-wireroom-delivery`."""
@@ -145,6 +152,12 @@ def next_offset(conn: Connection, bot_id: int) -> int | None:
     """Return the id that polling continues from, None before the first update."""
     query = select(polling_offsets.c.next_update_id).where(polling_offsets.c.bot_id == bot_id)
     return conn.execute(query).scalar_one_or_none()
+
+
+def last_receipt(conn: Connection, bot_id: int) -> int | None:
+    """Return when the update that the offset follows came, in ms; None before the first update."""
+    came_ms: int | None = _LAST_RECEIPT.value(conn, bot_id=bot_id)
+    return came_ms
 
 
 def advance_offset(conn: Connection, bot_id: int, next_update_id: int) -> None:

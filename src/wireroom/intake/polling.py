@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from wireroom.clock import Clock, to_ms
 from wireroom.errors import BadInput, StoreUnavailable, TelegramError
-from wireroom.intake.accept import Accepted, accept_update, advance_offset, next_offset
+from wireroom.intake.accept import Accepted, accept_update, advance_offset, last_receipt, next_offset
 from wireroom.intake.update import Incoming, read_update
 from wireroom.jobs.port import Jobs
 from wireroom.perf.metrics import UPDATES
@@ -33,6 +33,7 @@ _FIRST_WAIT_SECONDS = 1.0
 _LONGEST_WAIT_SECONDS = 30.0
 _LARGEST_EXPONENT = 62
 _CONFLICT_WAIT_SECONDS = 10.0
+_OFFSET_LIFETIME_MS = 6 * 24 * 60 * 60 * 1000  # a day less than Telegram's week
 
 CONFLICT_REMEDY = (
     "A webhook is set for this bot, so Telegram gives no updates to polling. Either set "
@@ -59,6 +60,7 @@ class Poller:
         self._jobs = jobs
         self._clock = clock
         self._timeout = int(timeout.total_seconds())
+        self._fetched_ms = 0
         self.problem: str | None = None
         """What keeps updates from coming, in plain words; None while all is well."""
 
@@ -70,20 +72,35 @@ class Poller:
                 # After a failure the next answer shall come at once: then the problem is known to be over.
                 await self._poll_once(0 if failures else self._timeout)
                 self.problem, failures = None, 0
-            except (TelegramError, StoreUnavailable) as error:
+            except Exception as error:  # noqa: BLE001 - the task's top: nothing may end the whole service
                 failures += 1
+                if not isinstance(error, TelegramError | StoreUnavailable):
+                    _log.error("polling_broke", exc_info=error)
                 wait = self._wait_after(error, failures)
                 _log.warning("polling_failed", reason=self.problem, retry_seconds=wait)
                 await asyncio.sleep(wait)
 
     async def _poll_once(self, timeout_seconds: int) -> None:
-        bot_id = self._client.bot_id
-        offset = await self._db.read(lambda conn: next_offset(conn, bot_id))
+        offset = await self._db.read(self._offset)
         fetched = await self._client.call(
             GetUpdates(timeout=timeout_seconds, allowed_updates=ALLOWED_UPDATES, offset=offset)
         )
         if fetched:
             await self._db.write(lambda conn: self._store(conn, fetched))
+            self._fetched_ms = to_ms(self._clock.now())
+
+    def _offset(self, conn: Connection) -> int | None:
+        """Return what to confirm and continue from; nothing when long ago.
+
+        After a week of silence Telegram may go on with a lower id, which an old offset would discard unseen.
+        Without one it gives all that is unconfirmed; what was stored before is recognised.
+        Source: Telegram Bot API, Update (update_id) and getUpdates (offset).
+        """
+        now_ms = to_ms(self._clock.now())
+        stored_ms = last_receipt(conn, self._client.bot_id)
+        # What this process fetched counts, too: a repetition alone would else never be confirmed.
+        came_ms = now_ms if stored_ms is None else max(stored_ms, self._fetched_ms)
+        return None if now_ms - came_ms > _OFFSET_LIFETIME_MS else next_offset(conn, self._client.bot_id)
 
     def _store(self, conn: Connection, fetched: Sequence[msgspec.Raw]) -> None:
         now_ms = to_ms(self._clock.now())
