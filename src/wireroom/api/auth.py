@@ -1,7 +1,8 @@
 """Who may call: a page session, a bearer token, or the older services' secret headers.
 
 Browsers are held off by their session's SameSite cookie and by an Origin check on everything that changes
-something; programs send the installation's secret. No route of ours is open but health, readiness and login.
+something; programs send the installation's secret. Open to all
+are only health, readiness, metrics, the description of the API, login, and the page's files without content.
 """
 
 from __future__ import annotations

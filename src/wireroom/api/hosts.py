@@ -19,6 +19,24 @@ def own_hosts(settings: Settings) -> frozenset[str]:
     return frozenset(name.lower() for name in (settings.host, public, *settings.allowed_hosts) if name)
 
 
+def came_by_tls(scheme: str, host: str, public_url: str) -> bool:
+    """Tell whether a browser used TLS: with us, or with a proxy that serves our public https address.
+
+    Args:
+        scheme: Of the request as it reached us.
+        host: The Host header's value.
+        public_url: TELEGRAM_WEBHOOK_BASE_URL; may be empty.
+    """
+    public = urlsplit(public_url)
+    if scheme == "https" or public.scheme != "https":
+        return scheme == "https"
+    try:
+        name = urlsplit(f"//{host}").hostname
+    except ValueError:
+        return False
+    return name is not None and name.rstrip(".") == public.hostname
+
+
 def is_own_host(host: str, own: Collection[str]) -> bool:
     """Tell whether a request with this Host header was meant for us.
 

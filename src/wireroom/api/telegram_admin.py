@@ -19,12 +19,12 @@ from starlette.routing import Route
 from wireroom.errors import BadInput, TelegramError
 from wireroom.intake.access import same_secret
 from wireroom.intake.polling import ALLOWED_UPDATES
+from wireroom.intake.setup import MAX_CONNECTIONS
 from wireroom.intake.webhook import FORM, BodyTooLarge, client_of, read_body
 from wireroom.telegram.client import TelegramClient
 from wireroom.telegram.methods import DeleteWebhook, GetWebhookInfo, SetWebhook
 
 WEBHOOK_PATH = "/telegram/webhook"
-MAX_CONNECTIONS = 40
 _MAX_BODY_BYTES = 1024 * 1024
 _NO_BOT = "No bot is configured. Set TELEGRAM_BOT_TOKEN and start Wireroom again."
 _TRUE = (True, 1, "1", "true")

@@ -14,6 +14,8 @@ from wireroom.telegram.methods import GetMe, SetMyCommands, SetWebhook
 from wireroom.telegram.types import BotCommand
 
 MAX_CONNECTIONS = 40
+"""How many updates Telegram may push at once, of the 100 it allows."""
+
 _log = structlog.get_logger(__name__)
 _FIRST_WAIT_SECONDS = 1.0
 _LONGEST_WAIT_SECONDS = 60.0

@@ -133,8 +133,8 @@ class Jobs(Protocol):
     def finish(self, conn: Connection, job: Job) -> None:
         """Finish the job in the caller's transaction, so that its effect and its end commit together.
 
-        On PostgreSQL the row is only marked; the worker removes it after the handler returned `Done`, and a
-        start after a crash between the two removes it without running the handler.
+        On PostgreSQL the row is only marked, and removed once the handler has returned `Done`; what a crash
+        in between leaves marked is removed later without being run.
 
         Raises:
             LeaseLost: the job was given to another worker; the unit must not commit.

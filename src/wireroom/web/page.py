@@ -16,7 +16,7 @@ from starlette.routing import BaseRoute, Route
 from wireroom import __version__
 from wireroom.api.auth import COOKIE, SESSION_LIFETIME, Caller, begin_session, end_session, identify
 from wireroom.api.guard import note_action
-from wireroom.api.hosts import is_own_host, own_hosts
+from wireroom.api.hosts import came_by_tls, is_own_host, own_hosts
 from wireroom.api.services import Services
 from wireroom.clock import to_ms
 from wireroom.web.assets import load_assets
@@ -87,7 +87,11 @@ class _Page:
             max_age=int(SESSION_LIFETIME.total_seconds()),
             httponly=True,
             samesite="lax",
-            secure=request.url.scheme == "https",
+            secure=came_by_tls(
+                request.url.scheme,
+                request.headers.get("host", ""),
+                self._services.settings.telegram_webhook_base_url,
+            ),
         )
         return response
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wireroom.api.hosts import is_own_host, own_hosts
+from wireroom.api.hosts import came_by_tls, is_own_host, own_hosts
 from wireroom.settings import Settings
 
 OWN = {"box.lan"}
@@ -40,3 +40,20 @@ def test_own_hosts_come_from_every_setting_that_names_one() -> None:
         host="Box.lan", telegram_webhook_base_url="https://Wire.example:8443/x", allowed_hosts=("Other",)
     )
     assert own_hosts(settings) == {"box.lan", "wire.example", "other"}
+
+
+@pytest.mark.parametrize(
+    ("scheme", "host", "public_url", "secure"),
+    [
+        pytest.param("https", "box.lan", "", True, id="our-own-tls"),
+        pytest.param("http", "bot.example", "https://Bot.Example/base", True, id="proxy"),
+        pytest.param("http", "bot.example:443", "https://bot.example", True, id="proxy-with-port"),
+        pytest.param("http", "localhost:8480", "https://bot.example", False, id="beside-the-proxy"),
+        pytest.param("http", "bot.example", "http://bot.example", False, id="public-without-tls"),
+        pytest.param("http", "", "https://", False, id="nothing"),
+        pytest.param("http", "[", "https://bot.example", False, id="no-host"),
+    ],
+)
+def test_tls_is_known_behind_a_proxy(scheme: str, host: str, public_url: str, secure: bool) -> None:
+    """The Host of our public https address came by TLS, whatever the proxy speaks with us."""
+    assert came_by_tls(scheme, host, public_url) is secure
