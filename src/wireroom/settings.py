@@ -143,7 +143,7 @@ class Settings(BaseSettings):
         "CURSOR_CLI_MAX_OUTPUT_SIZE",
         default=10_485_760,
         ge=4096,
-        description="Bytes of an agent's output kept on disk; more is counted, not kept.",
+        description="Bytes of an agent's output, and of its log, that are kept; more is counted.",
     )
     interrupted_policy: Literal["resume", "report"] = _named(
         "WIREROOM_INTERRUPTED_POLICY",

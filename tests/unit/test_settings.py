@@ -119,7 +119,7 @@ def test_model_is_refused_at_the_start_if_no_agent_could_be_given_it(
         return
     with pytest.raises(BadInput):
         argument_of(model, "the model")
-    with pytest.raises(SettingsError, match="WIREROOM_MODEL: .*a model's name"):
+    with pytest.raises(SettingsError, match=r"WIREROOM_MODEL: .*a model's name"):
         load_settings()
 
 

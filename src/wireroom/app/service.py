@@ -178,6 +178,7 @@ class Service:
             resume_interrupted=settings.interrupted_policy == "resume",
             max_interruptions=settings.max_interruptions,
             context_chars=settings.context_chars,
+            log_bytes=settings.output_bytes,
             model=settings.model or None,
         )
         driver = AgentDriver(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,11 @@ from wireroom.errors import BadInput
 
 SUMMARY_CHARS = 200
 NOTICE_CHARS = 1000
+SAID_CHARS = 8 * 1024 * 1024
+"""At four bytes a character less than the 50 MB of a document. Source: Telegram Bot API, sendDocument."""
+
+OMITTED = "\n\n… [{count:,} characters omitted] …\n\n"
+"""Stands where the middle of a very long answer was."""
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@\[\]-]{0,255}")
@@ -121,31 +127,71 @@ def _step_state(status: str) -> str:
 
 
 class Transcript:
-    """What the agent has said, and the events that say it; separate messages are a blank line apart."""
+    """What the agent has said, and the events that say it; separate messages are a blank line apart.
+
+    Of more than `SAID_CHARS` the beginning and the end are kept: no chat takes a larger file.
+    """
 
     def __init__(self) -> None:
-        self._said: list[str] = []
-        self._last: list[str] = []
+        self._said = _Ends(SAID_CHARS)
+        self._last = _Ends(SAID_CHARS)
 
     @property
     def text(self) -> str:
-        """All of it."""
-        return "".join(self._said)
+        """All of it, or its ends."""
+        return self._said.text
 
     @property
     def last_message(self) -> str:
         """The last message alone."""
-        return "".join(self._last)
+        return self._last.text
 
     def start_message(self) -> None:
         """Let the next piece begin a new message."""
-        self._last = []
+        self._last = _Ends(SAID_CHARS)
 
     def add(self, piece: str) -> list[AgentEvent]:
         """Add a piece to the present message."""
         if not piece:
             return []
         spoken = piece if self._last or not self._said else "\n\n" + piece
-        self._last.append(piece)
-        self._said.append(spoken)
+        self._last.add(piece)
+        self._said.add(spoken)
         return [AgentEvent(EventKind.TEXT, {"text": spoken})]
+
+
+class _Ends:
+    """A growing text of which the beginning and the end are kept, half of the bound each."""
+
+    def __init__(self, max_chars: int) -> None:
+        self._half = max_chars // 2
+        self._pieces: list[str] = []
+        self._room = self._half
+        self._tail: deque[str] = deque()
+        self._tail_chars = 0
+        self._omitted = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._pieces)
+
+    def add(self, piece: str) -> None:
+        head, rest = piece[: self._room], piece[self._room :]
+        if head:
+            self._pieces.append(head)
+            self._room -= len(head)
+        if not rest:
+            return
+        self._tail.append(rest)
+        self._tail_chars += len(rest)
+        while self._tail_chars - len(self._tail[0]) >= self._half:
+            dropped = len(self._tail.popleft())
+            self._tail_chars -= dropped
+            self._omitted += dropped
+
+    @property
+    def text(self) -> str:
+        tail = "".join(self._tail)
+        excess = max(0, len(tail) - self._half)
+        omitted = self._omitted + excess
+        mark = OMITTED.format(count=omitted) if omitted else ""
+        return "".join(self._pieces) + mark + tail[excess:]

@@ -17,7 +17,7 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection
 
-from wireroom.backends.protocol import AgentEvent, AgentRequest, AgentResult, Backend, EventKind
+from wireroom.backends.protocol import AgentEvent, AgentRequest, AgentResult, Backend
 from wireroom.clock import Clock, to_ms
 from wireroom.conversations.context import bounded_context
 from wireroom.delivery.clean import clean_terminal_text
@@ -27,7 +27,7 @@ from wireroom.perf.metrics import RUN_SECONDS
 from wireroom.runs import records
 from wireroom.runs.event_log import EventLog
 from wireroom.runs.feed import Feed
-from wireroom.runs.limits import Ending, Limits
+from wireroom.runs.limits import MIB, Ending, Limits
 from wireroom.runs.process_group import ProcessMark
 from wireroom.runs.progress_text import ProgressText
 from wireroom.runs.records import Attempt
@@ -53,6 +53,8 @@ class RunPolicy:
     """Run an interrupted attempt again; False reports it."""
     max_interruptions: int = 5
     context_chars: int = 24_000
+    log_bytes: int = 10 * MIB
+    """What the events of one attempt may take in the database."""
     model: str | None = None
 
 
@@ -128,7 +130,7 @@ class AgentDriver:
 
             receivers = Receivers(
                 on_line=take_line,
-                on_error_line=lambda text: take(_notice(text)),
+                on_error_line=log.add_line,
                 on_started=lambda mark: self._note(attempt, mark),
             )
             outcome, cut_off = await _to_the_end(
@@ -151,7 +153,7 @@ class AgentDriver:
     @asynccontextmanager
     async def _logging(self, attempt: Attempt, lane: str) -> AsyncIterator[tuple[EventLog, asyncio.Event]]:
         """Write the log and renew the lease while the body runs; the event stops the agent."""
-        log = EventLog(self._db, self._clock, self._feed, attempt, lane)
+        log = EventLog(self._db, self._clock, self._feed, attempt, lane, max_bytes=self._policy.log_bytes)
         writing = asyncio.create_task(log.run(), name=f"log {attempt.run_id}")
         leasing = asyncio.create_task(
             self._keep_lease(attempt, log.lost_lease), name=f"lease {attempt.run_id}"
@@ -214,10 +216,6 @@ async def _to_the_end(process: Coroutine[Any, Any, Outcome], stop: asyncio.Event
 def _failed(reason: str) -> AttemptEnding:
     verdict = Verdict(RunState.FAILED, "", clean_terminal_text(reason)[:_REASON_CHARS], None)
     return AttemptEnding(verdict, None, cut_off=False)
-
-
-def _notice(line: str) -> AgentEvent:
-    return AgentEvent(EventKind.NOTICE, {"text": clean_terminal_text(line)})
 
 
 def _remove_spills(outcome: Outcome) -> None:

@@ -11,15 +11,19 @@ import structlog
 from sqlalchemy import Connection
 
 from wireroom.backends.protocol import AgentEvent, EventKind
+from wireroom.backends.wire import NOTICE_CHARS, notice
 from wireroom.clock import Clock, to_ms
+from wireroom.delivery.clean import clean_terminal_text
 from wireroom.errors import LeaseLost, StoreUnavailable
+from wireroom.runs.event_buffer import EventBuffer
 from wireroom.runs.events import append_events
 from wireroom.runs.feed import Feed, lane_topic, run_topic
+from wireroom.runs.limits import MIB
 from wireroom.runs.records import Attempt, note_session
 from wireroom.store.database import Database, after_commit
 
 _log = structlog.get_logger(__name__)
-_MAX_WAITING = 20_000
+_LINE_CHARS = 4 * NOTICE_CHARS
 _RETRY_SECONDS = 1.0
 
 
@@ -34,27 +38,43 @@ class EventLog:
         attempt: Attempt,
         lane: str,
         *,
+        max_bytes: int = 10 * MIB,
         interval: timedelta = timedelta(milliseconds=50),
     ) -> None:
-        """Start collecting; `run` must be running as a task for anything to be written."""
+        """Start collecting; `run` must be running as a task for anything to be written.
+
+        Args:
+            db: Where the log is.
+            clock: Stamps the events.
+            feed: Told of each write.
+            attempt: Whose log it is.
+            lane: Told of each write too.
+            max_bytes: See `EventBuffer`.
+            interval: Time between two writes.
+        """
         self._db = db
         self._clock = clock
         self._feed = feed
         self._attempt = attempt
         self._lane = lane
         self._interval = interval.total_seconds()
-        self._waiting: list[AgentEvent] = []
+        self._waiting = EventBuffer(max_bytes)
         self._news = asyncio.Event()
         self._closing = asyncio.Event()
         self.lost_lease = asyncio.Event()
         """Set when a newer attempt owns the run: the process must be stopped."""
 
     def add(self, event: AgentEvent) -> None:
-        """Take one event; beyond the bound, pieces of text are joined instead of being kept apart."""
-        if len(self._waiting) >= _MAX_WAITING:
-            self._waiting = merge_texts(self._waiting)
-        self._waiting.append(event)
+        """Take one event; see `EventBuffer` for what is left out."""
+        self._waiting.add(event)
         self._news.set()
+
+    def add_line(self, line: str) -> None:
+        """Take a line that is no event, such as one of stderr."""
+        if self._waiting.takes_notices:
+            self.add(notice(clean_terminal_text(line[:_LINE_CHARS])))
+        else:
+            self._waiting.omit()
 
     async def run(self) -> None:
         """Write what waits until closed."""
@@ -71,22 +91,25 @@ class EventLog:
 
     def close(self) -> None:
         """Let `run` write the rest and return."""
+        self._waiting.end()
         self._closing.set()
         self._news.set()
 
     async def _write(self) -> None:
-        batch, self._waiting = merge_texts(self._waiting), []
-        if not batch:
-            return
-        try:
-            await self._db.write(lambda conn: self._store(conn, batch))
-        except LeaseLost:
-            self.lost_lease.set()
-        except StoreUnavailable as error:
-            _log.warning("run_events_not_stored", run_id=self._attempt.run_id, reason=str(error))
-            self._waiting = batch + self._waiting
-            self._news.set()
-            await asyncio.sleep(_RETRY_SECONDS)
+        while batch := self._waiting.take():
+            await self._write_batch(batch)
+
+    async def _write_batch(self, batch: Sequence[AgentEvent]) -> None:
+        while not self.lost_lease.is_set():
+            try:
+                await self._db.write(lambda conn: self._store(conn, batch))
+            except LeaseLost:
+                self.lost_lease.set()
+            except StoreUnavailable as error:
+                _log.warning("run_events_not_stored", run_id=self._attempt.run_id, reason=str(error))
+                await asyncio.sleep(_RETRY_SECONDS)
+            else:
+                return
 
     def _store(self, conn: Connection, batch: Sequence[AgentEvent]) -> None:
         append_events(conn, self._attempt.run_id, self._attempt.epoch, batch, to_ms(self._clock.now()))
@@ -98,17 +121,3 @@ class EventLog:
     def _publish(self) -> None:
         self._feed.publish(run_topic(self._attempt.run_id))
         self._feed.publish(lane_topic(self._lane))
-
-
-def merge_texts(events: Sequence[AgentEvent]) -> list[AgentEvent]:
-    """Join neighbouring pieces of answer text (and of thought) into one event each. Pure."""
-    merged: list[AgentEvent] = []
-    for event in events:
-        last = merged[-1] if merged else None
-        joins = event.kind in {EventKind.TEXT, EventKind.THOUGHT}
-        if joins and last is not None and last.kind is event.kind:
-            text = last.payload["text"] + event.payload["text"]
-            merged[-1] = AgentEvent(event.kind, {"text": text})
-        else:
-            merged.append(event)
-    return merged

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from wireroom.backends.protocol import AgentEvent, EventKind
 
 _MAX_TEXT_CHARS = 3000
 _MAX_STEPS = 6
+_PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
 _MARKS = {"done": "✅", "active": "▶️", "pending": "▫️"}
 
 
@@ -24,7 +27,7 @@ class ProgressText:
             case EventKind.TEXT:
                 self._said = (self._said + event.payload["text"])[-_MAX_TEXT_CHARS:]
             case EventKind.TOOL_CALL:
-                self._steps = [*self._steps, f"🔧 {event.payload['summary']}"][-_MAX_STEPS:]
+                self._steps = [*self._steps, f"🔧 {_literally(event.payload['summary'])}"][-_MAX_STEPS:]
             case EventKind.PLAN:
                 self._plan = [
                     f"{_MARKS.get(step['state'], '▫️')} {step['text']}" for step in event.payload["steps"]
@@ -39,3 +42,8 @@ class ProgressText:
         blocks = ["\n".join(self._plan or self._steps), self._said.strip()]
         shown = "\n\n".join(block for block in blocks if block)
         return f"⏳ Working …\n\n{shown}" if shown else "⏳ Working …"
+
+
+def _literally(summary: str) -> str:
+    r"""Return Markdown that shows the summary as it is: `__init__.py` becomes `\_\_init\_\_\.py`."""
+    return _PUNCTUATION.sub(r"\\\g<0>", summary)

@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wireroom.backends.protocol import AgentEvent, EventKind
+from wireroom.delivery.live import first_message
+from wireroom.delivery.parts import TextPart
 from wireroom.runs.progress_text import ProgressText
 
 HEAD = "⏳ Working …"
@@ -33,7 +35,7 @@ def _plan(**states: str) -> AgentEvent:
     [
         pytest.param([], HEAD, id="nothing-yet"),
         pytest.param([_text("Hel"), _text("lo ")], f"{HEAD}\n\nHello", id="text"),
-        pytest.param([_tool("Read a.py")], f"{HEAD}\n\n🔧 Read a.py", id="step"),
+        pytest.param([_tool("Read a.py")], f"{HEAD}\n\n🔧 Read a\\.py", id="step"),
         pytest.param([_tool("1"), _text("hi")], f"{HEAD}\n\n🔧 1\n\nhi", id="steps-before-text"),
         pytest.param(
             [_plan(a="done", b="active", c="pending", d="odd")],
@@ -56,6 +58,24 @@ def test_progress_shows_plan_or_steps_and_the_text_so_far(events: list[AgentEven
         assert progress.take(event)
 
     assert progress.text == shown
+
+
+@given(st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=60))
+def test_steps_are_shown_letter_by_letter(summary: str) -> None:
+    """Nothing in the name of a step is taken for formatting."""
+    progress = ProgressText()
+    progress.take(_tool(summary))
+
+    assert first_message(progress.text) == TextPart(f"{HEAD}\n\n🔧 {summary}")
+
+
+def test_long_progress_shows_its_beginning() -> None:
+    """Progress that one message cannot hold is cut, and does not point to a file that is not there."""
+    shown = first_message("word " * 2000)
+
+    assert shown is not None
+    assert 4000 < len(shown.text) <= 4096
+    assert set(shown.text.split()) == {"word"}
 
 
 @pytest.mark.parametrize(
