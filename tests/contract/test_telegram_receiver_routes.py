@@ -15,6 +15,7 @@ from typing import Any
 import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from starlette.requests import Request
 
 from running_service import (
     API_SECRET,
@@ -26,8 +27,10 @@ from running_service import (
     running_service,
 )
 from wireroom import __version__
+from wireroom.api.health import ready_route
 from wireroom.app.service import Service
 from wireroom.perf.metrics import REGISTRY
+from wireroom.store.sqlite import SqliteDatabase
 from wireroom.testing import BotAPIServer
 from wireroom.testing.bot_api import broken
 from wireroom.testing.eventually import eventually
@@ -523,6 +526,20 @@ async def test_ready_is_503_while_the_database_refuses(
 
     assert body["ready"] is False
     assert body["checks"]["database"] == "The disk is full."
+
+
+async def test_ready_asks_for_a_write_that_reaches_the_disk(database_path: Path) -> None:
+    """An empty commit would succeed on a full disk, too; asked often, it writes once a second."""
+    log_file = database_path.with_name(database_path.name + "-wal")
+    database = SqliteDatabase(database_path)
+    ready = ready_route(database, lambda: True, list)
+    sizes = [log_file.stat().st_size]
+    for _ in range(2):
+        assert (await ready(Request({"type": "http"}))).status_code == 200
+        sizes.append(log_file.stat().st_size)
+    await database.close()
+
+    assert sizes[0] < sizes[1] == sizes[2]
 
 
 async def test_ready_is_503_once_the_worker_has_died(service: Service, http: aiohttp.ClientSession) -> None:
