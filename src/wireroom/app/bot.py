@@ -15,6 +15,7 @@ from wireroom.delivery import outbox
 from wireroom.delivery.lanes import LaneRules, Lanes
 from wireroom.delivery.live import LiveSigns
 from wireroom.delivery.sender import Sender, SenderPolicy
+from wireroom.delivery.strays import Strays
 from wireroom.intake.polling import Poller
 from wireroom.intake.setup import BotSetup
 from wireroom.jobs.port import Handler
@@ -48,7 +49,7 @@ def make_bot(
     if not token:
         return None
     client = TelegramClient(token, session, settings.telegram_api_url)
-    lanes = Lanes(lane_rules(settings))
+    lanes, strays = Lanes(lane_rules(settings)), Strays()
     base_url = settings.telegram_webhook_base_url.rstrip("/")
     sender = Sender(
         client=client,
@@ -56,6 +57,7 @@ def make_bot(
         jobs=engine.jobs,
         clock=clock,
         lanes=lanes,
+        strays=strays,
         policy=SenderPolicy(max_attempts=settings.delivery_attempts),
         draw=random.random,
     )
@@ -67,7 +69,7 @@ def make_bot(
             webhook_secret=webhook_secret,
         ),
         poller=None if base_url else Poller(client, engine.db, engine.jobs, clock),
-        signs=LiveSigns(client, engine.db, clock, lanes),
+        signs=LiveSigns(client, engine.db, clock, lanes, strays),
         handlers={outbox.KIND: sender.handle},
     )
 

@@ -37,13 +37,22 @@ def list_all(
 
 
 @cli.command("retry")
-def retry(delivery_id: int) -> None:
+def retry(
+    delivery_id: int | None = typer.Argument(None, help="Its number in the list."),
+    every: bool = typer.Option(False, "--all", help="Every dead delivery, such as after a long outage."),
+) -> None:
     """Send a dead delivery again, from the part that failed."""
+    if (delivery_id is None) is not every:
+        raise fail("Name one delivery, or say --all.")
 
     async def work() -> None:
-        from wireroom.delivery.outbox import retry_delivery  # noqa: PLC0415 - heavy; see cli.main
+        from wireroom.delivery.outbox import retry_all_dead, retry_delivery  # noqa: PLC0415 - heavy; see cli.main
 
         async with open_services() as services:
+            if delivery_id is None:
+                count = await services.db.write(lambda conn: retry_all_dead(conn, services.jobs))
+                typer.echo(f"Dead deliveries that will be sent again: {count}.")
+                return
             if not await services.db.write(lambda conn: retry_delivery(conn, services.jobs, delivery_id)):
                 raise fail(f"Delivery {delivery_id} is not dead; see `wireroom deliveries list`.")
         typer.echo("It will be sent again.")

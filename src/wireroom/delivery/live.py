@@ -16,16 +16,18 @@ import structlog
 from sqlalchemy import Connection, select
 
 from wireroom.clock import Clock
-from wireroom.delivery.clean import clean_terminal_text
+from wireroom.delivery.clean import clean_terminal_text, whole_characters
 from wireroom.delivery.lanes import Lanes
-from wireroom.delivery.parts import TextPart
+from wireroom.delivery.parts import TEXT_LIMIT, TextPart
 from wireroom.delivery.progress import NoProgress, ProgressLine
-from wireroom.delivery.split import as_parts
+from wireroom.delivery.render import render
+from wireroom.delivery.split import split
+from wireroom.delivery.strays import Strays
 from wireroom.errors import StoreUnavailable, TelegramError
 from wireroom.store.database import Database
 from wireroom.store.schema import deliveries, delivery_parts
 from wireroom.telegram.client import TelegramClient
-from wireroom.telegram.errors import FloodWait
+from wireroom.telegram.errors import FloodWait, Uncertain
 from wireroom.telegram.methods import AnswerCallbackQuery, EditMessageText, SendChatAction
 from wireroom.telegram.types import InlineKeyboardButton, InlineKeyboardMarkup
 
@@ -35,6 +37,8 @@ _TYPED_A_SECOND = 20
 _TYPING_SECONDS = 4.0
 _EDIT_SECONDS = 1.0
 _CLOSE_SECONDS = 5.0
+_ANSWER_SECONDS = 3.0
+"""How long an edit may go without an answer; below `_CLOSE_SECONDS`, so that none is cut off unnoticed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +54,15 @@ class _Spot:
 class LiveSigns:
     """Gives signs for one bot; both `intake.handle.Hints` and `delivery.progress.Progress`."""
 
-    def __init__(self, client: TelegramClient, db: Database, clock: Clock, lanes: Lanes) -> None:
-        """Share the lanes with the sender, so that signs and answers together keep the limits."""
+    def __init__(
+        self, client: TelegramClient, db: Database, clock: Clock, lanes: Lanes, strays: Strays
+    ) -> None:
+        """Share the lanes with the sender, so that signs and answers together keep the limits, and strays."""
         self._client = client
         self._db = db
         self._clock = clock
         self._lanes = lanes
+        self._strays = strays
         self._tasks: set[asyncio.Task[None]] = set()
         self._typed: deque[float] = deque(maxlen=_TYPED_A_SECOND)
 
@@ -95,8 +102,8 @@ class LiveSigns:
             return False
         if self._lanes.ask(self._clock.monotonic(), spot.chat_id, "progress") > 0:
             return False
-        first = next(iter(as_parts(clean_terminal_text(text), max_text_parts=1)), None)
-        if not isinstance(first, TextPart):
+        first = first_message(text)
+        if first is None:
             return True
         stop = InlineKeyboardButton(text="⏹ Stop", callback_data=f"w:stop:{run_id}")
         request = EditMessageText(
@@ -107,7 +114,10 @@ class LiveSigns:
             reply_markup=InlineKeyboardMarkup(inline_keyboard=[[stop]]),
         )
         try:
-            await self._client.call(request)
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                await self._client.call(request)
+        except (Uncertain, TimeoutError):
+            self._strays.note(run_id, self._clock.monotonic())
         except FloodWait as error:
             self._lanes.flood(self._clock.monotonic(), spot.chat_id, error.retry_after_seconds)
         except TelegramError as error:
@@ -167,6 +177,12 @@ class _Line:
                 self._signs.typing(spot.chat_id, spot.thread_id)
                 typed_at = loop.time()
             await _wait(self._closed, _EDIT_SECONDS)
+
+
+def first_message(markdown: str) -> TextPart | None:
+    """Return as much of the progress, from its beginning, as one message shows; None for nothing to see."""
+    text = whole_characters(clean_terminal_text(markdown[: 2 * TEXT_LIMIT]))
+    return next(iter(split(render(text))), None)
 
 
 def _find_spot(conn: Connection, run_id: str) -> _Spot | None:

@@ -1,7 +1,8 @@
 """Placeholders that a crash left in a chat unrecorded: where they may be, and how they are removed.
 
 The Bot API lists no messages, but only our own can be edited: an id that accepts an edit and that no delivery
-has on record is a lost placeholder. Best effort; what stays is a placeholder, never a second answer.
+has on record is a lost placeholder. Best effort, and over few ids, since another program may use the same
+token; what stays is a placeholder, never a second answer.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from wireroom.telegram.errors import NotModified, Rejected
 from wireroom.telegram.methods import DeleteMessage, EditMessageText, Method
 
 _LOST_WITHIN = 500
-_MOST_CANDIDATES = 60
+_MOST_CANDIDATES = 10
 _SUPERGROUPS_BELOW = -1_000_000_000_000
 
 Caller = Callable[[Method[Any]], Awaitable[Any]]
@@ -65,9 +66,11 @@ def lost_candidates(conn: Connection, out: Outgoing, seq: int) -> Sequence[int]:
 
     It was sent soon after the message that it follows: the one that is answered, or the part before. So those
     are the first ids between that one and the recorded placeholder that no delivery has on record, as its own
-    or as the message that it answers.
+    or as the message that it answers. Without a message to follow there is nowhere to look.
     """
-    follows = (out.reply_to if seq == 0 else out.parts[seq - 1].message_id) or 0
+    follows = out.reply_to if seq == 0 else out.parts[seq - 1].message_id
+    if follows is None:
+        return ()
     end = min(out.parts[seq].message_id or 0, follows + 1 + _LOST_WITHIN)
     query = (
         select(delivery_parts.c.message_id)

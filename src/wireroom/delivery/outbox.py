@@ -125,6 +125,12 @@ def retry_delivery(conn: Connection, jobs: Jobs, delivery_id: int) -> bool:
     return True
 
 
+def retry_all_dead(conn: Connection, jobs: Jobs) -> int:
+    """Send every dead delivery again, oldest first; return how many."""
+    query = select(deliveries.c.id).where(deliveries.c.state == DeliveryState.DEAD).order_by(deliveries.c.id)
+    return sum(retry_delivery(conn, jobs, delivery_id) for delivery_id in conn.execute(query).scalars().all())
+
+
 def discard_delivery(conn: Connection, delivery_id: int) -> bool:
     """Drop a dead delivery from the list of dead letters; False when it is not dead."""
     done = conn.execute(
@@ -133,14 +139,6 @@ def discard_delivery(conn: Connection, delivery_id: int) -> bool:
         .values(state=DeliveryState.DISCARDED)
     )
     return bool(done.rowcount)
-
-
-def delivery_of_run(conn: Connection, run_id: str) -> int | None:
-    """Return the id of the run's delivery, None for a run that answers nowhere."""
-    found: int | None = conn.execute(
-        select(deliveries.c.id).where(deliveries.c.run_id == run_id)
-    ).scalar_one_or_none()
-    return found
 
 
 def _insert(

@@ -22,7 +22,7 @@ _LOAD = Statement("""
 """A delivery that is not over."""
 
 _LOAD_PARTS = Statement("""
-    SELECT seq, kind, content, state, message_id, doubted FROM delivery_parts
+    SELECT seq, kind, content, state, message_id, doubted, updated_at FROM delivery_parts
     WHERE delivery_id = :delivery_id ORDER BY seq
 """)
 """Its parts in order."""
@@ -34,6 +34,16 @@ _MARK = Statement("""
     WHERE delivery_id = :delivery_id AND seq = :seq
 """)
 """Note where a part stands; a known message id is kept. Sending it again leaves a doubt about before."""
+
+_LEAVE_CHAT = Statement("""
+    UPDATE delivery_parts
+    SET message_id = NULL, doubted = 0, state = CASE state WHEN 'sent' THEN 'sent' ELSE 'new' END
+    WHERE delivery_id IN (
+        SELECT id FROM deliveries
+        WHERE bot_id = :bot_id AND chat_id = :chat_id AND state IN ('waiting', 'pending')
+    )
+""")
+"""Forget where unfinished deliveries stand in a chat: its message ids mean nothing in another one."""
 
 _UNFINISHED = (DeliveryState.WAITING.value, DeliveryState.PENDING.value)
 
@@ -49,6 +59,8 @@ class StoredPart:
     message_id: int | None
     doubted: bool
     """An earlier placeholder of this part may stand in the chat, unrecorded."""
+    updated_at: int
+    """When its state was last noted; for one to be filled that is when its filling came due."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +85,14 @@ class Outgoing:
     def view(self) -> Sequence[PartView]:
         """What the plan must know."""
         return [PartView(part.seq, part.state, part.content is not None, part.doubted) for part in self.parts]
+
+    def due_since(self, seq: int) -> int:
+        """Return when the step that part `seq` is at came due: placing it, or filling it."""
+        part = self.parts[seq]
+        if part.state is PartState.PLACED:
+            return part.updated_at
+        # Each try to place notes the part anew, so what came before it is what counts.
+        return self.parts[seq - 1].updated_at if seq else self.created_at
 
 
 def load_outgoing(conn: Connection, delivery_id: int) -> Outgoing | None:
@@ -146,11 +166,11 @@ def forget_message(conn: Connection, delivery_id: int, seq: int, now_ms: int) ->
 def close_delivery(
     conn: Connection, delivery_id: int, state: DeliveryState, *, error: str | None, now_ms: int
 ) -> None:
-    """Note that the chat shows everything, or that we gave up and why."""
+    """Note that the chat shows everything, or that we gave up and why; one that is over stays as it is."""
     sent_at = now_ms if state is DeliveryState.SENT else None
     conn.execute(
         update(deliveries)
-        .where(deliveries.c.id == delivery_id)
+        .where(deliveries.c.id == delivery_id, deliveries.c.state.in_(_UNFINISHED))
         .values(state=state, error=error, sent_at=sent_at)
     )
 
@@ -165,7 +185,8 @@ def note_failure(conn: Connection, delivery_id: int, error: str) -> None:
 
 
 def move_chat(conn: Connection, bot_id: int, old_chat_id: int, new_chat_id: int) -> None:
-    """Send what is left to the supergroup that the group has become."""
+    """Send what is left to the supergroup that the group has become, with placeholders of its own."""
+    _LEAVE_CHAT.run(conn, bot_id=bot_id, chat_id=old_chat_id)
     conn.execute(
         update(deliveries)
         .where(
@@ -184,6 +205,6 @@ def _part(delivery_id: int, seq: int) -> Any:
 
 
 def _stored(row: Row) -> StoredPart:
-    seq, kind, content, state, message_id, doubted = row
+    seq, kind, content, state, message_id, doubted, updated_at = row
     decoded = None if content is None else decode_part(kind, content)
-    return StoredPart(seq, PartState(state), decoded, message_id, bool(doubted))
+    return StoredPart(seq, PartState(state), decoded, message_id, bool(doubted), updated_at)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 
 from wireroom.telegram.errors import (
@@ -21,6 +22,9 @@ from wireroom.telegram.errors import (
 _BASE_SECONDS = 1.0
 _CAP_SECONDS = 300.0
 _LARGEST_EXPONENT = 62
+
+PATIENCE = timedelta(hours=24)
+"""How long a delivery outlives an outage of the whole Bot API."""
 
 
 class Call(StrEnum):
@@ -55,7 +59,7 @@ class SendPlain:
 
 @dataclass(frozen=True, slots=True)
 class PlaceAgain:
-    """The message to edit is gone; send a new placeholder."""
+    """The message to edit is gone; send a new placeholder. Uses up one of the delivery's tries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +80,21 @@ Reaction = Shown | Later | SendPlain | PlaceAgain | MoveChat | GiveUp
 
 
 def react(  # noqa: PLR0911 - one line for each class of error reads best
-    error: BotAPIError, call: Call, *, attempts: int, max_attempts: int, jitter: float
+    error: BotAPIError, call: Call, *, attempts: int, max_attempts: int, waited: timedelta, jitter: float
 ) -> Reaction:
     """Decide what follows from the error.
 
     wait = min(300, 1 * 2 ** attempts) * (1 + jitter) seconds, for errors that may pass
+
+    An outage of the whole API says nothing about this delivery: it ends one only after `PATIENCE`, and uses
+    up at most half of the tries, so that the wait grows and a later error of another kind still has its own.
 
     Args:
         error: By its class, see `telegram.errors`.
         call: The step that failed.
         attempts: Failed tries of this delivery before this one.
         max_attempts: With so many failed tries the delivery is dead.
+        waited: Since this step of the delivery came due.
         jitter: The caller's draw, in [0, 1).
     """
     match error:
@@ -98,14 +106,33 @@ def react(  # noqa: PLR0911 - one line for each class of error reads best
             return MoveChat(chat_id)
         case CannotParse():
             return SendPlain()
-        case MessageGone() if call is Call.FILL:
+        case MessageGone() if call is Call.FILL and attempts + 1 < max_attempts:
             return PlaceAgain()
-        case Uncertain() | TelegramUnavailable() | Unauthorized() if attempts + 1 < max_attempts:
-            growth = 2.0 ** min(attempts, _LARGEST_EXPONENT)
-            wait = min(_CAP_SECONDS, _BASE_SECONDS * growth) * (1 + jitter)
-            unsure = isinstance(error, Uncertain) and call is Call.PLACE
-            return Later(wait, counts=True, unsure=unsure)
+        case Uncertain() | TelegramUnavailable() | Unauthorized():
+            return _after_passing(
+                error, call, attempts=attempts, max_attempts=max_attempts, waited=waited, jitter=jitter
+            )
         case Rejected():
             return GiveUp(f"Telegram refuses it: {error.description}")
         case _:
             return GiveUp(str(error))
+
+
+def is_outage(error: BotAPIError) -> bool:
+    """Tell whether the error concerns the whole Bot API: no connection, a wrong token, a server error."""
+    if isinstance(error, Uncertain):
+        # Without a status the request was sent and no answer came: that may be the request's own fault.
+        return error.status is not None and error.status >= 500  # noqa: PLR2004 - reads best as a number
+    return isinstance(error, TelegramUnavailable | Unauthorized)
+
+
+def _after_passing(
+    error: BotAPIError, call: Call, *, attempts: int, max_attempts: int, waited: timedelta, jitter: float
+) -> Later | GiveUp:
+    outage = is_outage(error)
+    counts = attempts < max_attempts // 2 if outage else True
+    over = not counts and waited >= PATIENCE if outage else attempts + 1 >= max_attempts
+    if over:
+        return GiveUp(str(error))
+    wait = min(_CAP_SECONDS, _BASE_SECONDS * 2.0 ** min(attempts, _LARGEST_EXPONENT)) * (1 + jitter)
+    return Later(wait, counts=counts, unsure=isinstance(error, Uncertain) and call is Call.PLACE)

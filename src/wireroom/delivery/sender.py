@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection
 
-from wireroom.clock import Clock, to_ms
+from wireroom.clock import Clock, from_ms, to_ms
 from wireroom.delivery.lanes import Kind, Lanes
 from wireroom.delivery.lost import lost_candidates, remove_lost, settle_doubt
 from wireroom.delivery.outbox import DeliveryState
@@ -30,20 +30,24 @@ from wireroom.delivery.outgoing import (
     note_failure,
     store_parts,
 )
-from wireroom.delivery.parts import DocumentPart, TextPart
+from wireroom.delivery.parts import TextPart
 from wireroom.delivery.plan import Complete, Fill, PartState, Place, Render, Search, Wait, next_step
 from wireroom.delivery.reaction import Call, GiveUp, Later, MoveChat, PlaceAgain, SendPlain, Shown, react
+from wireroom.delivery.requests import content_edit, placeholder
 from wireroom.delivery.split import as_parts
+from wireroom.delivery.strays import Strays
+from wireroom.errors import LeaseLost, StoreUnavailable
 from wireroom.jobs.port import Done, Job, Jobs, Outcome, RunAgainAt
 from wireroom.perf.metrics import DELIVERIES, DELIVERY_SECONDS, TELEGRAM_CALLS
 from wireroom.store.database import Database
 from wireroom.store.patience import write_patiently
 from wireroom.telegram.client import TelegramClient
 from wireroom.telegram.errors import BotAPIError, FloodWait
-from wireroom.telegram.methods import EditMessageMedia, EditMessageText, Method, SendMessage
-from wireroom.telegram.types import Attachment, InlineKeyboardButton, InlineKeyboardMarkup, ReplyParameters
+from wireroom.telegram.methods import Method
 
 _log = structlog.get_logger(__name__)
+_STORE_SECONDS = 2.0
+"""Until a delivery that the database refused to show is looked at again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,8 @@ class SenderPolicy:
     """Tries of one delivery on errors that may pass."""
     max_text_parts: int = 4
     """Longer answers come as an excerpt and a file."""
+    max_crashes: int = 5
+    """Starts of a delivery's job that may end in an unexpected error."""
 
 
 class Sender:
@@ -67,6 +73,7 @@ class Sender:
         jobs: Jobs,
         clock: Clock,
         lanes: Lanes,
+        strays: Strays,
         policy: SenderPolicy,
         draw: Callable[[], float],
     ) -> None:
@@ -76,11 +83,29 @@ class Sender:
         self._jobs = jobs
         self._clock = clock
         self._lanes = lanes
+        self._strays = strays
         self._policy = policy
         self._draw = draw
 
     async def handle(self, job: Job) -> Outcome:
-        """Move the delivery on as far as it goes now; see `jobs.port.Handler`."""
+        """Move the delivery on as far as it goes now; see `jobs.port.Handler`.
+
+        An error that nobody foresaw, again and again, makes it a dead letter: listed, and free to be retried.
+        """
+        try:
+            return await self._move_on(job)
+        except LeaseLost:
+            raise
+        except StoreUnavailable as error:
+            _log.warning("delivery_not_read", delivery=job.ref, reason=str(error))
+            return self._again_in(_STORE_SECONDS)
+        except Exception as error:
+            if job.attempt < self._policy.max_crashes:
+                raise
+            _log.exception("delivery_failed", delivery=job.ref, attempts=job.attempt)
+            return await self._give_up(job, f"{type(error).__name__}: {error}"[:500])
+
+    async def _move_on(self, job: Job) -> Outcome:
         while True:
             out = await self._db.read(lambda conn: load_outgoing(conn, int(job.ref)))
             if out is None:
@@ -113,16 +138,8 @@ class Sender:
 
     async def _place(self, job: Job, out: Outgoing, step: Place) -> Outcome | None:
         await self._mark(out, step.seq, PartState.SENDING)
-        reply = ReplyParameters(message_id=out.reply_to) if out.reply_to and step.seq == 0 else None
-        request = SendMessage(
-            chat_id=out.chat_id,
-            text=out.opening if step.seq == 0 else "…",
-            message_thread_id=out.thread_id,
-            reply_parameters=reply,
-            disable_notification=step.seq > 0,
-        )
         try:
-            message = await self._call(request)
+            message = await self._call(placeholder(out, step.seq))
         except BotAPIError as error:
             return await self._failed(job, out, step.seq, error, Call.PLACE)
         await self._mark(out, step.seq, PartState.PLACED, message_id=message.message_id)
@@ -132,9 +149,11 @@ class Sender:
         self, job: Job, out: Outgoing, part: StoredPart, *, plain: bool = False
     ) -> Outcome | None:
         try:
-            await self._call(_edit(out, part, plain=plain))
+            await self._call(content_edit(out, part, plain=plain))
         except BotAPIError as error:
             return await self._failed(job, out, part.seq, error, Call.FILL, plain=plain)
+        if part.seq == 0 and (seconds := self._strays.take(out.run_id, self._clock.monotonic())) > 0:
+            return self._again_in(seconds)
         await self._mark(out, part.seq, PartState.SENT)
         return None
 
@@ -147,6 +166,7 @@ class Sender:
             call,
             attempts=out.attempts,
             max_attempts=self._policy.max_attempts,
+            waited=self._clock.now() - from_ms(out.due_since(seq)),
             jitter=self._draw() * 0.25,
         )
         match reaction:
@@ -155,16 +175,23 @@ class Sender:
             case SendPlain() if call is Call.FILL and not plain:
                 return await self._fill(job, out, out.parts[seq], plain=True)
             case PlaceAgain():
-                await self._write(out, lambda conn, now: forget_message(conn, out.id, seq, now))
+                await self._place_again(out, seq, error)
             case MoveChat(chat_id=chat_id):
-                await self._write(out, lambda conn, _: move_chat(conn, out.bot_id, out.chat_id, chat_id))
+                await self._write(out.id, lambda conn, _: move_chat(conn, out.bot_id, out.chat_id, chat_id))
             case Later():
                 return await self._later(out, seq, error, call, reaction)
             case GiveUp(reason=reason):
-                return await self._give_up(job, out, reason)
+                return await self._give_up(job, reason)
             case SendPlain():
-                return await self._give_up(job, out, str(error))
+                return await self._give_up(job, str(error))
         return None
+
+    async def _place_again(self, out: Outgoing, seq: int, error: BotAPIError) -> None:
+        def unit(conn: Connection, now_ms: int) -> None:
+            forget_message(conn, out.id, seq, now_ms)
+            note_failure(conn, out.id, str(error))
+
+        await self._write(out.id, unit)
 
     async def _later(
         self, out: Outgoing, seq: int, error: BotAPIError, call: Call, reaction: Later
@@ -179,18 +206,18 @@ class Sender:
             if reaction.counts:
                 note_failure(conn, out.id, str(error))
 
-        await self._write(out, unit)
+        await self._write(out.id, unit)
         _log.warning("delivery_delayed", delivery=out.id, reason=str(error), retry_seconds=reaction.seconds)
         return self._again_in(reaction.seconds)
 
-    async def _give_up(self, job: Job, out: Outgoing, reason: str) -> Outcome:
+    async def _give_up(self, job: Job, reason: str) -> Outcome:
         def unit(conn: Connection, now_ms: int) -> None:
-            close_delivery(conn, out.id, DeliveryState.DEAD, error=reason, now_ms=now_ms)
+            close_delivery(conn, int(job.ref), DeliveryState.DEAD, error=reason, now_ms=now_ms)
             self._jobs.finish(conn, job)
 
-        await self._write(out, unit)
+        await self._write(job.ref, unit)
         DELIVERIES.labels("dead").inc()
-        _log.error("delivery_given_up", delivery=out.id, run_id=out.run_id, reason=reason)
+        _log.error("delivery_given_up", delivery=job.ref, reason=reason)
         return Done()
 
     async def _complete(self, job: Job, out: Outgoing) -> None:
@@ -199,7 +226,7 @@ class Sender:
             self._jobs.finish(conn, job)
             DELIVERY_SECONDS.observe((now_ms - out.created_at) / 1000)
 
-        await self._write(out, unit)
+        await self._write(out.id, unit)
         DELIVERIES.labels("sent").inc()
 
     async def _render(self, out: Outgoing) -> None:
@@ -208,33 +235,36 @@ class Sender:
             as_parts, out.body or "", max_text_parts=self._policy.max_text_parts
         )
         shown = contents or (TextPart("(The answer has no visible text.)"),)
-        await self._write(out, lambda conn, now: store_parts(conn, out.id, shown, now))
+        await self._write(out.id, lambda conn, now: store_parts(conn, out.id, shown, now))
 
     async def _search(self, out: Outgoing, seq: int) -> Outcome | None:
         """Delete the placeholders of the part that were lost; None when that is done."""
         candidates = await self._db.read(lambda conn: lost_candidates(conn, out, seq))
+        wait = self._lanes.ask(self._clock.monotonic(), out.chat_id, "edit") if candidates else 0
+        if wait > 0:
+            return self._again_in(wait)
         try:
             removed = await remove_lost(self._call, out.chat_id, candidates)
-        except FloodWait as error:
-            self._lanes.flood(self._clock.monotonic(), out.chat_id, error.retry_after_seconds)
-            return self._again_in(error.retry_after_seconds)
         except BotAPIError as error:
+            # Once is enough: what stays is a "…", and a search that begins anew would never get further.
+            if isinstance(error, FloodWait):
+                self._lanes.flood(self._clock.monotonic(), out.chat_id, error.retry_after_seconds)
             _log.warning("lost_placeholder_stays", delivery=out.id, reason=str(error))
         else:
             _log.info("lost_placeholders_removed", delivery=out.id, count=len(removed))
-        await self._write(out, lambda conn, _: settle_doubt(conn, out.id, seq))
+        await self._write(out.id, lambda conn, _: settle_doubt(conn, out.id, seq))
         return None
 
     async def _mark(
         self, out: Outgoing, seq: int, state: PartState, *, message_id: int | None = None
     ) -> None:
         await self._write(
-            out, lambda conn, now: mark_part(conn, out.id, seq, state, now_ms=now, message_id=message_id)
+            out.id, lambda conn, now: mark_part(conn, out.id, seq, state, now_ms=now, message_id=message_id)
         )
 
-    async def _write(self, out: Outgoing, unit: Callable[[Connection, int], object]) -> None:
+    async def _write(self, delivery_id: int | str, unit: Callable[[Connection, int], object]) -> None:
         await write_patiently(
-            self._db, lambda conn: unit(conn, to_ms(self._clock.now())), what=f"delivery {out.id}"
+            self._db, lambda conn: unit(conn, to_ms(self._clock.now())), what=f"delivery {delivery_id}"
         )
 
     async def _call(self, request: Method[Any]) -> Any:
@@ -255,36 +285,3 @@ def _before_sending(out: Outgoing, seq: int) -> PartState:
     """Return what the part is when a send certainly did not happen: as unsure as it was before."""
     was = out.parts[seq].state
     return PartState.NEW if was is PartState.NEW else PartState.UNCERTAIN
-
-
-def _edit(out: Outgoing, part: StoredPart, *, plain: bool) -> Method[Any]:
-    """Return the call that turns the placeholder into the part's content."""
-    message_id = part.message_id or 0
-    last = part.seq == len(out.parts) - 1
-    markup = _markup(out.buttons) if last and out.buttons else None
-    match part.content:
-        case DocumentPart() as document:
-            return EditMessageMedia(
-                chat_id=out.chat_id,
-                message_id=message_id,
-                document=Attachment(document.file_name, document.content, document.content_type),
-                reply_markup=markup,
-            )
-        case TextPart() as text:
-            return EditMessageText(
-                chat_id=out.chat_id,
-                message_id=message_id,
-                text=text.plain if plain else text.text,
-                entities=() if plain else text.entities,
-                reply_markup=markup,
-            )
-    raise AssertionError("a part is filled only once it has content")
-
-
-def _markup(rows: list[list[dict[str, str]]]) -> InlineKeyboardMarkup:
-    return InlineKeyboardMarkup(
-        inline_keyboard=[
-            [InlineKeyboardButton(text=button["text"], callback_data=button["data"]) for button in row]
-            for row in rows
-        ]
-    )

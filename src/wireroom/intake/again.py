@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
-from wireroom.delivery.outbox import Recipient
+from wireroom.delivery.queries import recipient_of_run
 from wireroom.errors import NotFound
 from wireroom.intake.ask import Asker, Question
 from wireroom.runs.queries import find_run
-from wireroom.store.schema import deliveries
 
 
 def ask_again(conn: Connection, asker: Asker, run_id: str, request_id: str, now_ms: int) -> str:
@@ -21,12 +20,5 @@ def ask_again(conn: Connection, asker: Asker, run_id: str, request_id: str, now_
     if run is None:
         raise NotFound(f"There is no run {run_id}.")
     question = Question(request_id, run.prompt, run.lane, run.source, run.source_message_id)
-    asked = asker.ask(conn, question, now_ms, to=_recipient(conn, run.id))
+    asked = asker.ask(conn, question, now_ms, to=recipient_of_run(conn, run.id))
     return asked or asker.known(conn, request_id) or run.id
-
-
-def _recipient(conn: Connection, run_id: str) -> Recipient | None:
-    row = conn.execute(select(deliveries).where(deliveries.c.run_id == run_id)).first()
-    if row is None:
-        return None
-    return Recipient(row.lane, row.bot_id, row.chat_id, row.thread_id, row.reply_to)

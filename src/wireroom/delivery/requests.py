@@ -1,0 +1,56 @@
+"""The calls of the Bot API that show a delivery: placeholders, and the edits that fill them. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wireroom.delivery.outgoing import Outgoing, StoredPart
+from wireroom.delivery.parts import DocumentPart, TextPart
+from wireroom.telegram.methods import EditMessageMedia, EditMessageText, Method, SendMessage
+from wireroom.telegram.types import Attachment, InlineKeyboardButton, InlineKeyboardMarkup, ReplyParameters
+
+
+def placeholder(out: Outgoing, seq: int) -> SendMessage:
+    """Return the call that makes the message in which part `seq` will appear."""
+    # Other messages may stand between the parts by now: each further one points at the first.
+    answered = out.reply_to if seq == 0 else out.parts[0].message_id
+    return SendMessage(
+        chat_id=out.chat_id,
+        text=out.opening if seq == 0 else "…",
+        message_thread_id=out.thread_id,
+        reply_parameters=ReplyParameters(message_id=answered) if answered else None,
+        disable_notification=seq > 0,
+    )
+
+
+def content_edit(out: Outgoing, part: StoredPart, *, plain: bool) -> Method[Any]:
+    """Return the call that turns the placeholder into the part's content; `plain` leaves formatting out."""
+    message_id = part.message_id or 0
+    last = part.seq == len(out.parts) - 1
+    markup = _markup(out.buttons) if last and out.buttons else None
+    match part.content:
+        case DocumentPart() as document:
+            return EditMessageMedia(
+                chat_id=out.chat_id,
+                message_id=message_id,
+                document=Attachment(document.file_name, document.content, document.content_type),
+                reply_markup=markup,
+            )
+        case TextPart() as text:
+            return EditMessageText(
+                chat_id=out.chat_id,
+                message_id=message_id,
+                text=text.plain if plain else text.text,
+                entities=() if plain else text.entities,
+                reply_markup=markup,
+            )
+    raise AssertionError("a part is filled only once it has content")
+
+
+def _markup(rows: list[list[dict[str, str]]]) -> InlineKeyboardMarkup:
+    return InlineKeyboardMarkup(
+        inline_keyboard=[
+            [InlineKeyboardButton(text=button["text"], callback_data=button["data"]) for button in row]
+            for row in rows
+        ]
+    )

@@ -1,0 +1,276 @@
+"""What a chat shows when the sender meets trouble: against a real database, queue and Bot API server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from sqlalchemy import Connection, text
+
+from wireroom.app.engine import Engine, open_engine
+from wireroom.clock import SystemClock, to_ms
+from wireroom.delivery import outbox
+from wireroom.delivery.lanes import LaneRules, Lanes
+from wireroom.delivery.live import LiveSigns
+from wireroom.delivery.lost import lost_candidates
+from wireroom.delivery.outbox import Recipient
+from wireroom.delivery.outgoing import load_outgoing, move_chat
+from wireroom.delivery.sender import Sender, SenderPolicy
+from wireroom.delivery.strays import ACTS_WITHIN_SECONDS, Strays
+from wireroom.settings import Settings
+from wireroom.telegram.client import TelegramClient
+from wireroom.telegram.methods import EditMessageText
+from wireroom.testing import BotAPIServer
+from wireroom.testing.bot_api import Chat, Hang, broken, flooded
+from wireroom.testing.eventually import eventually
+
+pytestmark = pytest.mark.timeout(60)
+LONG = "A sentence of the answer.\n\n" * 250
+"""Two messages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """A sender at work, its database, and the chat that it writes to."""
+
+    telegram: BotAPIServer
+    engine: Engine
+    client: TelegramClient
+    strays: Strays
+    lanes: Lanes
+    chat: Chat
+
+    def to(self, reply_to: int | None = None) -> Recipient:
+        """Return the recipient in the chat."""
+        return Recipient("lane", 123456, self.chat.id, None, reply_to)
+
+    async def notify(self, body: str, reply_to: int | None = None) -> int:
+        """Send a message and return its delivery's id."""
+        to = self.to(reply_to)
+        return int(
+            await self.write(
+                lambda conn: outbox.send_notice(conn, self.engine.jobs, to, body, now_ms=_now_ms())
+            )
+        )
+
+    async def open(self, run_id: str, reply_to: int) -> int:
+        """Open the delivery of a new run and return its id."""
+
+        def unit(conn: Connection) -> int:
+            _add_run(conn, run_id)
+            return outbox.open_delivery(
+                conn, self.engine.jobs, self.to(reply_to), opening="⏳", run_id=run_id, now_ms=_now_ms()
+            )
+
+        return int(await self.write(unit))
+
+    async def fill(self, run_id: str, body: str) -> None:
+        """Give the run its answer."""
+        await self.write(lambda conn: outbox.fill_delivery(conn, self.engine.jobs, run_id, body))
+
+    async def write(self, unit: Callable[[Connection], Any]) -> Any:
+        """Write a unit of work."""
+        return await self.engine.db.write(unit)
+
+    async def value(self, sql: str, **values: Any) -> Any:
+        """Return the first column of the first row."""
+        return await self.engine.db.read(lambda conn: conn.execute(text(sql), values).scalar())
+
+    async def becomes(self, sql: str, wanted: object) -> None:
+        """Wait until the first column of the first row is what is wanted."""
+
+        async def is_so() -> bool:
+            return bool(await self.value(sql) == wanted)
+
+        await eventually(is_so, f"{sql} gives {wanted}", timeout_seconds=15)
+
+    async def placed(self) -> int:
+        """Wait for the only placeholder and return its message id."""
+        await self.becomes("SELECT state FROM delivery_parts", "placed")
+        return int(await self.value("SELECT message_id FROM delivery_parts"))
+
+    def texts(self) -> list[str]:
+        """Return what stands in the chat from the bot, oldest first."""
+        return [message.text for message in self.telegram.visible(self.chat) if message.from_bot]
+
+
+_RUN = """
+    INSERT INTO runs (id, request_id, conversation_id, lane, source, prompt, backend, workdir, state,
+        queued_at)
+    VALUES (:id, :id, 'c', 'lane', 'telegram', 'x', 'demo', '/', 'running', 1)
+"""
+_CONVERSATION = """
+    INSERT INTO conversations (id, channel, lane, is_current, workdir, created_at, active_at)
+    VALUES ('c', 'telegram', 'lane', 1, '/', 1, 1)
+"""
+
+
+def _now_ms() -> int:
+    return to_ms(SystemClock().now())
+
+
+def _add_run(conn: Connection, run_id: str) -> None:
+    conn.execute(text(_CONVERSATION))
+    conn.execute(text(_RUN), {"id": run_id})
+
+
+@asynccontextmanager
+async def _posted(folder: Path, policy: SenderPolicy) -> AsyncIterator[Post]:
+    settings = Settings(data_dir=folder)
+    fast = LaneRules(chat_spacing_seconds=0.001, edit_spacing_seconds=0.001, overall_limit=1000)
+    async with (
+        BotAPIServer() as telegram,
+        open_engine(settings, SystemClock()) as engine,
+        aiohttp.ClientSession() as session,
+    ):
+        client, strays, lanes = TelegramClient(telegram.token, session, telegram.url), Strays(), Lanes(fast)
+        sender = Sender(
+            client=client,
+            db=engine.db,
+            jobs=engine.jobs,
+            clock=SystemClock(),
+            lanes=lanes,
+            strays=strays,
+            policy=policy,
+            draw=lambda: 0.0,
+        )
+        task = asyncio.create_task(engine.worker.run({outbox.KIND: sender.handle}))
+        try:
+            yield Post(
+                telegram, engine, client, strays, lanes, telegram.private_chat(telegram.user(7, "Ada"))
+            )
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.fixture
+async def post(database_path: Path) -> AsyncIterator[Post]:
+    """Lend a sender that gives up early."""
+    async with _posted(database_path.parent, SenderPolicy(max_attempts=2, max_crashes=1)) as posted:
+        yield posted
+
+
+_STATE = "SELECT state FROM deliveries"
+
+
+async def test_further_parts_reply_to_the_first(post: Post) -> None:
+    """The parts of a long answer hang together, whatever is said between them."""
+    asked = post.telegram.message_id_of(await post.telegram.user_says(post.chat, "tell me"))
+    await post.notify(LONG, asked)
+    await post.becomes(_STATE, "sent")
+    [first] = post.telegram.answers_to(asked, post.chat)
+    assert first.text.startswith("A sentence")
+    assert [part.text[:10] for part in post.telegram.answers_to(first.id, post.chat)] == ["A sentence"]
+
+
+async def test_outage_longer_than_all_tries_is_waited_out(post: Post) -> None:
+    """Server errors use up no more than half of the tries, so they make no dead letter."""
+    rule = post.telegram.fault(broken(), method="sendMessage", count=2)
+    await post.notify("hello")
+    await post.becomes(_STATE, "sent")
+    assert rule.hits == 2
+    assert post.texts() == ["hello"]
+
+
+async def test_unexpected_error_makes_a_dead_letter_that_can_be_sent_again(post: Post) -> None:
+    """A delivery that nobody can read ends in the list of dead letters; mended, it is sent by `--all`."""
+
+    def unit(conn: Connection) -> None:
+        outbox.send_notice(conn, post.engine.jobs, post.to(), "hello", now_ms=_now_ms())
+        conn.execute(text("UPDATE delivery_parts SET content = '{'"))
+
+    await post.write(unit)
+    await post.becomes(_STATE, "dead")
+    assert "DecodeError" in await post.value("SELECT error FROM deliveries")
+    await post.write(lambda conn: conn.execute(text("UPDATE delivery_parts SET content = NULL")))
+    assert await post.write(lambda conn: outbox.retry_all_dead(conn, post.engine.jobs)) == 1
+    await post.becomes(_STATE, "sent")
+    assert post.texts() == ["hello"]
+    assert await post.write(lambda conn: outbox.retry_all_dead(conn, post.engine.jobs)) == 0
+
+
+async def test_answer_is_shown_again_after_a_late_progress_edit(post: Post) -> None:
+    """A progress edit that got no answer and lands on top of the answer does not stay there."""
+    asked = post.telegram.message_id_of(await post.telegram.user_says(post.chat, "tell me"))
+    await post.open("r1", asked)
+    message_id = await post.placed()
+    post.strays.note("r1", SystemClock().monotonic() - ACTS_WITHIN_SECONDS + 2)
+    await post.fill("r1", "the answer")
+    await eventually(lambda: post.texts() == ["the answer"], "it is shown at once", timeout_seconds=1.5)
+    await post.client.call(
+        EditMessageText(chat_id=post.chat.id, message_id=message_id, text="⏳ late progress")
+    )
+    await post.becomes(_STATE, "sent")
+    assert post.texts() == ["the answer"]
+
+
+async def test_progress_edit_without_an_answer_is_remembered(post: Post) -> None:
+    """A progress edit gives up after three seconds, sooner than it is cut off, and leaves a note."""
+    await post.open("r1", 1)
+    await post.placed()
+    signs = LiveSigns(post.client, post.engine.db, SystemClock(), post.lanes, post.strays)
+    spot = await signs.spot("r1")
+    assert spot is not None
+    post.telegram.fault(Hang(8), method="editMessageText")
+    async with asyncio.timeout(5):
+        assert await signs.edit("r1", spot, "half")
+    assert post.strays.take("r1", SystemClock().monotonic()) > ACTS_WITHIN_SECONDS - 5
+
+
+async def test_moved_chat_forgets_where_its_parts_stood(post: Post) -> None:
+    """Message ids of a group mean nothing in the supergroup that it becomes."""
+    delivery_id = await post.open("r1", 1)
+    await post.placed()
+    await post.write(lambda conn: conn.execute(text("UPDATE delivery_parts SET doubted = 1")))
+    await post.write(lambda conn: move_chat(conn, 123456, post.chat.id, -1009))
+    moved = await post.engine.db.read(lambda conn: load_outgoing(conn, delivery_id))
+    assert moved is not None
+    assert (moved.chat_id, moved.reply_to) == (-1009, None)
+    [part] = moved.parts
+    assert (part.state, part.message_id, part.doubted) == ("new", None, False)
+
+
+async def _doubt(post: Post, others: int) -> None:
+    """Leave a doubt about a placeholder that follows what it answers after `others` messages."""
+    for number in range(1 + others):
+        await post.telegram.user_says(post.chat, f"message {number}")
+    first = post.telegram.visible(post.chat)[0].id
+    delivery_id = await post.open("r1", first)
+    await post.placed()
+
+    def unit(conn: Connection) -> None:
+        conn.execute(text("UPDATE delivery_parts SET doubted = 1"))
+        post.engine.jobs.enqueue(conn, queue=outbox.QUEUE, kind=outbox.KIND, ref=str(delivery_id))
+
+    await post.write(unit)
+    await post.becomes("SELECT doubted FROM delivery_parts", 0)
+
+
+async def test_search_for_lost_placeholders_looks_at_few_messages(post: Post) -> None:
+    """A long way between question and placeholder costs ten calls, not one for each message."""
+    await _doubt(post, others=30)
+    assert len(post.telegram.calls_of("editMessageText")) == 10
+
+
+async def test_flood_ends_the_search_for_lost_placeholders(post: Post) -> None:
+    """A search that is told to wait is not begun again."""
+    post.telegram.fault(flooded(1), method="editMessageText", count=None)
+    await _doubt(post, others=30)
+    assert len(post.telegram.calls_of("editMessageText")) == 1
+
+
+async def test_placeholder_that_answers_nothing_is_not_searched_for(post: Post) -> None:
+    """Without a message that it follows, a lost placeholder may be anywhere; nothing is touched."""
+    delivery_id = await post.open("r1", 1)
+    await post.placed()
+    out = await post.engine.db.read(lambda conn: load_outgoing(conn, delivery_id))
+    assert out is not None
+    astray = replace(out, reply_to=None, parts=[replace(out.parts[0], message_id=400)])
+    assert not await post.engine.db.read(lambda conn: lost_candidates(conn, astray, 0))
