@@ -138,6 +138,10 @@ class ProcrastinateWorker:
             await asyncio.sleep(self._heartbeat)
 
     async def _recover(self, connector: PsycopgConnector) -> None:
+        # Our own workers first: after an outage they look as silent as a dead process's.
+        for crew in self._crews:
+            if crew.worker_id is not None:
+                await crew.manager.update_heartbeat(crew.worker_id)
         await connector.execute_query_async(rows.SWEEP_FINISHED, seconds=self._stalled_after)
         while taken := await connector.execute_query_all_async(rows.RECOVER, seconds=self._stalled_after):
             log.warning("job_taken_up", job_id=taken[0]["id"])
