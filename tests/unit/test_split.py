@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from wireroom.delivery.graphemes import cut_before
 from wireroom.delivery.parts import TEXT_LIMIT, DocumentPart, TextPart, decode_part, encode_part, part_kind
 from wireroom.delivery.render import Rendered, render
-from wireroom.delivery.split import CERTAINLY_LONG_CHARACTERS, as_parts, split
+from wireroom.delivery.split import (
+    CERTAINLY_LONG_CHARACTERS,
+    DOCUMENT_BYTES,
+    as_parts,
+    bounded_document,
+    split,
+)
 from wireroom.telegram.types import MessageEntity
 
 CUTS = [
@@ -107,6 +117,31 @@ def test_as_parts_sends_a_long_answer_as_excerpt_and_document(words: int) -> Non
     assert head.text.endswith(f"The whole answer, {len(markdown):,} characters, is in answer.md.")
     assert head.entities == (MessageEntity("bold", 0, 5),)
     assert document == DocumentPart("answer.md", markdown.encode(), "text/markdown")
+
+
+@given(st.text(min_size=50, max_size=300), st.integers(120, 400))
+def test_bounded_document_keeps_head_and_tail_and_counts_what_is_missing(text: str, limit: int) -> None:
+    """A document beyond the limit loses its middle, and says how much."""
+    content = text.encode()
+    bounded = bounded_document(content, limit)
+    assert len(bounded) <= limit or content == bounded
+    if len(content) <= limit:
+        assert bounded == content
+        return
+    note_of = r"\n\n\[… ([\d,]+) bytes are missing here …\]\n\n"
+    head, note, tail = re.split(note_of, bounded.decode(), maxsplit=1)
+    assert text.startswith(head)
+    assert text.endswith(tail)
+    assert int(note.replace(",", "")) == len(content) - len(head.encode()) - len(tail.encode())
+
+
+def test_as_parts_of_an_answer_beyond_telegrams_limit_says_what_is_missing() -> None:
+    """An answer that no document can hold is delivered without its middle."""
+    head, document = as_parts("a" * (DOCUMENT_BYTES + 1000))
+    assert isinstance(head, TextPart)
+    assert "leaves out 1,000 bytes of its middle" in head.text
+    assert isinstance(document, DocumentPart)
+    assert len(document.content) <= DOCUMENT_BYTES
 
 
 def test_as_parts_of_a_long_invisible_answer_is_a_document() -> None:

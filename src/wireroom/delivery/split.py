@@ -29,8 +29,13 @@ EXCERPT_LIMIT = 1000
 
 FILE_NAME = "answer.md"
 
+DOCUMENT_BYTES = 49_000_000
+"""The largest file that we send. Source: Telegram Bot API, sendDocument: at most 50 MB, request included."""
+
 CERTAINLY_LONG_CHARACTERS = 100_000
 """Markdown from this length on becomes a document without being rendered as a whole first."""
+
+_MISSING = "\n\n[… {:,} bytes are missing here …]\n\n"
 
 _PARAGRAPH_END = re.compile(r"(?=\n\n)")
 _LINE_END = re.compile(r"(?=\n)")
@@ -104,8 +109,8 @@ def split(rendered: Rendered, limit: int = TEXT_LIMIT) -> tuple[TextPart, ...]:
 def as_parts(markdown: str, *, max_text_parts: int = 4, limit: int = TEXT_LIMIT) -> tuple[Part, ...]:
     """Return what to send for an answer: texts, or for a long one an excerpt and a document with everything.
 
-    The document's bytes are the Markdown itself. An answer in which nothing can be seen gives no parts.
-    `limit` is the UTF-16 code units in a text, at least 200.
+    The document's bytes are the Markdown itself, up to `DOCUMENT_BYTES`: its head and tail beyond. An answer
+    in which nothing can be seen gives no parts. `limit` is the UTF-16 code units in a text, at least 200.
     """
     markdown = whole_characters(markdown)
     if len(markdown) >= CERTAINLY_LONG_CHARACTERS:
@@ -116,11 +121,29 @@ def as_parts(markdown: str, *, max_text_parts: int = 4, limit: int = TEXT_LIMIT)
 
 
 def _as_document(markdown: str, head: Rendered, limit: int) -> tuple[Part, ...]:
-    notice = f"\n…\nThe whole answer, {len(markdown):,} characters, is in {FILE_NAME}."
+    content = markdown.encode()
+    omitted = max(0, len(content) - DOCUMENT_BYTES)
+    whole = f"The whole answer, {len(markdown):,} characters, is in {FILE_NAME}."
+    part = f"The answer is too large for a chat: {FILE_NAME} leaves out {omitted:,} bytes of its middle."
+    notice = f"\n…\n{part if omitted else whole}"
     room = min(limit, EXCERPT_LIMIT) - utf16_length(notice)
     excerpt = next(_parts(head, room), TextPart(""))
     text = TextPart((excerpt.text + notice).lstrip("\n"), excerpt.entities)
-    return (text, DocumentPart(FILE_NAME, markdown.encode()))
+    return (text, DocumentPart(FILE_NAME, bounded_document(content, DOCUMENT_BYTES)))
+
+
+def bounded_document(content: bytes, limit: int) -> bytes:
+    """Return the UTF-8 text, or its head and its tail around a note of what is missing.
+
+    `limit` is in bytes, above 100; the note counts. What is cut at a character's middle loses that character.
+    """
+    if len(content) <= limit:
+        return content
+    room = limit - len(_MISSING.format(len(content)).encode())
+    head, tail = content[: room // 2], content[-(room // 2) :]
+    kept = [part.decode(errors="ignore").encode() for part in (head, tail)]
+    missing = len(content) - sum(map(len, kept))
+    return _MISSING.format(missing).encode().join(kept)
 
 
 def _parts(rendered: Rendered, limit: int) -> Iterator[TextPart]:
