@@ -23,8 +23,9 @@ _BEGIN = Statement("""
     INSERT INTO conversations
         (id, channel, lane, is_current, title, backend, workdir, message_count, created_at, active_at)
     VALUES (:id, :channel, :lane, 1, '', :backend, :workdir, 0, :now_ms, :now_ms)
+    ON CONFLICT DO NOTHING
 """)
-"""Begin a conversation as its lane's current one."""
+"""Begin a conversation as its lane's current one, unless the lane has just got one."""
 
 _CLOSE_CURRENT = Statement("UPDATE conversations SET is_current = 0 WHERE lane = :lane AND is_current = 1")
 """Let a lane's next message begin a new conversation."""
@@ -82,9 +83,13 @@ class NewConversation:
 
 
 def begin_conversation(conn: Connection, wanted: NewConversation, now_ms: int) -> Conversation:
-    """Close the lane's current conversation and begin the wanted one."""
+    """Close the lane's current conversation and begin the wanted one.
+
+    When another unit begins one at the same moment, that one is returned.
+    """
     _CLOSE_CURRENT.run(conn, lane=wanted.lane)
-    return _insert(conn, wanted, now_ms)
+    begun = _insert(conn, wanted, now_ms)
+    return begun or find_current(conn, wanted.lane) or begin_conversation(conn, wanted, now_ms)
 
 
 def find_current(conn: Connection, lane: str) -> Conversation | None:
@@ -118,8 +123,8 @@ def remember_session(conn: Connection, conversation_id: str, *, backend: str, se
     _SESSION.run(conn, id=conversation_id, session_id=session_id, backend=backend)
 
 
-def _insert(conn: Connection, wanted: NewConversation, now_ms: int) -> Conversation:
-    _BEGIN.run(
+def _insert(conn: Connection, wanted: NewConversation, now_ms: int) -> Conversation | None:
+    begun = _BEGIN.run(
         conn,
         id=wanted.id,
         channel=wanted.channel,
@@ -128,6 +133,8 @@ def _insert(conn: Connection, wanted: NewConversation, now_ms: int) -> Conversat
         workdir=wanted.workdir,
         now_ms=now_ms,
     )
+    if not begun:
+        return None
     return Conversation(
         wanted.id, wanted.channel, wanted.lane, wanted.workdir, wanted.backend, None, None, ""
     )

@@ -70,7 +70,6 @@ class _Stored:
     epoch: int
     conversation_id: str
     lane: str
-    prompt: str
     backend: str
     workdir: str
     interruptions: int
@@ -105,9 +104,7 @@ def scope_of(run_id: str, epoch: int) -> str:
 
 def create_run(conn: Connection, jobs: Jobs, new: NewRun, now_ms: int) -> bool:
     """Store the request and its job; False when a run of this request id exists already."""
-    if sql.KNOWN.row(conn, request_id=new.request_id) is not None:
-        return False
-    sql.CREATE.run(
+    created = sql.CREATE.run(
         conn,
         id=new.id,
         request_id=new.request_id,
@@ -120,8 +117,9 @@ def create_run(conn: Connection, jobs: Jobs, new: NewRun, now_ms: int) -> bool:
         workdir=new.workdir,
         now_ms=now_ms,
     )
-    jobs.enqueue(conn, queue=QUEUE, kind=KIND, ref=new.id, key=new.lane)
-    return True
+    if created:
+        jobs.enqueue(conn, queue=QUEUE, kind=KIND, ref=new.id, key=new.lane)
+    return bool(created)
 
 
 def open_attempts(conn: Connection, run_id: str) -> Sequence[Leftover]:
@@ -145,9 +143,12 @@ def begin_attempt(
     run = _load(conn, run_id)
     if run.state.is_final:
         return None
-    cut_off = sql.CLOSE_OPEN.run(conn, run_id=run_id, now_ms=now_ms) if run.epoch else 0
     epoch = run.epoch + 1
-    sql.BEGIN.run(conn, run_id=run_id, epoch=epoch, interruptions=run.interruptions + cut_off, now_ms=now_ms)
+    prompt: str | None = sql.BEGIN.value(conn, run_id=run_id, epoch=epoch, now_ms=now_ms)
+    if prompt is None:
+        return None
+    if run.epoch and (cut_off := sql.CLOSE_OPEN.run(conn, run_id=run_id, now_ms=now_ms)):
+        sql.INTERRUPTED.run(conn, run_id=run_id, times=cut_off)
     sql.BEGIN_ATTEMPT.run(
         conn, run_id=run_id, epoch=epoch, worker=worker, now_ms=now_ms, until_ms=now_ms + lease_ms
     )
@@ -157,14 +158,14 @@ def begin_attempt(
         session_id = conversation.session_id
     is_first = False
     if run.started_at is None:
-        number = append_message(conn, run.conversation_id, "user", run.prompt, run_id=run_id, now_ms=now_ms)
+        number = append_message(conn, run.conversation_id, "user", prompt, run_id=run_id, now_ms=now_ms)
         is_first = number == 1
     append_events(conn, run_id, epoch, [state_event(RunState.RUNNING, None)], now_ms)
     return Attempt(
         run_id=run_id,
         epoch=epoch,
         conversation_id=run.conversation_id,
-        prompt=run.prompt,
+        prompt=prompt,
         backend=run.backend,
         workdir=Path(run.workdir),
         session_id=session_id,

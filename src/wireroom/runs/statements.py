@@ -4,30 +4,29 @@ from __future__ import annotations
 
 from wireroom.store.statement import Statement
 
-KNOWN = Statement("SELECT id FROM runs WHERE request_id = :request_id")
-"""The run of a request id."""
-
 CREATE = Statement("""
     INSERT INTO runs (id, request_id, conversation_id, lane, source, source_message_id, prompt, backend,
                       workdir, state, epoch, interruptions, event_count, queued_at)
     VALUES (:id, :request_id, :conversation_id, :lane, :source, :source_message_id, :prompt, :backend,
             :workdir, 'queued', 0, 0, 0, :now_ms)
+    ON CONFLICT DO NOTHING
 """)
-"""Store a request."""
+"""Store a request; no row when its request id is known, even to a unit that has only just committed."""
 
 LOAD = Statement("""
-    SELECT state, epoch, conversation_id, lane, prompt, backend, workdir, interruptions, started_at,
+    SELECT state, epoch, conversation_id, lane, backend, workdir, interruptions, started_at,
            cancel_requested_at
     FROM runs WHERE id = :run_id
 """)
 """What the moves of a run look at."""
 
 BEGIN = Statement("""
-    UPDATE runs SET epoch = :epoch, state = 'running', reason = NULL, interruptions = :interruptions,
+    UPDATE runs SET epoch = :epoch, state = 'running', reason = NULL,
         started_at = COALESCE(started_at, :now_ms)
-    WHERE id = :run_id
+    WHERE id = :run_id AND epoch = :epoch - 1 AND state IN ('queued', 'running')
+    RETURNING prompt
 """)
-"""Begin the next attempt."""
+"""Begin the next attempt; the prompt is read here, where nobody can reword it any more."""
 
 BEGIN_ATTEMPT = Statement("""
     INSERT INTO run_attempts (run_id, epoch, worker, state, started_at, lease_until)
@@ -45,6 +44,9 @@ CLOSE_OPEN = Statement("""
     WHERE run_id = :run_id AND state = 'running'
 """)
 """Close what a crash left open."""
+
+INTERRUPTED = Statement("UPDATE runs SET interruptions = interruptions + :times WHERE id = :run_id")
+"""Count what a crash cut off."""
 
 CLOSE_ATTEMPT = Statement("""
     UPDATE run_attempts SET state = :state, reason = :reason, exit_code = :exit_code, finished_at = :now_ms
