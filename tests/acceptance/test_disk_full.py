@@ -85,7 +85,7 @@ async def _health(service: Installation) -> int:
 async def test_full_disk_while_a_run_ends_does_not_lose_its_result(scene: Scene) -> None:
     """What an agent did is kept in memory until it can be stored; the agent is not started again."""
     asked = await ask(scene.telegram, scene.ada, "token-1", scene.service.agent.gate("work"))
-    await replied(scene.telegram, scene.ada, asked.message_id, "Working")
+    await replied(scene.telegram, scene.ada, asked.message_id, "Accepted")
     await scene.works()
     scene.fill_disk()
     scene.service.agent.open_gate("work")

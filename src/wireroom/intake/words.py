@@ -44,7 +44,7 @@ def opening(ahead: int) -> str:
     Args:
         ahead: Requests of the same lane that come before.
     """
-    return "⏳ Working …" if ahead == 0 else f"🕐 Queued, number {ahead} in line"
+    return "⏳ Accepted …" if ahead == 0 else f"🕐 Queued, number {ahead} in line"
 
 
 def status(backend: str, unfinished: Sequence[RunView], *, version: str, now_ms: int) -> str:

@@ -39,7 +39,7 @@ def _run(prompt: str, state: RunState = RunState.QUEUED, started_at: int | None 
 @pytest.mark.parametrize(
     ("ahead", "said"),
     [
-        pytest.param(0, "⏳ Working …", id="first"),
+        pytest.param(0, "⏳ Accepted …", id="first"),
         pytest.param(1, "🕐 Queued, number 1 in line", id="second"),
         pytest.param(12, "🕐 Queued, number 12 in line", id="later"),
     ],
