@@ -29,6 +29,8 @@ from wireroom.store.database import Database, after_commit
 from wireroom.store.patience import write_patiently
 
 _log = structlog.get_logger(__name__)
+_MOST_CRASHES = 5
+"""Starts beyond the last try after which an update is taken for what kills the process."""
 
 
 class Hints(Protocol):
@@ -94,7 +96,12 @@ class UpdateHandler:
         self._max_attempts = max_attempts
 
     async def handle(self, job: Job) -> Outcome:
-        """Handle the update that the job points at; the last failed try makes it a dead letter."""
+        """Handle the update that the job points at; the last failed try makes it a dead letter.
+
+        One that fails without an exception, because the process dies of it, is not tried for ever either.
+        """
+        if job.attempt > self._max_attempts + _MOST_CRASHES:
+            return await self._set_aside(job, "The service died each time that it handled this.")
         what = f"update {job.ref}"
         try:
             await write_patiently(self._db, functools.partial(self._unit, job), what=what)
@@ -102,10 +109,13 @@ class UpdateHandler:
             if job.attempt < self._max_attempts:
                 raise
             _log.exception("update_given_up", update=job.ref, attempts=job.attempt)
-            reason = f"{type(error).__name__}: {error}"[:500]
-            await write_patiently(self._db, functools.partial(self._give_up, job, reason), what=what)
-            return Dead(reason)
+            return await self._set_aside(job, f"{type(error).__name__}: {error}"[:500])
         return Done()
+
+    async def _set_aside(self, job: Job, reason: str) -> Dead:
+        what = f"update {job.ref}"
+        await write_patiently(self._db, functools.partial(self._give_up, job, reason), what=what)
+        return Dead(reason)
 
     def _give_up(self, job: Job, reason: str, conn: Connection) -> None:
         close_update(conn, int(job.ref), UpdateState.DEAD, reason, to_ms(self._clock.now()))
@@ -205,14 +215,14 @@ class UpdateHandler:
         """Do what the button says and return the line that acknowledges it."""
         match pressed.data.split(":", 2):
             case ["w", action, ref]:
-                return self._own_button(scene, action, ref, pressed.update_id)
+                return self._own_button(scene, action, ref)
             case _ if pressed.data:
                 self._ask(scene, pressed.data, f"telegram-{self._bot_id}-{pressed.update_id}")
                 return "Processing …"
             case _:
                 return "This button says nothing."
 
-    def _own_button(self, scene: _Scene, action: str, ref: str, update_id: int) -> str:
+    def _own_button(self, scene: _Scene, action: str, ref: str) -> str:
         """Do what one of our own buttons says; it acts only in the chat that it was shown in."""
         if action == "rerun":
             text = people.stored_text(scene.conn, int(ref), scene.lane) if ref.isdigit() else None
@@ -226,8 +236,11 @@ class UpdateHandler:
         if action == "stop":
             cancel_run(scene.conn, self._jobs, run.id, scene.now_ms)
             return "Stopping."
-        self._ask(scene, run.prompt, f"telegram-{self._bot_id}-{update_id}")
-        return "Trying again."
+        if action == "retry":
+            # One button, one run, here too.
+            self._ask(scene, run.prompt, f"telegram-{self._bot_id}-retry-{run.id}")
+            return "Trying again."
+        return "This button is from another release."
 
     def _notify(self, scene: _Scene, body: str, buttons: tuple[Button, ...] = ()) -> None:
         send_notice(scene.conn, self._jobs, scene.to, body, now_ms=scene.now_ms, buttons=buttons)

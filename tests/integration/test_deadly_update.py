@@ -1,0 +1,44 @@
+"""An update that kills the process each time that it is handled."""
+
+from __future__ import annotations
+
+from sqlalchemy import text
+
+from wireroom.clock import SystemClock
+from wireroom.intake.ask import Asker
+from wireroom.intake.chat_commands import ChatCommands
+from wireroom.intake.handle import NoHints, UpdateHandler
+from wireroom.jobs.embedded import EmbeddedJobs
+from wireroom.jobs.port import Dead, Job
+from wireroom.runs.feed import Feed
+from wireroom.store.sqlite import SqliteDatabase
+
+_UPDATE = """
+    INSERT INTO updates (id, bot_id, update_id, kind, lane, payload, state, received_at)
+    VALUES (1, 1, 1, 'message', 'lane', '{}', 'received', 1)
+"""
+
+
+async def test_update_that_kills_the_process_is_set_aside(database: SqliteDatabase) -> None:
+    """After more starts than tries, an update that never ended is not handled once more."""
+    clock = SystemClock()
+    jobs = EmbeddedJobs(clock)
+    asker = Asker(jobs, Feed(), backend="demo", workdir=lambda _: "/", new_id=lambda kind: kind)
+    handler = UpdateHandler(
+        db=database,
+        jobs=jobs,
+        clock=clock,
+        hints=NoHints(),
+        asker=asker,
+        commands=ChatCommands(jobs, clock, asker),
+        bot_id=1,
+        bot_username=lambda: "bot",
+        allowed=(),
+        max_attempts=3,
+    )
+    await database.write(lambda conn: conn.execute(text(_UPDATE)))
+    job = Job(id=1, queue="intake", kind="update", ref="1", key=None, attempt=9, epoch=1)
+    outcome = await handler.handle(job)
+    assert isinstance(outcome, Dead)
+    state = await database.read(lambda conn: conn.execute(text("SELECT state, reason FROM updates")).one())
+    assert tuple(state) == ("dead", outcome.reason)
