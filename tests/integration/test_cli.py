@@ -7,6 +7,7 @@ import json
 import os
 import re
 import resource
+import signal
 import subprocess
 import sys
 from asyncio.subprocess import PIPE
@@ -113,10 +114,25 @@ async def test_version_is_the_package_version(tmp_path: Path) -> None:
     assert await wireroom(tmp_path, "version") == Printed(0, f"{__version__}\n", "")
 
 
-async def test_commands_work_before_the_first_start(tmp_path: Path) -> None:
-    """On a machine where nothing has run, lists are empty and unknown things are said to be unknown."""
-    empty = await wireroom(tmp_path / "new", "runs", "list")
-    unknown = await wireroom(tmp_path / "new", "runs", "show", "run-x")
+async def test_commands_in_the_wrong_folder_make_nothing(tmp_path: Path) -> None:
+    """Where Wireroom never ran a command names the missing file and the setting; the doctor only looks."""
+    missing = tmp_path / "new"
+    for command in (("runs", "list"), ("login",), ("pair",)):
+        said = await wireroom(missing, *command)
+        assert (said.code, said.out) == (1, "")
+        assert f"{missing}/wireroom.sqlite3" in said.err
+        assert "WIREROOM_DATA_DIR" in said.err
+        assert "Traceback" not in said.err
+    found = await _doctor(missing)
+
+    assert (found.code, found.problems) == (0, {})
+    assert not missing.exists()
+
+
+async def test_commands_work_on_an_empty_installation(data_dir: Path) -> None:
+    """Where nothing has been asked yet, lists are empty and unknown things are said to be unknown."""
+    empty = await wireroom(data_dir, "runs", "list")
+    unknown = await wireroom(data_dir, "runs", "show", "run-x")
 
     assert empty == Printed(0, "No runs yet.\n", "")
     assert (unknown.code, unknown.out) == (1, "")
@@ -171,6 +187,48 @@ async def test_second_service_on_the_same_file_is_told_so(service: Service, data
     assert said.code == 1
     assert "wireroom.sqlite3" in said.err
     assert "Traceback" not in said.err
+
+
+async def test_second_signal_ends_the_wait_for_agents(data_dir: Path) -> None:
+    """The first SIGTERM lets an agent end for as long as is set; the second stops the service at once."""
+    environment = {
+        "PATH": os.defpath,
+        "HOME": str(data_dir),
+        "WIREROOM_DATA_DIR": str(data_dir),
+        "WIREROOM_BACKEND": "demo",
+        "WEBHOOK_SECRET": API_SECRET,
+        "PORT": "0",
+        "WIREROOM_DRAIN_SECONDS": "50",
+    }
+    process = await asyncio.create_subprocess_exec(
+        *PROGRAM, "up", env=environment, stdin=subprocess.DEVNULL, stdout=PIPE, stderr=PIPE
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    try:
+        async with asyncio.timeout(30):
+            address = (await process.stdout.readline()).decode().split()[-1]
+            headers = {"Authorization": f"Bearer {API_SECRET}"}
+            async with aiohttp.ClientSession(address, headers=headers) as http:
+                async with http.post(
+                    "/api/chat/messages", json={"text": "sleep 60", "request_id": "request-0001"}
+                ) as response:
+                    assert response.status < 300, await response.text()
+
+                async def runs() -> bool:
+                    async with http.get("/api/runs") as response:
+                        return [run["state"] for run in (await response.json())["runs"]] == ["running"]
+
+                await eventually(runs, "the agent runs", 10)
+            process.send_signal(signal.SIGTERM)
+            while b"stopping" not in (line := await process.stderr.readline()):
+                assert line
+            process.send_signal(signal.SIGTERM)
+            assert await process.wait() == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
 
 
 # Runs
@@ -350,7 +408,7 @@ async def test_printed_code_lets_a_stranger_in(
     service: Service, data_dir: Path, telegram: BotAPIServer
 ) -> None:
     """Whoever sends the code to the bot is answered from then on."""
-    code = (await wireroom(data_dir, "pair")).out.strip()
+    code = (await wireroom(data_dir, "pair", **_bot(telegram))).out.strip()
     stranger = telegram.private_chat(telegram.user(99, "Grace"))
     await telegram.user_says(stranger, code.lower())
     await eventually(
@@ -358,6 +416,15 @@ async def test_printed_code_lets_a_stranger_in(
     )
     await telegram.user_says(stranger, "/queue")
     await eventually(lambda: "Nothing runs" in telegram.visible(stranger)[-1].text, "answered")
+
+
+async def test_pairing_code_without_a_bot_comes_with_a_warning(data_dir: Path) -> None:
+    """The code alone is on the output; that no bot is set up here is said beside it."""
+    said = await wireroom(data_dir, "pair")
+
+    assert said.code == 0
+    assert len(said.out.splitlines()) == 1
+    assert "TELEGRAM_BOT_TOKEN" in said.err
 
 
 # Doctor

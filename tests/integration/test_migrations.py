@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
@@ -208,6 +209,31 @@ def test_two_processes_migrating_postgres_at_once_both_succeed(postgres: Postgre
 
 def _migrate_in_a_process(url: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-m", "wireroom.store.migrate", url])
+
+
+def test_address_of_the_database_is_not_an_argument_of_the_migration(tmp_path: Path) -> None:
+    """Whoever lists the processes during the migration does not see the URL, which may hold a password."""
+    url = f"sqlite:///{tmp_path / 'fresh.sqlite3'}"
+    seen: set[bytes] = set()
+    with ThreadPoolExecutor(1) as pool:
+        migration = pool.submit(ensure_schema, url)
+        while not migration.done():
+            seen |= _command_lines()
+            time.sleep(0.02)
+        migration.result()
+    migrations = {line for line in seen if b"wireroom.store.migrate" in line}
+    assert migrations
+    assert not [line for line in migrations if b"fresh.sqlite3" in line]
+
+
+def _command_lines() -> set[bytes]:
+    """Return the command lines of our own children."""
+    found = set()
+    for child in Path(f"/proc/{os.getpid()}/task").glob("*/children"):
+        with suppress(OSError):
+            for pid in child.read_text().split():
+                found.add(Path(f"/proc/{pid}/cmdline").read_bytes())
+    return found
 
 
 def test_kill_during_a_migration_leaves_the_file_migratable(shared_file: Path) -> None:

@@ -22,8 +22,8 @@ from wireroom.settings import Settings
 @asynccontextmanager
 async def services_for_commands(settings: Settings, clock: Clock) -> AsyncIterator[Services]:
     """Open what commands need; a running service notices what they commit within about 0.3 s."""
-    make_data_dir(settings.data_dir)
     async with open_for_commands(settings, clock) as engine:
+        make_data_dir(settings.data_dir)
         feed = Feed()
         asker = Asker(
             engine.jobs,

@@ -10,6 +10,7 @@ from datetime import timedelta
 
 from wireroom.clock import Clock
 from wireroom.delivery import outbox
+from wireroom.errors import SettingsError
 from wireroom.intake import accept
 from wireroom.jobs.embedded import EmbeddedJobs
 from wireroom.jobs.embedded_worker import EmbeddedWorker
@@ -78,12 +79,22 @@ async def open_engine(settings: Settings, clock: Clock) -> AsyncIterator[Engine]
 
 @asynccontextmanager
 async def open_for_commands(settings: Settings, clock: Clock) -> AsyncIterator[Engine]:
-    """Open the same database beside a running service or without one: to look and to enqueue only."""
+    """Open the same database beside a running service or without one: to look and to enqueue only.
+
+    Raises:
+        SettingsError: there is no database where the settings say; a command begins no new installation.
+        StoreUnavailable: it cannot be used.
+    """
     path = sqlite_path(settings.url)
     if path is None:
         async with _postgres(settings, clock) as engine:
             yield engine
         return
+    if not path.exists():
+        raise SettingsError(
+            f"WIREROOM_DATA_DIR: there is no database {path.resolve()}. Run this where Wireroom was started,"
+            " or set WIREROOM_DATA_DIR as it was then; `wireroom up` begins a new installation."
+        )
     await asyncio.to_thread(ensure_schema, settings.url)
     db = SqliteDatabase(path, readers=1)
     try:

@@ -74,10 +74,11 @@ def _sqlite_library() -> Finding:
 
 def _data_folder(settings: Settings) -> Finding:
     folder = settings.data_dir.resolve()
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        text = f"{folder} cannot be made ({error.strerror}); set WIREROOM_DATA_DIR to a folder you may write"
+    if not folder.exists():
+        above = next(parent for parent in folder.parents if parent.exists())
+        if above.is_dir() and os.access(above, os.W_OK):
+            return Finding("Data folder", True, f"{folder} will be made at the first start")
+        text = f"{folder} cannot be made; set WIREROOM_DATA_DIR to a folder you may write"
         return Finding("Data folder", False, text, fatal=True)
     if not os.access(folder, os.W_OK):
         return Finding("Data folder", False, f"{folder} may not be written; change its owner", fatal=True)
@@ -88,9 +89,12 @@ def _data_folder(settings: Settings) -> Finding:
 
 
 def _database(settings: Settings) -> Finding:
-    from wireroom.store.migrate import HEAD, current_version  # noqa: PLC0415 - heavy; see cli.main
+    from wireroom.store.migrate import HEAD, current_version, sqlite_path  # noqa: PLC0415 - heavy; see cli.main
 
     shown = settings.url if settings.url.startswith("sqlite") else "PostgreSQL"
+    path = sqlite_path(settings.url)
+    if path is not None and not path.exists():
+        return Finding("Database", True, f"{path.resolve()} will be made at the first start")
     try:
         version = current_version(settings.url)
     except StoreUnavailable as error:

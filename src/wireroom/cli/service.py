@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 
 def up() -> None:
-    """Run Wireroom: web, worker and chat in one process, until Ctrl-C or SIGTERM."""
+    """Run Wireroom: web, worker and chat in one process, until Ctrl-C or SIGTERM.
+
+    The first one lets agents end for as long as is set; a second one ends the wait.
+    """
     import uvloop  # noqa: PLC0415 - only the service needs it
 
     from wireroom.cli.logs import set_up_logs  # noqa: PLC0415 - heavy; see cli.main
@@ -40,9 +43,15 @@ async def _serve(settings: Settings) -> bool:
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
     service = Service(settings)
+
+    def end() -> None:
+        if stop.is_set():
+            service.hurry()
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, end)
     async with service:
         spare_the_collector()
         await _greet(service)
@@ -77,7 +86,10 @@ async def _greet(service: Service) -> None:
         code = await service.pairing_code()
         typer.echo(f"Telegram: send your bot the pairing code {code} within an hour")
     else:
-        typer.echo(f"Telegram: answering {len(service.settings.allowed_users)} allowed people")
+        people = len(service.settings.allowed_users)
+        typer.echo(
+            f"Telegram: answering {'one person' if people == 1 else f'{people} people'} by the allow list"
+        )
     sys.stdout.flush()
 
 
@@ -98,7 +110,13 @@ def pair() -> None:
 
     async def work() -> None:
         async with open_services() as services:
-            if services.fresh_pairing_code is not None:
-                typer.echo(await services.fresh_pairing_code())
+            if services.fresh_pairing_code is None:
+                return
+            if not services.settings.bot_token.get_secret_value():
+                # No refusal: the token may be in the service's environment alone.
+                typer.echo(
+                    "TELEGRAM_BOT_TOKEN is not set here; without a bot the code is of no use.", err=True
+                )
+            typer.echo(await services.fresh_pairing_code())
 
     run(work())

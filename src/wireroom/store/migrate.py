@@ -2,7 +2,7 @@
 
 `ensure_schema` looks at the version with one plain statement and only starts Alembic, in a child process,
 when there is something to do: its import costs 0.65 s and 53 MB that a running service need not carry.
-Run by hand: `python -m wireroom.store.migrate URL`.
+Run by hand: `python -m wireroom.store.migrate URL`; without the URL it is read from the input.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ def ensure_schema(url: str) -> None:
     if current_version(url) == HEAD:
         return
     done = subprocess.run(
-        [sys.executable, "-m", "wireroom.store.migrate", url],
+        # Not an argument, which everybody on the machine can see: the URL may contain a password.
+        [sys.executable, "-m", "wireroom.store.migrate"],
+        input=url,
         capture_output=True,
         text=True,
         timeout=_MIGRATION_SECONDS,
@@ -52,10 +54,15 @@ def ensure_schema(url: str) -> None:
 
 
 def current_version(url: str) -> str | None:
-    """Return the version recorded in the database, None for one that Wireroom has never migrated."""
+    """Return the version recorded in the database, None for one that Wireroom has never migrated.
+
+    A SQLite file that does not exist has none either, and is not made by this.
+    """
     path = sqlite_path(url)
+    if path is not None and path.parent.is_dir() and not path.exists():
+        return None
     try:
-        engine = engine_for(path) if path else create_engine(_with_driver(url), poolclass=NullPool)
+        engine = engine_for(path) if path else create_engine(with_driver(url), poolclass=NullPool)
         with engine.connect() as conn:
             return _recorded_version(conn)
     except DBAPIError as error:
@@ -65,6 +72,11 @@ def current_version(url: str) -> str | None:
 def sqlite_path(url: str) -> Path | None:
     """Return the file of a `sqlite:///…` URL, None for another database."""
     return Path(url.removeprefix("sqlite:///")) if url.startswith("sqlite:///") else None
+
+
+def with_driver(url: str) -> str:
+    """Return a `postgresql://…` URL as SQLAlchemy wants it: with the driver, which is ours to choose."""
+    return url.replace("postgresql://", "postgresql+psycopg://", 1)
 
 
 def upgrade(url: str) -> None:
@@ -91,7 +103,7 @@ def _run_alembic(conn: Connection) -> None:
 def _migration_engine(url: str, path: Path | None) -> Engine:
     """Return an engine whose transactions cover DDL too, so that a kill leaves the old schema whole."""
     if path is None:
-        return create_engine(_with_driver(url), poolclass=NullPool)
+        return create_engine(with_driver(url), poolclass=NullPool)
     engine = create_engine("sqlite://", module=pysqlite3, creator=lambda: connect(path), poolclass=NullPool)
 
     @event.listens_for(engine, "begin")
@@ -119,10 +131,6 @@ def _recorded_version(conn: Connection) -> str | None:
     return None if row is None else str(row[0])
 
 
-def _with_driver(url: str) -> str:
-    return url.replace("postgresql://", "postgresql+psycopg://", 1)
-
-
 def _unavailable(error: DBAPIError, path: Path | None) -> BaseException:
     if path is not None:
         meaning = translate(error, path)
@@ -133,6 +141,6 @@ def _unavailable(error: DBAPIError, path: Path | None) -> BaseException:
 
 if __name__ == "__main__":
     try:
-        upgrade(sys.argv[1])
+        upgrade(sys.argv[1] if len(sys.argv) > 1 else sys.stdin.readline().strip())
     except Exception as problem:  # noqa: BLE001 - a program's top: say it in one line and fail
         sys.exit(f"{type(problem).__name__}: {str(problem).splitlines()[0]}")

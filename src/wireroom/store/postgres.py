@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from wireroom.errors import StoreBusy, StoreFull, StoreReadOnly, StoreUnavailable
 from wireroom.store.database import Unit, take_callbacks
+from wireroom.store.migrate import with_driver
 
 T = TypeVar("T")
 
@@ -39,7 +40,7 @@ class PostgresDatabase:
         """
         self.url = url
         self._engine = create_async_engine(
-            _with_driver(url),
+            with_driver(url),
             pool_size=pool_size,
             max_overflow=max_overflow,
             pool_timeout=acquire_seconds,
@@ -105,10 +106,6 @@ def _run(conn: Connection, unit: Unit[T]) -> tuple[T, list[Callable[[], None]]]:
         take_callbacks(conn)
         raise
     return result, take_callbacks(conn)
-
-
-def _with_driver(url: str) -> str:
-    return url.replace("postgresql://", "postgresql+psycopg://", 1)
 
 
 _MEANINGS: dict[str, tuple[type[StoreUnavailable], str]] = {
