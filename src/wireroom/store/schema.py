@@ -210,15 +210,9 @@ run_attempts = Table(
     Column("reason", Text),
     Column("exit_code", Integer),
     Column("started_at", BigInteger, nullable=False),
-    Column("lease_until", BigInteger, nullable=False),
+    Column("lease_until", BigInteger, nullable=False, comment="for people: how fresh its worker's word is"),
     Column("finished_at", BigInteger),
     sqlite_with_rowid=False,
-)
-Index(
-    "ix_run_attempts_open",
-    run_attempts.c.worker,
-    sqlite_where=run_attempts.c.state == "running",
-    postgresql_where=run_attempts.c.state == "running",
 )
 
 run_events = Table(

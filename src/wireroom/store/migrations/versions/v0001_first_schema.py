@@ -499,19 +499,16 @@ def _create_run_attempts() -> None:
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("exit_code", sa.Integer(), nullable=True),
         sa.Column("started_at", sa.BigInteger(), nullable=False),
-        sa.Column("lease_until", sa.BigInteger(), nullable=False),
+        sa.Column(
+            "lease_until",
+            sa.BigInteger(),
+            nullable=False,
+            comment="for people: how fresh its worker's word is",
+        ),
         sa.Column("finished_at", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(["run_id"], ["runs.id"]),
         sa.PrimaryKeyConstraint("run_id", "epoch"),
         sqlite_with_rowid=False,
-    )
-    op.create_index(
-        "ix_run_attempts_open",
-        "run_attempts",
-        ["worker"],
-        unique=False,
-        sqlite_where=sa.text("state = 'running'"),
-        postgresql_where=sa.text("state = 'running'"),
     )
 
 
