@@ -51,8 +51,8 @@ docs: $(DEV_STAMP) ## Check that the documents agree with the code
 	$(BIN)/python -m pytest tests/docs $(ARGS)
 
 lock: $(DEV_STAMP) ## Resolve the dependencies again, with hashes
-	$(COMPILE) --output-file requirements.lock
 	$(COMPILE) --group dev --output-file requirements-dev.lock
+	$(COMPILE) --constraint requirements-dev.lock --output-file requirements.lock
 
 clean: ## Remove what these targets made, but never your data
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 
 import pytest
 from job_engines import Engine, open_engine
@@ -42,14 +43,14 @@ async def test_requests_of_one_id_that_meet_are_one_run(engine: Engine) -> None:
         new = NewRun(f"r{number}", "same", "c0", "web:one", "web", "hello", "demo", "/w")
         return create_run(conn, engine.jobs, new, 1)
 
-    units = [engine.db.write(lambda conn, n=n: ask(n, conn)) for n in range(AT_ONCE)]
+    units = [engine.db.write(partial(ask, n)) for n in range(AT_ONCE)]
     created = await asyncio.gather(*units)
     assert created.count(True) == 1
 
 
 async def test_first_messages_of_a_lane_that_meet_find_one_conversation(engine: Engine) -> None:
     """All of them end with a conversation, and one alone is the lane's current one."""
-    units = [engine.db.write(lambda conn, n=n: _begin(conn, n)) for n in range(AT_ONCE)]
+    units = [engine.db.write(partial(_begin, number=n)) for n in range(AT_ONCE)]
     assert all(await asyncio.gather(*units))
     current = text("SELECT count(*) FROM conversations WHERE is_current = 1")
     assert await engine.db.read(lambda conn: conn.scalar(current)) == 1
@@ -61,12 +62,10 @@ async def test_edit_that_meets_the_start_of_its_run_is_run_or_refused(engine: En
     for number in range(AT_ONCE):
         run_id = f"r{number}"
         new = NewRun(run_id, run_id, "c0", "web:one", "web", "old", "demo", "/w")
-        await engine.db.write(lambda conn, new=new: create_run(conn, engine.jobs, new, 1))
+        await engine.db.write(partial(create_run, jobs=engine.jobs, new=new, now_ms=1))
         reworded, attempt = await asyncio.gather(
-            engine.db.write(lambda conn, run_id=run_id: reword_waiting(conn, run_id, "new")),
-            engine.db.write(
-                lambda conn, run_id=run_id: begin_attempt(conn, run_id, worker="w", now_ms=1, lease_ms=1)
-            ),
+            engine.db.write(partial(reword_waiting, run_id=run_id, prompt="new")),
+            engine.db.write(partial(begin_attempt, run_id=run_id, worker="w", now_ms=1, lease_ms=1)),
         )
         assert attempt is not None
         assert attempt.prompt == ("new" if reworded else "old")
