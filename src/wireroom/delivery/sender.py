@@ -92,6 +92,8 @@ class Sender:
 
         An error that nobody foresaw, again and again, makes it a dead letter: listed, and free to be retried.
         """
+        if (wait := self._lanes.overall_wait(self._clock.monotonic())) > 0:
+            return self._again_in(wait)
         try:
             return await self._move_on(job)
         except LeaseLost:
@@ -106,8 +108,6 @@ class Sender:
             return await self._give_up(job, f"{type(error).__name__}: {error}"[:500])
 
     async def _move_on(self, job: Job) -> Outcome:
-        if (wait := self._lanes.overall_wait(self._clock.monotonic())) > 0:
-            return self._again_in(wait)
         while True:
             out = await self._db.read(lambda conn: load_outgoing(conn, int(job.ref)))
             if out is None:
