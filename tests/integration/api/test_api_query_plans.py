@@ -24,7 +24,7 @@ QUERIES: dict[str, tuple[Query, set[str]]] = {
     "watched runs": (lambda c: chat_view.watched_runs(c, "l", 5, {}), {"ix_runs_lane"}),
     "a conversation's runs": (lambda c: chat_view.conversation_rows(c, "x", 5), {"ix_runs_conversation"}),
     "some runs": (lambda c: chat_view.rows_of(c, ["a", "b"]), {"sqlite_autoindex_runs_1"}),
-    "a log": (lambda c: events.read_events(c, "x"), {"sqlite_autoindex_run_events_1"}),
+    "a log": (lambda c: events.read_events(c, "x"), {"run_events USING PRIMARY KEY"}),
     "conversations": (
         lambda c: conversations.list_conversations(c, "l", limit=5, offset=0),
         {"ix_conversations_lane"},
