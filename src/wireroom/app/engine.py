@@ -47,7 +47,7 @@ def queue_specs(settings: Settings) -> list[QueueSpec]:
     patient = RetryPolicy(max_attempts=20, base=timedelta(seconds=1), cap=timedelta(minutes=5))
     return [
         QueueSpec(accept.QUEUE, _INTAKE_CONCURRENCY, quick),
-        QueueSpec(records.QUEUE, settings.run_slots, patient),
+        QueueSpec(records.QUEUE, settings.slots, patient),
         QueueSpec(outbox.QUEUE, _DELIVERY_CONCURRENCY, patient, drains=True),
     ]
 

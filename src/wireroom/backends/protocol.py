@@ -32,6 +32,10 @@ class EventKind(StrEnum):
     """{"input_tokens": int, "output_tokens": int, "cost_usd": float | null}; totals of the run so far."""
     NOTICE = "notice"
     """{"text": str}: a line that is neither, such as stderr or an unreadable line; shown in the log."""
+    PERMISSION = "permission"
+    """{"id": str, "tool": str, "summary": str, "state": "asked" | "allowed" | "denied" | "expired"}."""
+    ROUND = "round"
+    """{"number": int, "kind": "work" | "review", "verdict": str | null}: a step of the iterate loop."""
     STATE = "state"
     """{"state": str, "reason": str | null}: written by the executor, never by a parser."""
 
@@ -42,6 +46,20 @@ class AgentEvent:
 
     kind: EventKind
     payload: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class McpServer:
+    """A server of tools that a run's agent shall use; its secrets are resolved already."""
+
+    name: str
+    command: str = ""
+    """Program to start, for a server over standard input and output; else empty."""
+    args: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    url: str = ""
+    """Address of a server over streamable HTTP; else empty."""
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +76,9 @@ class AgentRequest:
     model: str | None = None
     goes_on: bool = False
     """An earlier attempt at this prompt was cut off: the agent shall look at what is done already."""
+    private_dir: Path | None = None
+    """A folder of this attempt alone, outside the workdir, for configuration files; removed afterwards."""
+    mcp_servers: tuple[McpServer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +91,8 @@ class Command:
     """The whole environment of the child."""
     stdin: bytes | None = None
     """Written to standard input, which is then closed; None closes it at once. The prompt goes here."""
+    files: Mapping[Path, bytes] = field(default_factory=dict)
+    """Files to write before the start, mode 0600, all inside `AgentRequest.private_dir`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,199 @@
+"""The settings of coding agents and of the people and programs that give them work; a part of `Settings`."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode
+
+LONGEST_SECONDS = 365 * 24 * 3600.0
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def named(*names: str, default: Any, description: str, **limits: Any) -> Any:
+    """Return a setting that the first of these environment variables that is set gives."""
+    return Field(default, validation_alias=AliasChoices(*names), description=description, **limits)
+
+
+class AgentSettings(BaseSettings):
+    """Which coding agents there are, what they may do, and how much of everything."""
+
+    codex_cli_path: str = named("WIREROOM_CODEX_CLI_PATH", default="codex", description="Codex's program.")
+    codex_sandbox: Literal["read-only", "workspace-write", "danger-full-access"] = named(
+        "WIREROOM_CODEX_SANDBOX",
+        default="workspace-write",
+        description="What Codex may touch, in its own words.",
+    )
+    gemini_cli_path: str = named(
+        "WIREROOM_GEMINI_CLI_PATH", default="gemini", description="Gemini's program."
+    )
+    opencode_cli_path: str = named(
+        "WIREROOM_OPENCODE_CLI_PATH", default="opencode", description="OpenCode's program."
+    )
+    acp_command: str = named(
+        "WIREROOM_ACP_COMMAND",
+        default="",
+        description="Command line of an agent that speaks the Agent Client Protocol, such as `opencode acp`.",
+    )
+    cursor_runner_url: str = named(
+        "CURSOR_RUNNER_URL",
+        default="",
+        description="Address of another runner, for `WIREROOM_BACKEND=remote`.",
+    )
+    cursor_runner_secret: SecretStr = named(
+        "WIREROOM_CURSOR_RUNNER_SECRET",
+        default=SecretStr(""),
+        description="What that runner expects as `X-Webhook-Secret`. Default: our own.",
+    )
+    agent_home: Path | None = named(
+        "WIREROOM_AGENT_HOME",
+        default=None,
+        description="Folder with a HOME for each coding agent, by its name. Default: all use ours.",
+    )
+
+    low_resource: bool = named(
+        "CURSOR_RUNNER_LOW_RESOURCE",
+        default=False,
+        description="One agent at a time, whatever the number of slots says.",
+    )
+    queue_limit: int = named(
+        "WIREROOM_QUEUE_LIMIT",
+        default=1000,
+        ge=1,
+        description="Runs that may wait; a program that asks for more is answered 429.",
+    )
+    queue_wait_seconds: float = named(
+        "WIREROOM_QUEUE_WAIT_SECONDS",
+        default=86_400.0,
+        gt=0,
+        le=LONGEST_SECONDS,
+        description="Longest time that a run waits for its turn before it is given up, seconds.",
+    )
+
+    review_backend: str = named(
+        "WIREROOM_REVIEW_BACKEND",
+        default="",
+        description="Coding agent that reviews in the iterate loop. Default: the one that works.",
+    )
+    max_rounds: int = named(
+        "WIREROOM_MAX_ROUNDS",
+        default=5,
+        ge=1,
+        le=100,
+        description="Rounds of the iterate loop after the first, unless the caller says otherwise.",
+    )
+    budget_minutes: float = named(
+        "WIREROOM_BUDGET_MINUTES",
+        default=0.0,
+        ge=0,
+        description="Longest time of one iterate loop, minutes; 0: no limit.",
+    )
+    budget_usd: float = named(
+        "WIREROOM_BUDGET_USD",
+        default=0.0,
+        ge=0,
+        description="Most that one iterate loop may cost, US dollars; 0: no limit.",
+    )
+    prices: str = named(
+        "WIREROOM_PRICES",
+        default="",
+        description='US dollars a million tokens: `{"model": {"input": 3, "output": 15}}`, JSON.',
+    )
+
+    worktrees_path: Path | None = named(
+        "WIREROOM_WORKTREES_PATH",
+        default=None,
+        description="Folder of the runs' git worktrees. Default: `worktrees` in the data folder.",
+    )
+    worktree_days: float = named(
+        "WIREROOM_WORKTREE_DAYS",
+        default=7.0,
+        gt=0,
+        description="Days after its last use that a run's worktree is kept; its branch stays.",
+    )
+    git_timeout_ms: int = named(
+        "GIT_COMMAND_TIMEOUT", default=60_000, ge=1, description="Longest git command, milliseconds."
+    )
+    mcp_config: Path | None = named(
+        "WIREROOM_MCP_CONFIG",
+        default=None,
+        description="File of MCP servers (`mcpServers`); `${NAME}` in it stands for a variable of ours.",
+    )
+    mcp_servers: Annotated[tuple[str, ...], NoDecode] = named(
+        "WIREROOM_MCP_SERVERS",
+        default=(),
+        description="Names of the MCP servers that every run gets, comma separated.",
+    )
+    mcp_probe_seconds: float = named(
+        "WIREROOM_MCP_PROBE_SECONDS",
+        default=10.0,
+        gt=0,
+        le=600,
+        description="Longest start of an MCP server before a run goes on without it, seconds.",
+    )
+
+    permission_seconds: float = named(
+        "WIREROOM_PERMISSION_SECONDS",
+        default=600.0,
+        gt=0,
+        le=LONGEST_SECONDS,
+        description="How long an agent's question for permission waits for a person, seconds.",
+    )
+    permission_default: Literal["allow", "deny"] = named(
+        "WIREROOM_PERMISSION_DEFAULT",
+        default="deny",
+        description="The answer when nobody answered, or nobody can be asked.",
+    )
+    permission_rules: Annotated[tuple[str, ...], NoDecode] = named(
+        "WIREROOM_PERMISSION_RULES",
+        default=(),
+        description="Answers by tool, first match wins: `read*=allow,execute=ask,fetch=deny`.",
+    )
+
+    callback_hosts: Annotated[tuple[str, ...], NoDecode] = named(
+        "WIREROOM_CALLBACK_HOSTS",
+        default=(),
+        description="Hosts that callbacks may go to besides public ones, and that are sent the secret.",
+    )
+    callback_attempts: int = named(
+        "WIREROOM_CALLBACK_ATTEMPTS",
+        default=20,
+        ge=1,
+        description="Tries of one callback before it becomes a dead letter.",
+    )
+    default_callback_url: str = named(
+        "JAREK_VA_URL",
+        default="",
+        description="Where `/cursor/iterate/async` reports when its caller names no address.",
+    )
+    frontend_url: str = named(
+        "FRONTEND_URL", default="", description="Origin of another page that may call the API."
+    )
+    open_networks: Annotated[tuple[Network, ...], NoDecode] = named(
+        "WIREROOM_OPEN_NETWORKS",
+        default=(),
+        description="Networks whose programs may call `WIREROOM_OPEN_ROUTES` without the secret.",
+    )
+    open_routes: Annotated[tuple[str, ...], NoDecode] = named(
+        "WIREROOM_OPEN_ROUTES",
+        default=(),
+        description="Paths, and all below them, that those networks may call without the secret.",
+    )
+    conversation_days: float = named(
+        "WIREROOM_CONVERSATION_DAYS",
+        default=0.0,
+        ge=0,
+        description="Days without a message after which a conversation is deleted; 0: never.",
+    )
+
+    @field_validator(
+        "mcp_servers", "permission_rules", "callback_hosts", "open_routes", "open_networks", mode="before"
+    )
+    @classmethod
+    def _split_list(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        return tuple(word.strip() for word in value.split(",") if word.strip())
