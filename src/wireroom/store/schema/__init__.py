@@ -1,0 +1,51 @@
+"""The tables, as SQLAlchemy Core knows them; one definition for SQLite and PostgreSQL.
+
+`legacy` tables keep the exact shape that other programs know and are only created when missing.
+Every other `*_at` column is an integer: milliseconds since the epoch, UTC (`clock.to_ms`).
+Migrations in `store/migrations` must produce exactly this; a test compares them.
+"""
+
+from wireroom.store.schema.base import metadata
+from wireroom.store.schema.conversations import agent_conversations, agent_messages, conversations, messages
+from wireroom.store.schema.delivery import callbacks, deliveries, delivery_parts
+from wireroom.store.schema.intake import access_codes, audit, page_sessions, people, polling_offsets, updates
+from wireroom.store.schema.jobs import jobs
+from wireroom.store.schema.legacy import (
+    git_credentials,
+    legacy,
+    schema_migrations,
+    system_settings,
+    tasks,
+    telegram_bots,
+)
+from wireroom.store.schema.runs import permissions, remote_results, run_attempts, run_events, run_rounds, runs
+
+__all__ = [
+    "access_codes",
+    "agent_conversations",
+    "agent_messages",
+    "audit",
+    "callbacks",
+    "conversations",
+    "deliveries",
+    "delivery_parts",
+    "git_credentials",
+    "jobs",
+    "legacy",
+    "messages",
+    "metadata",
+    "page_sessions",
+    "people",
+    "permissions",
+    "polling_offsets",
+    "remote_results",
+    "run_attempts",
+    "run_events",
+    "run_rounds",
+    "runs",
+    "schema_migrations",
+    "system_settings",
+    "tasks",
+    "telegram_bots",
+    "updates",
+]
