@@ -23,7 +23,8 @@ from wireroom.errors import BadInput
 from wireroom.jobs.embedded import EmbeddedJobs
 from wireroom.jobs.port import Dead, Done, Job, Jobs
 from wireroom.runs import records
-from wireroom.runs.driver import AgentDriver, RunPolicy
+from wireroom.runs.agent_call import AgentCalls, RunPolicy
+from wireroom.runs.driver import AgentDriver
 from wireroom.runs.executor import MAX_TRIES, Executor
 from wireroom.runs.feed import Feed
 from wireroom.runs.limits import Limits
@@ -162,7 +163,8 @@ def _bench(db: SqliteDatabase, folder: Path, progress: Progress) -> Bench:
     clock, feed = SystemClock(), Feed()
     policy = RunPolicy(Limits())
     backend: Callable[[str], Any] = lambda _: ScriptedBackend(ScriptedAgent(folder))  # noqa: E731 - one word
-    driver = AgentDriver(db=db, clock=clock, feed=feed, backend=backend, policy=policy, spill_dir=folder)
+    calls = AgentCalls(db=db, clock=clock, feed=feed, policy=policy, spill_dir=folder)
+    driver = AgentDriver(db=db, clock=clock, backend=backend, policy=policy, calls=calls)
     executor = Executor(
         db=db,
         jobs=EmbeddedJobs(clock),

@@ -49,7 +49,9 @@ class RunSummaryBody(BaseModel):
     source: str
     prompt_excerpt: str
     backend: str
-    state: str = Field(description="queued, running, succeeded, failed, timed_out, cancelled or interrupted.")
+    state: str = Field(
+        description="queued, running, succeeded, failed, exhausted, timed_out, cancelled or interrupted."
+    )
     reason: str | None = Field(description="Why it is in that state, for people.")
     exit_code: int | None
     event_count: int

@@ -24,7 +24,7 @@ from wireroom.store.schema import runs
 SHOWN_CHARS = 20_000
 """Of a question and of an answer; the rest is left to `GET /api/runs/{id}`."""
 
-_EXPLAINED = frozenset({RunState.FAILED, RunState.TIMED_OUT, RunState.INTERRUPTED})
+_EXPLAINED = frozenset({RunState.FAILED, RunState.TIMED_OUT, RunState.EXHAUSTED, RunState.INTERRUPTED})
 # Spelt out as in the partial index: SQLite cannot match bound values to it.
 _UNFINISHED = text("runs.state IN ('queued', 'running')")
 _SHOWN = (

@@ -40,7 +40,8 @@ from wireroom.intake.webhook import Webhook
 from wireroom.jobs.port import Handler, Worker
 from wireroom.perf.loop_lag import watch_loop
 from wireroom.runs import records
-from wireroom.runs.driver import AgentDriver, RunPolicy
+from wireroom.runs.agent_call import AgentCalls, RunPolicy
+from wireroom.runs.driver import AgentDriver
 from wireroom.runs.executor import Executor
 from wireroom.runs.feed import Feed
 from wireroom.runs.limits import Limits
@@ -181,13 +182,11 @@ class Service:
             log_bytes=settings.output_bytes,
             model=settings.model or None,
         )
+        calls = AgentCalls(
+            db=engine.db, clock=self.clock, feed=feed, policy=policy, spill_dir=settings.data_dir / "spill"
+        )
         driver = AgentDriver(
-            db=engine.db,
-            clock=self.clock,
-            feed=feed,
-            backend=self._backends.get,
-            policy=policy,
-            spill_dir=settings.data_dir / "spill",
+            db=engine.db, clock=self.clock, backend=self._backends.get, policy=policy, calls=calls
         )
         return Executor(
             db=engine.db,

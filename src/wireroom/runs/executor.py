@@ -19,7 +19,8 @@ from wireroom.jobs.port import Dead, Done, Job, Jobs
 from wireroom.jobs.port import Outcome as JobOutcome
 from wireroom.perf.metrics import RUNS, RUNS_ACTIVE
 from wireroom.runs import records
-from wireroom.runs.driver import LEASE, AgentDriver, AttemptEnding, RunPolicy
+from wireroom.runs.agent_call import LEASE, AttemptEnding, RunPolicy
+from wireroom.runs.driver import AgentDriver
 from wireroom.runs.feed import Feed, lane_topic, run_topic
 from wireroom.runs.orphans import adopt_orphans, find_orphans
 from wireroom.runs.process_group import kill_leftover

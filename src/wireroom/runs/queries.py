@@ -13,9 +13,10 @@ from sqlalchemy import Connection, Row, select, text, update
 from wireroom.delivery.outbox import fill_delivery
 from wireroom.jobs.port import CancelResult, Jobs
 from wireroom.runs.events import append_events, state_event
+from wireroom.runs.options import RunOptions, RunReport, read_options, read_report
 from wireroom.runs.orphans import ensure_job
 from wireroom.runs.records import KIND
-from wireroom.runs.states import RunState
+from wireroom.runs.states import RunMode, RunState
 from wireroom.store.schema import runs
 from wireroom.store.statement import Statement
 
@@ -50,6 +51,10 @@ class RunView:
     queued_at: int
     started_at: int | None
     finished_at: int | None
+    error: str | None
+    mode: RunMode
+    options: RunOptions
+    report: RunReport
 
 
 class Cancelled(StrEnum):
@@ -174,4 +179,8 @@ def _view(row: Row[Any]) -> RunView:
         queued_at=row.queued_at,
         started_at=row.started_at,
         finished_at=row.finished_at,
+        error=row.error,
+        mode=RunMode(row.mode),
+        options=read_options(row.options),
+        report=read_report(row.report),
     )

@@ -6,10 +6,9 @@ Writes of a worker state their epoch; the database refuses them once a newer att
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import msgspec
 from sqlalchemy import Connection
 
 from wireroom.conversations.context import Turn
@@ -19,8 +18,9 @@ from wireroom.errors import LeaseLost, NotFound
 from wireroom.jobs.port import Jobs
 from wireroom.runs import statements as sql
 from wireroom.runs.events import append_events, state_event, text_so_far
+from wireroom.runs.options import RunOptions, RunReport, encode, read_options, read_report
 from wireroom.runs.process_group import ProcessMark
-from wireroom.runs.states import RunState, check_move
+from wireroom.runs.states import RunMode, RunState, check_move
 from wireroom.runs.verdict import Verdict, answer_markdown
 
 QUEUE = "runs"
@@ -43,6 +43,8 @@ class NewRun:
     backend: str
     workdir: str
     source_message_id: int | None = None
+    mode: RunMode = RunMode.EXECUTE
+    options: RunOptions | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,10 @@ class Attempt:
     """True when nothing was said in the conversation before."""
     interrupted: bool
     """True when an earlier attempt was cut off; the agent is told to go on."""
+    mode: RunMode = RunMode.EXECUTE
+    options: RunOptions = field(default_factory=RunOptions)
+    report: RunReport = field(default_factory=RunReport)
+    """What earlier attempts have noted already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +121,8 @@ def create_run(conn: Connection, jobs: Jobs, new: NewRun, now_ms: int) -> bool:
         prompt=new.prompt,
         backend=new.backend,
         workdir=new.workdir,
+        mode=new.mode.value,
+        options=encode(new.options).decode() if new.options else None,
         now_ms=now_ms,
     )
     if created:
@@ -144,9 +152,10 @@ def begin_attempt(
     if run.state.is_final:
         return None
     epoch = run.epoch + 1
-    prompt: str | None = sql.BEGIN.value(conn, run_id=run_id, epoch=epoch, now_ms=now_ms)
-    if prompt is None:
+    begun = sql.BEGIN.row(conn, run_id=run_id, epoch=epoch, now_ms=now_ms)
+    if begun is None:
         return None
+    prompt, mode, options, report = begun
     if run.epoch and (cut_off := sql.CLOSE_OPEN.run(conn, run_id=run_id, now_ms=now_ms)):
         sql.INTERRUPTED.run(conn, run_id=run_id, times=cut_off)
     sql.BEGIN_ATTEMPT.run(
@@ -171,6 +180,9 @@ def begin_attempt(
         session_id=session_id,
         is_first=is_first,
         interrupted=run.started_at is not None,
+        mode=RunMode(mode),
+        options=read_options(options),
+        report=read_report(report),
     )
 
 
@@ -211,6 +223,7 @@ def finish_run(
     *,
     usage: object,
     now_ms: int,
+    report: RunReport | None = None,
 ) -> None:
     """Store how the run ended, the assistant's message and the answer to deliver, together.
 
@@ -231,7 +244,8 @@ def finish_run(
         output=verdict.output,
         error=None if verdict.state is RunState.SUCCEEDED else verdict.reason,
         exit_code=verdict.exit_code,
-        usage=msgspec.json.encode(usage).decode() if usage else None,
+        usage=encode(usage).decode() if usage else None,
+        report=encode(report).decode() if report else None,
         now_ms=now_ms,
     )
     answer = answer_markdown(verdict)

@@ -6,9 +6,9 @@ from wireroom.store.statement import Statement
 
 CREATE = Statement("""
     INSERT INTO runs (id, request_id, conversation_id, lane, source, source_message_id, prompt, backend,
-                      workdir, state, epoch, interruptions, event_count, queued_at)
+                      workdir, mode, options, state, epoch, interruptions, event_count, queued_at)
     VALUES (:id, :request_id, :conversation_id, :lane, :source, :source_message_id, :prompt, :backend,
-            :workdir, 'queued', 0, 0, 0, :now_ms)
+            :workdir, :mode, :options, 'queued', 0, 0, 0, :now_ms)
     ON CONFLICT DO NOTHING
 """)
 """Store a request; no row when its request id is known, even to a unit that has only just committed."""
@@ -24,7 +24,7 @@ BEGIN = Statement("""
     UPDATE runs SET epoch = :epoch, state = 'running', reason = NULL,
         started_at = COALESCE(started_at, :now_ms)
     WHERE id = :run_id AND epoch = :epoch - 1 AND state IN ('queued', 'running')
-    RETURNING prompt
+    RETURNING prompt, mode, options, report
 """)
 """Begin the next attempt; the prompt is read here, where nobody can reword it any more."""
 
@@ -67,7 +67,7 @@ RENEW = Statement("""
 
 FINISH = Statement("""
     UPDATE runs SET state = :state, reason = :reason, output = :output, error = :error,
-        exit_code = :exit_code, usage = :usage, finished_at = :now_ms
+        exit_code = :exit_code, usage = :usage, report = COALESCE(:report, report), finished_at = :now_ms
     WHERE id = :run_id
 """)
 """Note how a run ended."""

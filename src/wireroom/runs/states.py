@@ -7,6 +7,15 @@ from enum import StrEnum
 from wireroom.errors import Conflict
 
 
+class RunMode(StrEnum):
+    """How a run works."""
+
+    EXECUTE = "execute"
+    """The agent is asked once."""
+    ITERATE = "iterate"
+    """Its work is reviewed and goes on until the review says complete, or its bounds are reached."""
+
+
 class RunState(StrEnum):
     """Where a run stands."""
 
@@ -18,6 +27,8 @@ class RunState(StrEnum):
     """The agent ended with exit 0 and reported no error."""
     FAILED = "failed"
     """The agent ended otherwise, or could not be started."""
+    EXHAUSTED = "exhausted"
+    """The rounds, minutes or money of its loop are used up, and no review has said complete."""
     TIMED_OUT = "timed_out"
     """Longer, or silent for longer, than its limits allow."""
     CANCELLED = "cancelled"

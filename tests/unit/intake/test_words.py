@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from wireroom.delivery.render import render
 from wireroom.intake import words
 from wireroom.intake.commands import CommandName
+from wireroom.runs.options import RunOptions, RunReport
 from wireroom.runs.queries import RunView
-from wireroom.runs.states import RunState
+from wireroom.runs.states import RunMode, RunState
 
 
 def _run(prompt: str, state: RunState = RunState.QUEUED, started_at: int | None = None) -> RunView:
@@ -33,6 +34,10 @@ def _run(prompt: str, state: RunState = RunState.QUEUED, started_at: int | None 
         queued_at=0,
         started_at=started_at,
         finished_at=None,
+        error=None,
+        mode=RunMode.EXECUTE,
+        options=RunOptions(),
+        report=RunReport(),
     )
 
 

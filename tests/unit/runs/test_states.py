@@ -12,6 +12,7 @@ from wireroom.runs.states import RunState, check_move
 FINAL = {
     RunState.SUCCEEDED,
     RunState.FAILED,
+    RunState.EXHAUSTED,
     RunState.TIMED_OUT,
     RunState.CANCELLED,
     RunState.INTERRUPTED,

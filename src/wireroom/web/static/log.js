@@ -4,7 +4,7 @@
 
 import { el, icon } from "./dom.js";
 
-const FINAL = new Set(["succeeded", "failed", "timed_out", "cancelled", "interrupted"]);
+const FINAL = new Set(["succeeded", "failed", "timed_out", "exhausted", "cancelled", "interrupted"]);
 
 export class Log {
   /** Number of the last event taken; lines come in order, and each once. */

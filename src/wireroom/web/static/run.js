@@ -10,6 +10,7 @@ const SHOWN = {
   succeeded: ["done", "Done"],
   failed: ["fail", "Failed"],
   timed_out: ["fail", "Timed out"],
+  exhausted: ["fail", "Not finished"],
   cancelled: ["stop", "Stopped"],
   interrupted: ["fail", "Interrupted"],
 };

@@ -1,0 +1,67 @@
+"""What a caller asked for beyond the prompt, and what the run has to tell beyond its output. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class RunOptions(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Wishes of the caller; what is not given follows the settings."""
+
+    repository: str | None = None
+    """Folder under the repositories' root, as the caller named it."""
+    branch_name: str | None = None
+    queue_type: str | None = None
+    """Echoed to the caller as it came."""
+    model: str | None = None
+    worktree: bool = False
+    """Work in a git worktree of the run's own."""
+    mcp_servers: tuple[str, ...] | None = None
+    """Names of MCP servers; None: the installation's."""
+    max_rounds: int | None = None
+    """Rounds of the loop after the first."""
+    budget_minutes: float | None = None
+    budget_usd: float | None = None
+    reviewer: str | None = None
+    """The back end that reviews."""
+    unattended: bool = False
+    """Nobody can be asked for permission: the default answers at once."""
+    has_callback: bool = False
+    """A row of `callbacks` waits for the end."""
+
+
+class RunReport(msgspec.Struct, omit_defaults=True):
+    """What there is to tell of an ended run beyond its output; grows while the run works."""
+
+    command: tuple[str, ...] = ()
+    """The last agent's command line, without secrets."""
+    iterations: int | None = None
+    """Rounds of the loop after the first; None for a run without a loop."""
+    max_iterations: int | None = None
+    justification: str | None = None
+    """What the last review said."""
+    original_output: str | None = None
+    """What the first round said, when a later one gave the output."""
+    error_code: str | None = None
+    """A word for programs: timeout, idle_timeout, cancelled, exhausted, blocked, budget, agent_missing …"""
+    branch: str | None = None
+    worktree: str | None = None
+    diff: dict[str, Any] | None = None
+    """files, insertions, deletions, commits, pushed; see `workspaces`."""
+
+
+_options = msgspec.json.Decoder(RunOptions).decode
+_report = msgspec.json.Decoder(RunReport).decode
+encode = msgspec.json.Encoder().encode
+
+
+def read_options(stored: str | None) -> RunOptions:
+    """Return what was stored; a run without any has the defaults."""
+    return _options(stored) if stored else RunOptions()
+
+
+def read_report(stored: str | None) -> RunReport:
+    """Return what was stored, empty if nothing was."""
+    return _report(stored) if stored else RunReport()
