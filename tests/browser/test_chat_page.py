@@ -91,6 +91,22 @@ async def test_history_is_there_after_a_reload_and_in_new_conversations(page: Pa
     await expect(page.locator(f"{NEWEST} .said")).to_contain_text("2")
 
 
+async def test_list_of_conversations_changes_in_place(page: Page) -> None:
+    """A finger that is on an earlier conversation keeps it, whatever news redraws the list meanwhile."""
+    await answered(page, "calculate 6 * 7")
+    await page.click("#new-conversation")
+    await expect(page.locator("#welcome")).to_be_visible()
+    earlier = page.locator("#history").get_by_text("calculate 6 * 7")
+    await earlier.hover()
+    await page.mouse.down()
+    await page.evaluate("window.pressed = document.querySelector('#history a:hover')")
+    await answered(page, "calculate 1 + 1")
+    await expect(page.locator("#history")).to_contain_text("calculate 1 + 1")
+    assert await page.evaluate("window.pressed.isConnected")
+    await page.mouse.up()
+    await expect(page.locator("#past-note")).to_be_visible()
+
+
 async def test_log_of_an_earlier_run_is_fetched_when_it_is_opened(page: Page) -> None:
     """A run that ended before the page was opened shows its steps too."""
     await answered(page, "write hello to notes.txt")

@@ -55,16 +55,30 @@ export class Drawer {
       return;
     }
     const items = pages.flatMap((page) => page.conversations).filter(({ title, is_current }) => title || is_current);
-    byId("history").replaceChildren(...items.map((item) => this.#item(item)));
+    this.#show(items);
     byId("more-history").hidden = pages.at(-1).pagination.total_pages <= this.#pages;
   }
 
-  #item({ id, title, is_current, active_at }) {
-    const link = el("a", { href: is_current ? "#/" : `#/c/${encodeURIComponent(id)}`, title: new Date(active_at).toLocaleString() });
-    link.append(el("span", { className: "history-title", textContent: title || "New conversation" }));
-    link.append(el("span", { className: "history-when", textContent: is_current ? "now" : when(active_at) }));
+  /** Change the list in place: an element that is replaced while somebody presses it loses the click. */
+  #show(items) {
+    const list = byId("history");
+    const known = new Map([...list.children].map((element) => [element.dataset.id, element]));
+    items.forEach((item, place) => {
+      const element = known.get(item.id) ?? newItem(item.id);
+      known.delete(item.id);
+      this.#fill(element.firstChild, item);
+      if (list.children[place] !== element) list.insertBefore(element, list.children[place] ?? null);
+    });
+    known.forEach((element) => element.remove());
+  }
+
+  #fill(link, { id, title, is_current, active_at }) {
+    link.setAttribute("href", is_current ? "#/" : `#/c/${encodeURIComponent(id)}`);
+    link.title = new Date(active_at).toLocaleString();
+    setText(link.children[0], title || "New conversation");
+    setText(link.children[1], is_current ? "now" : when(active_at));
     if (id === this.#shown.id) link.setAttribute("aria-current", "true");
-    return el("li", {}, link);
+    else link.removeAttribute("aria-current");
   }
 
   async #makeCode() {
@@ -81,6 +95,18 @@ export class Drawer {
     }
     button.disabled = false;
   }
+}
+
+function newItem(id) {
+  const link = el("a");
+  link.append(el("span", { className: "history-title" }), el("span", { className: "history-when" }));
+  const item = el("li", {}, link);
+  item.dataset.id = id;
+  return item;
+}
+
+function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
 }
 
 function when(time) {
