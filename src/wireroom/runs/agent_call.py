@@ -48,6 +48,8 @@ class RunPolicy:
     log_bytes: int = 10 * MIB
     """What the events of one attempt may take in the database."""
     model: str | None = None
+    queue_wait: timedelta | None = None
+    """Longest time that a run waits for its first attempt; None: as long as it takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,8 @@ class AttemptEnding:
     result: AgentResult | None
     cut_off: bool
     """The agent was stopped because the handler was cancelled: by a person or by the service's own stop."""
+    command: tuple[str, ...] = ()
+    """The command line that was run; the prompt is not in it."""
 
 
 class AgentCalls:
@@ -75,7 +79,7 @@ class AgentCalls:
         self, attempt: Attempt, backend: Backend, request: AgentRequest, lane: str, line: ProgressLine
     ) -> AttemptEnding:
         """Run the agent to its end; its events go to the attempt's log, its lease is kept meanwhile."""
-        parser = backend.parser()
+        command, parser = backend.command(request), backend.parser()
         shown = ProgressText()
         async with self._logging(attempt, lane) as (log, stop):
 
@@ -95,7 +99,7 @@ class AgentCalls:
             )
             outcome, cut_off = await _to_the_end(
                 supervise(
-                    backend.command(request),
+                    command,
                     self._policy.limits,
                     receivers,
                     cancel=stop,
@@ -108,7 +112,8 @@ class AgentCalls:
         result = parser.result(outcome.exit_code, outcome.stderr.text)
         limits = self._policy.limits
         verdict = judge(outcome, result, hard=limits.hard, idle=limits.idle)
-        return AttemptEnding(verdict, result, cut_off=cut_off and outcome.ending is Ending.CANCELLED)
+        was_cut_off = cut_off and outcome.ending is Ending.CANCELLED
+        return AttemptEnding(verdict, result, cut_off=was_cut_off, command=command.argv)
 
     @asynccontextmanager
     async def _logging(self, attempt: Attempt, lane: str) -> AsyncIterator[tuple[EventLog, asyncio.Event]]:
