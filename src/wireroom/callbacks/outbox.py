@@ -1,0 +1,197 @@
+"""Units of work on callbacks: opened with the request, filled with its result, sent later by the sender.
+
+A callback is opened in the transaction that accepts a request, and filled in the one that ends its run, so a
+caller that was told "accepted" is told the end too, whatever crashes in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+import msgspec
+from sqlalchemy import Connection, select, update
+
+from wireroom.callbacks.target import is_elevenlabs, read_target
+from wireroom.jobs.port import Jobs
+from wireroom.store.schema import callbacks
+from wireroom.store.statement import Statement
+
+QUEUE = "callbacks"
+KIND = "callback"
+
+_OPEN = Statement("""
+    INSERT INTO callbacks (run_id, url, secret, state, attempts, created_at)
+    VALUES (:run_id, :url, :secret, 'waiting', 0, :now_ms)
+    RETURNING id
+""")
+"""Add a callback."""
+
+_FILL = Statement("""
+    UPDATE callbacks SET state = 'pending', payload = :payload, due_at = :now_ms
+    WHERE run_id = :run_id AND state = 'waiting'
+    RETURNING id, url
+""")
+"""Give a run's open callbacks what they have to tell."""
+
+_BEGIN = Statement("""
+    UPDATE callbacks SET state = 'sending', attempts = attempts + 1, due_at = NULL
+    WHERE id = :id AND state IN ('pending', 'sending')
+    RETURNING url, secret, payload, attempts, created_at
+""")
+"""Count a try before it is made, so that one that kills the process is counted too."""
+
+_CLOSE = Statement("""
+    UPDATE callbacks SET state = :state, status_code = :status_code, error = :error, due_at = NULL,
+        sent_at = :sent_at
+    WHERE id = :id AND state = 'sending'
+""")
+"""Close a callback that is sent or given up."""
+
+_DELAY = Statement("""
+    UPDATE callbacks SET state = 'pending', status_code = :status_code, error = :error, due_at = :due_at
+    WHERE id = :id AND state = 'sending'
+""")
+"""Note why a try failed and when the next one is."""
+
+
+class CallbackState(StrEnum):
+    """The states of a callback."""
+
+    WAITING = "waiting"
+    """Its run has not ended."""
+    PENDING = "pending"
+    """What it tells is known; it waits for its next try."""
+    SENDING = "sending"
+    """A try is under way, or a crash cut one off; that one may have arrived."""
+    SENT = "sent"
+    DEAD = "dead"
+    """Given up; listed, can be retried or discarded."""
+    DISCARDED = "discarded"
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """What one try needs to know."""
+
+    url: str
+    secret: str | None
+    """What the caller's address said."""
+    body: bytes
+    attempts: int
+    """Tries so far, this one included."""
+    idempotency_key: str
+    """The same for every try; no two callbacks share one, even after the database was begun anew."""
+
+
+def open_callback(
+    conn: Connection, run_id: str, url: str, now_ms: int, *, elevenlabs: bool = False
+) -> int | None:
+    """Promise the caller a callback at the end of the run; return its id.
+
+    Args:
+        conn: The unit that accepts the request.
+        run_id: The new run.
+        url: As the caller gave it; its `secret` parameter is kept apart.
+        now_ms: Now.
+        elevenlabs: Whether the voice agent is called (`ELEVENLABS_AGENT_ENABLED`); None is returned when
+            the address is its and it is not.
+
+    Raises:
+        BadInput: the address cannot be meant.
+    """
+    target = read_target(url)
+    if is_elevenlabs(target) and not elevenlabs:
+        return None
+    callback_id: int = _OPEN.value(conn, run_id=run_id, url=target.url, secret=target.secret, now_ms=now_ms)
+    return callback_id
+
+
+def fill_callback(
+    conn: Connection, jobs: Jobs, run_id: str, payload: Mapping[str, object], now_ms: int
+) -> None:
+    """Send the run's callbacks on their way; does nothing for a run without one, or a second time."""
+    body = msgspec.json.encode(payload).decode()
+    for callback_id, url in _FILL.rows(conn, run_id=run_id, payload=body, now_ms=now_ms):
+        _enqueue(conn, jobs, callback_id, url)
+
+
+def retry_callback(conn: Connection, jobs: Jobs, callback_id: int, now_ms: int) -> bool:
+    """Send a dead callback again, with the idempotency key that it had; False when it is not dead."""
+    url: str | None = conn.execute(
+        update(callbacks)
+        .where(callbacks.c.id == callback_id, callbacks.c.state == CallbackState.DEAD)
+        .values(state=CallbackState.PENDING, attempts=0, error=None, due_at=now_ms)
+        .returning(callbacks.c.url)
+    ).scalar_one_or_none()
+    if url is None:
+        return False
+    _enqueue(conn, jobs, callback_id, url)
+    return True
+
+
+def retry_all_dead(conn: Connection, jobs: Jobs, now_ms: int) -> int:
+    """Send every dead callback again, oldest first; return how many."""
+    query = select(callbacks.c.id).where(callbacks.c.state == CallbackState.DEAD).order_by(callbacks.c.id)
+    return sum(retry_callback(conn, jobs, found, now_ms) for found in conn.execute(query).scalars().all())
+
+
+def discard_callback(conn: Connection, callback_id: int) -> bool:
+    """Drop a dead callback from the list of dead letters; False when it is not dead."""
+    done = conn.execute(
+        update(callbacks)
+        .where(callbacks.c.id == callback_id, callbacks.c.state == CallbackState.DEAD)
+        .values(state=CallbackState.DISCARDED)
+    )
+    return bool(done.rowcount)
+
+
+def begin_try(conn: Connection, callback_id: int) -> Try | None:
+    """Count one more try and return what it needs; None when there is nothing to send."""
+    row = _BEGIN.row(conn, id=callback_id)
+    if row is None:
+        return None
+    url, secret, payload, attempts, created_at = row
+    return Try(url, secret, payload.encode(), attempts, f"callback-{callback_id}-{created_at}")
+
+
+def close_sent(conn: Connection, callback_id: int, status_code: int, now_ms: int) -> None:
+    """Note that the receiver has it."""
+    _CLOSE.run(
+        conn,
+        id=callback_id,
+        state=CallbackState.SENT.value,
+        status_code=status_code,
+        error=None,
+        sent_at=now_ms,
+    )
+
+
+def close_dead(conn: Connection, callback_id: int, reason: str, status_code: int | None) -> None:
+    """Make it a dead letter."""
+    _CLOSE.run(
+        conn,
+        id=callback_id,
+        state=CallbackState.DEAD.value,
+        status_code=status_code,
+        error=reason,
+        sent_at=None,
+    )
+
+
+def delay(conn: Connection, callback_id: int, reason: str, status_code: int | None, due_ms: int) -> None:
+    """Note why the try failed and when the next one is."""
+    _DELAY.run(conn, id=callback_id, status_code=status_code, error=reason, due_at=due_ms)
+
+
+def _enqueue(conn: Connection, jobs: Jobs, callback_id: int, url: str) -> None:
+    """Have it sent; callbacks of one receiver go one at a time, so that a slow one holds up only its own."""
+    jobs.enqueue(
+        conn,
+        queue=QUEUE,
+        kind=KIND,
+        ref=str(callback_id),
+        key=f"{KIND}:{read_target(url).origin}",
+        dedupe=f"{KIND}:{callback_id}",
+    )

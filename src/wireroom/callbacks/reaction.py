@@ -1,0 +1,103 @@
+"""What follows from one try of a callback. Pure; `callbacks.sender` obeys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from http import HTTPStatus
+
+from wireroom.jobs.port import RetryPolicy
+from wireroom.jobs.retry import next_attempt
+
+LONGEST_WAIT = timedelta(hours=1)
+"""The most that a receiver's Retry-After can ask for."""
+_FIRST_WAIT = timedelta(seconds=2)
+_CAP = timedelta(minutes=20)
+_PASSING = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The receiver answered."""
+
+    status: int
+    retry_after: float | None = None
+    """Its Retry-After in seconds, if it sent one."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoAnswer:
+    """No answer came; the receiver may have got the callback or not."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Barred:
+    """The guard does not let it go there; nothing was sent."""
+
+    reason: str
+
+
+Reply = Answered | NoAnswer | Barred
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The receiver has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """Try again at `when`."""
+
+    when: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """A dead letter, with the reason."""
+
+    reason: str
+
+
+def retry_policy(max_attempts: int) -> RetryPolicy:
+    """Return when tries follow each other: after 2 s, 4 s, 8 s … up to 20 minutes; 20 take 3.6 hours."""
+    return RetryPolicy(max_attempts=max_attempts, base=_FIRST_WAIT, cap=_CAP)
+
+
+def react(
+    reply: Reply, policy: RetryPolicy, *, attempts: int, now: datetime, jitter: float
+) -> Sent | Later | GiveUp:
+    """Decide what follows.
+
+    Args:
+        reply: What the try brought.
+        policy: See `retry_policy`.
+        attempts: Tries made so far, this one included.
+        now: An aware UTC time.
+        jitter: The caller's draw, in [0, policy.max_jitter].
+    """
+    match reply:
+        case Answered(status=status) if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+            return Sent()
+        case Answered(status=status) if _is_final(status):
+            return GiveUp(f"The receiver refuses it: HTTP {status}.")
+        case Answered(status=status, retry_after=retry_after):
+            asked = min(timedelta(seconds=retry_after or 0), LONGEST_WAIT)
+            reason = f"The receiver answered HTTP {status}."
+        case NoAnswer(reason=reason):
+            asked = timedelta()
+        case Barred(reason=reason):
+            return GiveUp(reason)
+    when = next_attempt(policy, attempts, now, jitter)
+    if when is None:
+        return GiveUp(f"{reason} That was try {attempts}.")
+    return Later(max(when, now + asked), reason)
+
+
+def _is_final(status: int) -> bool:
+    """Tell whether trying again cannot help: the receiver refuses this request for what it is."""
+    client_error = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
+    return client_error and status not in _PASSING

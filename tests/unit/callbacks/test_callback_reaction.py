@@ -1,0 +1,86 @@
+"""What follows from one try of a callback."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from wireroom.callbacks.reaction import (
+    LONGEST_WAIT,
+    Answered,
+    Barred,
+    GiveUp,
+    Later,
+    NoAnswer,
+    Reply,
+    Sent,
+    react,
+    retry_policy,
+)
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+DEFAULT_ATTEMPTS = 20
+
+
+def after(reply: Reply, attempts: int = 1, jitter: float = 0.0) -> Sent | Later | GiveUp:
+    """Return what follows under the default policy."""
+    return react(reply, retry_policy(DEFAULT_ATTEMPTS), attempts=attempts, now=NOW, jitter=jitter)
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
+def test_success_is_sent(status: int) -> None:
+    """Every 2xx means that the receiver has it."""
+    assert after(Answered(status)) == Sent()
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 409, 410, 413, 415, 422, 451, 499])
+def test_refusal_is_final(status: int) -> None:
+    """The receiver refuses this callback for what it is: it is a dead letter at once."""
+    assert after(Answered(status)) == GiveUp(f"The receiver refuses it: HTTP {status}.")
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [NoAnswer("gone"), *(Answered(status) for status in (301, 302, 307, 408, 425, 429, 500, 502, 503, 504))],
+    ids=str,
+)
+def test_what_may_pass_is_tried_again(reply: Reply) -> None:
+    """The waits double from two seconds, with jitter on top, until the tries are used up."""
+    assert isinstance(after(reply), Later)
+    waits = [after(reply, attempts) for attempts in range(1, 6)]
+    assert [wait.when - NOW for wait in waits if isinstance(wait, Later)] == [
+        timedelta(seconds=seconds) for seconds in (2, 4, 8, 16, 32)
+    ]
+    jittered = after(reply, jitter=0.2)
+    assert isinstance(jittered, Later)
+    assert jittered.when == NOW + timedelta(seconds=2.4)
+    last = after(reply, DEFAULT_ATTEMPTS)
+    assert isinstance(last, GiveUp)
+    assert last.reason.endswith("That was try 20.")
+
+
+def test_default_tries_last_for_hours() -> None:
+    """A receiver that is down overnight's first hours still gets it: the tries go on for over three."""
+    total = timedelta()
+    for attempts in range(1, DEFAULT_ATTEMPTS):
+        later = after(NoAnswer("gone"), attempts)
+        assert isinstance(later, Later)
+        assert later.when - NOW <= timedelta(minutes=20)
+        total += later.when - NOW
+    assert total > timedelta(hours=3)
+
+
+@pytest.mark.parametrize(
+    ("asked", "waited"), [(0.0, 2.0), (1.0, 2.0), (90.0, 90.0), (1e9, LONGEST_WAIT.total_seconds())]
+)
+def test_retry_after_is_honoured(asked: float, waited: float) -> None:
+    """The receiver's wish lengthens a wait, never shortens it, and not beyond an hour."""
+    later = after(Answered(503, asked))
+    assert isinstance(later, Later)
+    assert later.when == NOW + timedelta(seconds=waited)
+
+
+def test_what_the_guard_bars_is_final() -> None:
+    """It stays as a dead letter whose reason says what to set."""
+    assert after(Barred("name x")) == GiveUp("name x")
