@@ -1,16 +1,21 @@
 """What a coding agent looks like to the rest of Wireroom.
 
 A back end turns a request into a command line, and the agent's output lines into events and a result.
-Both halves are pure: `runs.supervisor` starts the process, feeds the lines and ends it.
+Both halves are pure: `runs.supervisor` starts the process, feeds the lines and ends it. Two kinds do more: an
+`InteractiveBackend` talks with its process, a `CalledBackend` has none. `runs.agent_call` drives all three.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
+
+if TYPE_CHECKING:
+    from aiohttp import ClientSession
 
 
 class EventKind(StrEnum):
@@ -108,6 +113,29 @@ class AgentResult:
     session_lost: bool = False
     """The session to resume is unknown to the agent: ask again without it, with `context`."""
     usage: Mapping[str, Any] = field(default_factory=dict)
+    exit_code: int | None = None
+    """What the agent's program returned, where no process of ours tells it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PermissionQuestion:
+    """What an agent wants to do and may not do unasked."""
+
+    tool: str
+    """What rules and "this session" go by: `execute`, `edit`, `fetch`, or a tool's own name."""
+    subject: str
+    """What with, in one line: a command, a path."""
+    digest: str
+    """SHA-256 of tool and input, hex: the same question again has the same."""
+
+
+class PermissionAnswer(StrEnum):
+    """How a question for permission ended; also the state of its event."""
+
+    ALLOWED = "allowed"
+    DENIED = "denied"
+    EXPIRED = "expired"
+    """Nobody answered in time, and the default is to deny."""
 
 
 class StreamParser(Protocol):
@@ -126,6 +154,7 @@ class StreamParser(Protocol):
         ...
 
 
+@runtime_checkable
 class Backend(Protocol):
     """One coding agent program."""
 
@@ -144,3 +173,104 @@ class Backend(Protocol):
     def parser(self) -> StreamParser:
         """Return a fresh parser for one run's output."""
         ...
+
+
+class Wire(Protocol):
+    """Both pipes of a supervised process as lines, for one conversation at a time."""
+
+    stop: asyncio.Event
+    """Set when the agent shall stop. The conversation says so in the agent's own words and ends soon; a
+    process that goes on is killed."""
+
+    async def send(self, line: str) -> None:
+        """Write one line (without its line end), whole; several tasks may send.
+
+        A line for an agent that reads no more is dropped: what follows from it is seen in what it writes.
+        """
+        ...
+
+    async def receive(self) -> str | None:
+        """Return the next line of standard output; None when there is nothing more. One task receives."""
+        ...
+
+
+class Host(Protocol):
+    """What Wireroom does for an agent while it works."""
+
+    def emit(self, event: AgentEvent) -> None:
+        """Put the event into the run's log."""
+        ...
+
+    async def ask(self, question: PermissionQuestion) -> PermissionAnswer:
+        """Return whether the agent may: by a rule, by an earlier answer, or when a person has answered.
+
+        May take as long as a question waits for a person; the agent's silence does not count meanwhile.
+        """
+        ...
+
+
+@runtime_checkable
+class InteractiveBackend(Protocol):
+    """A coding agent program that is talked with: its standard input stays open until it has answered."""
+
+    name: str
+    resumes_sessions: bool
+
+    def command(self, request: AgentRequest) -> Command:
+        """Return the process to talk with; its `stdin` is not used. Raises as `Backend.command`."""
+        ...
+
+    async def converse(self, request: AgentRequest, wire: Wire, host: Host) -> AgentResult:
+        """Talk until the request is served, and return how; odd lines and a lost wire are results too.
+
+        When it returns, the process has served and is ended. Leaves no task behind, cancelled or not.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """What a runner elsewhere must know of the run besides the request."""
+
+    id: str
+    """Names this attempt; the runner answers with it."""
+    repository: str | None = None
+    branch_name: str | None = None
+
+
+class Abroad(Host, Protocol):
+    """What Wireroom does for a back end that works elsewhere."""
+
+    http: ClientSession
+    """The one session for outgoing calls."""
+    errand: Errand
+    callback_url: str
+    """Where a runner reports the end."""
+    secret: str
+    """Our own secret, which a runner of the same installation shares."""
+
+    async def reply(self, seconds: float) -> Mapping[str, Any] | None:
+        """Return what a runner has reported of the errand; None when nothing came within the time."""
+        ...
+
+
+@runtime_checkable
+class CalledBackend(Protocol):
+    """A coding agent without a process of ours."""
+
+    name: str
+    resumes_sessions: bool
+
+    async def call(self, request: AgentRequest, abroad: Abroad) -> AgentResult:
+        """Have the request served and return how; `exit_code` of the result must be 0 for success.
+
+        Cancelled when the run is stopped or takes too long: it then tells whoever works, within seconds.
+
+        Raises:
+            AgentUnavailable: nobody is there to serve it.
+        """
+        ...
+
+
+AnyBackend: TypeAlias = Backend | InteractiveBackend | CalledBackend
+"""What `runs.agent_call` can drive."""

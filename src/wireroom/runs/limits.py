@@ -18,6 +18,8 @@ class Limits:
     """From the start to the end."""
     idle: timedelta = timedelta(minutes=10)
     """Without a byte on stdout or stderr; before the first byte it counts from the start."""
+    polite: timedelta = timedelta(seconds=0.8)
+    """For a program that is talked with to end when told so in its own words, before SIGTERM."""
     grace: timedelta = timedelta(seconds=2)
     """Between SIGTERM and SIGKILL."""
     drain: timedelta = timedelta(seconds=1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import IO
 
@@ -49,8 +49,13 @@ async def pump(
     lines: LineSplitter,
     on_line: Callable[[str], None],
     on_output: Callable[[], None],
+    *,
+    has_room: Callable[[], Awaitable[None]] | None = None,
 ) -> None:
-    """Read to the end of the pipe or until cancelled; in either case hand on an unfinished last line."""
+    """Read to the end of the pipe or until cancelled; in either case hand on an unfinished last line.
+
+    `has_room` is awaited between reads: a reader of the lines that falls behind holds up the process.
+    """
     os.set_blocking(pipe.fileno(), False)
     try:
         while data := await _read(pipe.fileno()):
@@ -61,6 +66,8 @@ async def pump(
                 if number % LINES_PER_TURN == 0:
                     await asyncio.sleep(0)
             await asyncio.sleep(0)
+            if has_room is not None:
+                await has_room()
     finally:
         for line in lines.end():
             on_line(line)
@@ -73,7 +80,7 @@ async def feed(pipe: IO[bytes], data: bytes) -> None:
     try:
         with suppress(BrokenPipeError):
             while view:
-                view = view[await _write(pipe.fileno(), view) :]
+                view = view[await write_some(pipe.fileno(), view) :]
     finally:
         pipe.close()
 
@@ -85,7 +92,8 @@ async def _read(descriptor: int) -> bytes:
         await readable(descriptor)
 
 
-async def _write(descriptor: int, view: memoryview) -> int:
+async def write_some(descriptor: int, view: memoryview) -> int:
+    """Write what the pipe takes, waiting until it takes something; return how many bytes."""
     while True:
         with suppress(BlockingIOError):
             return os.write(descriptor, view)

@@ -3,33 +3,31 @@
 The scope ends when the program *exits*, not when its pipes close. Whatever happens (exit, timeout,
 cancellation, an error of a receiver), its descendants are ended, the program reaped and every descriptor
 closed before `supervise` returns. What the lines mean is the back end's matter, what the end means the
-executor's.
+executor's. A program may be talked with (`talk`): then the scope also ends when the talk does.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import IO, Any
 
 from wireroom.backends.protocol import Command
+from wireroom.runs.dialogue import Dialogue, Talk
 from wireroom.runs.limits import Ending, Limits, next_step
 from wireroom.runs.output import CappedOutput, Captured, LineSplitter
-from wireroom.runs.pipes import feed, pump, readable
+from wireroom.runs.pipes import feed, pump
+from wireroom.runs.process_exit import exit_of
 from wireroom.runs.process_group import Members, ProcessMark, mark_process
 from wireroom.runs.spawn import start_process
 
 __all__ = ["Ending", "Limits", "Outcome", "ProcessMark", "Receivers", "supervise"]
-
-_POLL_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +66,7 @@ async def supervise(
     cancel: asyncio.Event,
     spill_dir: Path,
     scope: str | None = None,
+    talk: Talk | None = None,
 ) -> Outcome:
     """Start the program, hand on its lines, and return when it and all its descendants are gone.
 
@@ -75,15 +74,20 @@ async def supervise(
     but raises afterwards and removes the spill files. Output that memory does not hold goes to `spill_dir`,
     which is made when needed. `scope` names the attempt uniquely in the child's environment; None: invented.
 
+    With `talk`, standard input stays open and lines of stdout go to the talk instead of `receivers.on_line`.
+    Once it returns, the program has served: its standard input is closed, it gets `limits.polite` to exit,
+    and the ending is `EXITED`. When the program has to be stopped, the talk is told first and gets as long.
+
     Raises:
         AgentUnavailable: the program or its folder is missing, may not be used, or cannot be started.
     """
-    popen = start_process(command, scope := scope or uuid.uuid4().hex)
+    stdin = command.stdin if talk is None else b""
+    popen = start_process(replace(command, stdin=stdin), scope := scope or uuid.uuid4().hex)
     attempt = _Attempt(popen, mark_process(popen.pid, scope), limits, spill_dir)
     try:
         if receivers.on_started is not None:
             await receivers.on_started(attempt.mark)
-        attempt.begin(command.stdin, receivers)
+        attempt.begin(command.stdin, receivers, talk)
         ending = await attempt.watch(cancel)
         await _to_its_end(attempt.end(ending))
     except BaseException:
@@ -106,35 +110,44 @@ class _Attempt:
         self._stderr = _collector(limits, spill_dir, f"{mark.scope}.stderr")
         self._readers: list[asyncio.Task[None]] = []
         self._writer: asyncio.Task[None] | None = None
+        self._dialogue: Dialogue | None = None
         self._started = time.monotonic()
         self._last_output: float | None = None
 
-    def begin(self, stdin: bytes | None, receivers: Receivers) -> None:
-        """Start to read both outputs and to write standard input."""
-        self._read(self._popen.stdout, self._stdout, receivers.on_line)
+    def begin(self, stdin: bytes | None, receivers: Receivers, talk: Talk | None) -> None:
+        """Start to read both outputs, and to write standard input or to talk."""
+        pipe, on_line, has_room = self._popen.stdin, receivers.on_line, None
+        if talk is not None and pipe is not None:
+            self._dialogue = Dialogue(pipe, talk, f"agent {self.mark.pid} talk")
+            on_line, has_room = self._dialogue.put, self._dialogue.has_room
+        elif pipe is not None:
+            self._writer = self._task("stdin", feed(pipe, stdin or b""))
+        reading = self._read(self._popen.stdout, self._stdout, on_line, has_room)
         self._read(self._popen.stderr, self._stderr, receivers.on_error_line)
-        if self._popen.stdin is not None:
-            self._writer = self._task("stdin", feed(self._popen.stdin, stdin or b""))
+        if self._dialogue is not None:
+            dialogue = self._dialogue
+            reading.add_done_callback(lambda _: dialogue.end_of_output())
 
     async def watch(self, cancel: asyncio.Event) -> Ending:
-        """Wait until the program exits or has to be ended; raise what a receiver raised."""
-        exited = self._task("exit", _exit_of(self._popen))
+        """Wait until the program exits, has served or must be ended; raise what a receiver or talk raised."""
+        exited = self._task("exit", exit_of(self._popen))
         cancelled = self._task("cancel", _set(cancel))
         try:
             while True:
+                now = time.monotonic()
                 step = next_step(
                     self._limits,
-                    now=time.monotonic(),
+                    now=now,
                     started=self._started,
-                    last_output=self._last_output,
-                    exited=exited.done(),
+                    last_output=self._last_sign_of_life(now),
+                    exited=exited.done() or self._has_served,
                     cancelled=cancel.is_set(),
                 )
                 if isinstance(step, Ending):
                     return step
-                reading = {task for task in self._readers if not task.done()}
+                working = {task for task in self._receiving if not task.done()}
                 await asyncio.wait(
-                    {exited, cancelled, *reading}, timeout=step.seconds, return_when=asyncio.FIRST_COMPLETED
+                    {exited, cancelled, *working}, timeout=step.seconds, return_when=asyncio.FIRST_COMPLETED
                 )
                 self._raise_from_receivers()
         finally:
@@ -145,7 +158,9 @@ class _Attempt:
 
         The leader is reaped after its group: until then the number of both cannot be given to a stranger.
         """
-        if ending is Ending.EXITED:
+        if self._dialogue is not None:
+            await self._part(self._dialogue, ending)
+        elif ending is Ending.EXITED:
             await self._drain()
         await self._members.end(self._limits.grace)
         self._popen.poll()
@@ -155,11 +170,25 @@ class _Attempt:
 
     async def abandon(self) -> None:
         """End the group and leave nothing behind, no spill files either: nobody will see an outcome."""
+        if self._dialogue is not None:
+            self._dialogue.task.cancel()
         await self._members.end(self._limits.grace)
         self._popen.poll()
         await self._close()
         self._stdout.discard()
         self._stderr.discard()
+
+    async def _part(self, dialogue: Dialogue, ending: Ending) -> None:
+        """Give a program that is talked with its chance to end by itself."""
+        if ending is not Ending.EXITED:
+            await dialogue.ask_to_stop(self._limits.polite)
+        elif self._has_served and self._popen.stdin is not None:
+            self._popen.stdin.close()
+            exited = self._task("exit", exit_of(self._popen))
+            await asyncio.wait({exited}, timeout=self._limits.polite.total_seconds())
+            await _stop([exited])
+        else:
+            await self._drain()
 
     def outcome(self, ending: Ending) -> Outcome:
         """Return the result; call it once, after `end`."""
@@ -173,16 +202,41 @@ class _Attempt:
             duration=timedelta(seconds=time.monotonic() - self._started),
         )
 
-    def _read(self, pipe: IO[bytes] | None, output: CappedOutput, on_line: Callable[[str], None]) -> None:
-        if pipe is not None:
-            lines = LineSplitter(self._limits.line_bytes)
-            self._readers.append(self._task("read", pump(pipe, output, lines, on_line, self._note_output)))
+    def _read(
+        self,
+        pipe: IO[bytes] | None,
+        output: CappedOutput,
+        on_line: Callable[[str], None],
+        has_room: Callable[[], Awaitable[None]] | None = None,
+    ) -> asyncio.Task[None]:
+        if pipe is None:
+            raise ValueError("the program was started without the pipe")
+        lines = LineSplitter(self._limits.line_bytes)
+        task = self._task("read", pump(pipe, output, lines, on_line, self._note_output, has_room=has_room))
+        self._readers.append(task)
+        return task
+
+    @property
+    def _receiving(self) -> list[asyncio.Task[None]]:
+        return self._readers if self._dialogue is None else [*self._readers, self._dialogue.task]
+
+    @property
+    def _has_served(self) -> bool:
+        return self._dialogue is not None and self._dialogue.task.done()
+
+    def _last_sign_of_life(self, now: float) -> float | None:
+        """Return when a byte last went either way; now, while a person is waited for."""
+        if self._dialogue is None:
+            return self._last_output
+        if self._dialogue.waits_for_person:
+            return now
+        return max(filter(None, (self._last_output, self._dialogue.last_sent)), default=None)
 
     def _note_output(self) -> None:
         self._last_output = time.monotonic()
 
     def _raise_from_receivers(self) -> None:
-        for task in self._readers:
+        for task in self._receiving:
             if task.done() and not task.cancelled():
                 task.result()
 
@@ -192,6 +246,8 @@ class _Attempt:
             await asyncio.wait(self._readers, timeout=self._limits.drain.total_seconds())
 
     async def _close(self) -> None:
+        if self._dialogue is not None:
+            await self._dialogue.end(self._limits.drain)
         await _stop(self._readers if self._writer is None else [*self._readers, self._writer])
         for pipe in (self._popen.stdin, self._popen.stdout, self._popen.stderr):
             if pipe is not None:
@@ -209,36 +265,6 @@ def _collector(limits: Limits, spill_dir: Path, name: str) -> CappedOutput:
         spill_dir=spill_dir,
         name=name,
     )
-
-
-async def _exit_of(popen: subprocess.Popen[bytes]) -> None:
-    """Wait for the exit without reaping; where that cannot be watched, poll."""
-    descriptor = _process_descriptor(popen.pid)
-    if descriptor is None:
-        while not _has_exited(popen):  # noqa: ASYNC110 - there is no event to wait for
-            await asyncio.sleep(_POLL_SECONDS)
-        return
-    try:
-        await readable(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _process_descriptor(pid: int) -> int | None:
-    """Return a descriptor that is readable once the process has exited; None when there is none."""
-    if sys.platform != "linux":
-        return None
-    try:
-        return os.pidfd_open(pid)
-    except OSError:
-        return None
-
-
-def _has_exited(popen: subprocess.Popen[bytes]) -> bool:
-    """True once the process has exited; leaves it to be reaped where the system can."""
-    if sys.platform != "linux":
-        return popen.poll() is not None
-    return os.waitid(os.P_PID, popen.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
 async def _set(event: asyncio.Event) -> None:
