@@ -1,0 +1,49 @@
+"""A folder for one attempt's configuration files, so that attempts never share one; gone when it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from wireroom.errors import BadInput
+
+_FOLDER = "private"
+_RUN_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+
+
+@asynccontextmanager
+async def private_dir(data_dir: Path, run_id: str, epoch: int) -> AsyncIterator[Path]:
+    """Lend the attempt's empty folder, which only this user may enter, and remove it with all that is in it.
+
+    Raises:
+        BadInput: the run's id cannot name a folder.
+    """
+    if not _RUN_ID.fullmatch(run_id):
+        raise BadInput(f"{run_id!r} cannot name a folder.")
+    path = await asyncio.to_thread(_make, data_dir, f"{run_id}.{epoch}")
+    try:
+        yield path
+    finally:
+        # Not awaited in a way that a second cancellation could cut short: secrets may be in there.
+        await asyncio.shield(asyncio.to_thread(shutil.rmtree, path, ignore_errors=True))
+
+
+def remove_leftovers(data_dir: Path) -> int:
+    """Remove the folders that a crash left, and return how many; for the start, before anything runs."""
+    root = data_dir.resolve() / _FOLDER
+    found = list(root.iterdir()) if root.is_dir() else []
+    for path in found:
+        shutil.rmtree(path, ignore_errors=True)
+    return len(found)
+
+
+def _make(data_dir: Path, name: str) -> Path:
+    path = data_dir.resolve() / _FOLDER / name
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(mode=0o700)
+    return path
