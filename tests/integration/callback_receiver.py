@@ -48,7 +48,7 @@ async def running_receiver(port: int = 0) -> AsyncIterator[Receiver]:
     """Run a receiver on a port of the loopback."""
     receiver = Receiver()
     receiver.gate.set()
-    app = web.Application()
+    app = web.Application(client_max_size=50 * 1024 * 1024)
     app.router.add_route("*", "/{path:.*}", receiver.take)
     runner = web.AppRunner(app)
     await runner.setup()

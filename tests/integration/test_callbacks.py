@@ -183,6 +183,17 @@ async def test_end_of_a_run_is_told_once(office: Office, receiver: Receiver) -> 
     assert "theirs" not in row.url
 
 
+async def test_long_result_is_sent_whole(office: Office, receiver: Receiver) -> None:
+    """Megabytes of output are sent with their length."""
+    await office.open(receiver.url)
+    payload = {"output": "é" * 3_000_000}
+    await office.write(lambda conn: outbox.fill_callback(conn, office.jobs, "run-1", payload, office.now_ms))
+    await office.becomes("sent", 1)
+    [got] = receiver.received
+    assert json.loads(got.body) == payload
+    assert int(got.headers["Content-Length"]) == len(got.body)
+
+
 async def test_receiver_that_was_down_for_ten_minutes_gets_it_once(office: Office) -> None:
     """While it is down the tries wait longer and longer; once it is back, the next one arrives."""
     port = closed_port()

@@ -12,6 +12,7 @@ import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
+from io import BytesIO
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -104,7 +105,7 @@ class CallbackClient:
     async def _post(self, target: Target, address: Address, body: bytes, headers: Mapping[str, str]) -> Reply:
         async with self._session.post(
             _address_url(target, address),
-            data=body,
+            data=BytesIO(body),  # as bytes, megabytes of it would be written at one go
             headers=headers,
             allow_redirects=False,
             server_hostname=target.host if target.scheme == "https" else None,
