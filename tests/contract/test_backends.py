@@ -11,9 +11,12 @@ from typing import Any
 import pytest
 
 from wireroom.backends.claude import ClaudeBackend
+from wireroom.backends.codex import CodexBackend
 from wireroom.backends.cursor import CursorBackend
 from wireroom.backends.demo import DemoBackend
-from wireroom.backends.protocol import AgentEvent, AgentRequest, AgentResult, Backend, EventKind
+from wireroom.backends.gemini import GeminiBackend
+from wireroom.backends.opencode import OpenCodeBackend
+from wireroom.backends.protocol import AgentEvent, AgentRequest, AgentResult, Backend, EventKind, McpServer
 from wireroom.runs.supervisor import Limits, Outcome, Receivers, supervise
 from wireroom.testing.scripted_agent import ScriptedAgent, ScriptedBackend
 
@@ -89,7 +92,30 @@ def cursor(folder: Path) -> Case:
     return Case(CursorBackend(player(folder, "cursor-answer.jsonl"), OURS), "summarise it")
 
 
-@pytest.fixture(params=[demo, scripted, claude, cursor], ids=lambda make: make.__name__)
+def claude_recorded(folder: Path) -> Case:
+    """Return Claude Code, played back from a real run."""
+    return Case(ClaudeBackend(player(folder, "claude-recorded.jsonl"), OURS), "mend it")
+
+
+def codex(folder: Path) -> Case:
+    """Return Codex, played back from a real run."""
+    return Case(CodexBackend(player(folder, "codex-answer.jsonl"), OURS), "mend it")
+
+
+def gemini(folder: Path) -> Case:
+    """Return Gemini CLI, played back from a real run."""
+    return Case(GeminiBackend(player(folder, "gemini-answer.jsonl"), OURS), "mend it")
+
+
+def opencode(folder: Path) -> Case:
+    """Return OpenCode, played back from a real run."""
+    return Case(OpenCodeBackend(player(folder, "opencode-answer.jsonl"), OURS), "mend it")
+
+
+MAKERS = [demo, scripted, claude, claude_recorded, cursor, codex, gemini, opencode]
+
+
+@pytest.fixture(params=MAKERS, ids=lambda make: make.__name__)
 def case(request: pytest.FixtureRequest, tmp_path: Path) -> Case:
     """Lend each back end in turn."""
     make: Callable[[Path], Case] = request.param
@@ -145,6 +171,33 @@ def test_backend_command_hides_prompt_and_secrets(case: Case, tmp_path: Path) ->
     assert (command.cwd, command.stdin) == (tmp_path, b"what nobody else may read")
     assert "what nobody else may read" not in " ".join(command.argv)
     assert "secret" not in command.env.values()
+
+
+async def test_backend_takes_a_prompt_of_any_length(case: Case, tmp_path: Path) -> None:
+    """A prompt that is longer than any argument may be goes to standard input, and arrives whole."""
+    long = AgentRequest("say x; " + "x" * 200_000, tmp_path)
+    command = case.backend.command(long)
+    outcome = await supervise(
+        command, Limits(), Receivers(lambda _line: None), cancel=asyncio.Event(), spill_dir=tmp_path / "spill"
+    )
+    assert outcome.exit_code is not None
+    assert command.stdin == long.prompt.encode()
+    kept = tmp_path / "prompt"
+    assert not kept.exists() or kept.read_bytes() == command.stdin
+
+
+def test_backend_brings_its_mcp_servers(case: Case, tmp_path: Path) -> None:
+    """The run's servers stand in its private folder or on its command line, which has no secrets."""
+    private, key = tmp_path / "private", "k3y-of-the-server"
+    server = McpServer("sky", "/bin/sky", ("--fast",), {"SKY_KEY": key})
+    request = AgentRequest("hello", tmp_path, private_dir=private, mcp_servers=(server,))
+    command = case.backend.command(request)
+    assert all(path.is_relative_to(private) for path in command.files)
+    assert key not in " ".join(command.argv)
+    if not isinstance(case.backend, (DemoBackend, ScriptedBackend)):
+        told = [content.decode() for content in command.files.values()]
+        assert any("/bin/sky" in text for text in (*told, *command.argv))
+        assert any(key in text for text in (*told, *command.env.values()))
 
 
 def test_backend_resumes_its_session(case: Case, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ class Backends:
         """
         self._settings = settings
         self._environment = environment
-        chosen = given or choose_backend(settings, environment)
+        chosen = given or self._make(settings)
         self._made = {chosen.name: chosen}
         self.default = chosen.name
         """Name of the back end for new runs."""
@@ -37,7 +37,13 @@ class Backends:
         if name not in self._made:
             try:
                 wanted = self._settings.model_copy(update={"backend": name})
-                self._made[name] = choose_backend(wanted, self._environment)
+                self._made[name] = self._make(wanted)
             except SettingsError as error:
                 raise AgentUnavailable(str(error)) from error
         return self._made[name]
+
+    def _make(self, settings: Settings) -> Backend:
+        backend = choose_backend(settings, self._environment)
+        if settings.agent_home is not None:
+            (settings.agent_home / backend.name).mkdir(mode=0o700, parents=True, exist_ok=True)
+        return backend

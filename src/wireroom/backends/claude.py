@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 from wireroom.backends.environment import agent_environment
+from wireroom.backends.mcp_config import as_file, common_servers, private_file
 from wireroom.backends.protocol import AgentEvent, AgentRequest, AgentResult, Command, EventKind, StreamParser
 from wireroom.backends.wire import (
     Transcript,
@@ -69,7 +71,8 @@ class ClaudeBackend:
             argv += ["--model", argument_of(request.model, "the model")]
         if request.session_id:
             argv += ["--resume", argument_of(request.session_id, "the session")]
-        return Command(tuple(argv), request.workdir, self._environment, framed_prompt(request))
+        servers, files = _servers(request)
+        return Command((*argv, *servers), request.workdir, self._environment, framed_prompt(request), files)
 
     def parser(self) -> StreamParser:
         """Return a fresh parser."""
@@ -188,6 +191,16 @@ class ClaudeParser:
         "user": _user,
         "result": _end,
     }
+
+
+def _servers(request: AgentRequest) -> tuple[list[str], dict[Path, bytes]]:
+    """Return the options that name the run's MCP servers and let them be used, and their file."""
+    if not request.mcp_servers:
+        return [], {}
+    path = private_file(request, "claude-mcp.json")
+    allowed = ",".join(f"mcp__{server.name}" for server in request.mcp_servers)
+    options = ["--mcp-config", str(path), "--strict-mcp-config", "--allowedTools", allowed]
+    return options, {path: as_file(common_servers(request.mcp_servers))}
 
 
 class Streamed:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
 from wireroom.backends.environment import agent_environment
+from wireroom.backends.mcp_config import as_file, common_servers, private_file
 from wireroom.backends.protocol import AgentEvent, AgentRequest, AgentResult, Command, EventKind, StreamParser
 from wireroom.backends.wire import (
     Transcript,
@@ -40,13 +41,18 @@ _FAILURES = ("error", "rejected", "failure", "permissionDenied")
 
 
 class CursorBackend:
-    """Starts `cursor-agent --print`; the prompt goes to standard input."""
+    """Starts `cursor-agent --print`; the prompt goes to standard input.
+
+    It reads MCP servers from its HOME alone, where its sessions are too. So a run with servers gets a HOME of
+    its own, needs `CURSOR_API_KEY`, and resumes no session.
+    """
 
     name = "cursor"
-    resumes_sessions = True
 
-    def __init__(self, program: str, environment: Mapping[str, str]) -> None:
+    def __init__(self, program: str, environment: Mapping[str, str], *, with_servers: bool = False) -> None:
+        """Prepare; `with_servers` says that every run will have MCP servers."""
         self._program = program
+        self.resumes_sessions = not with_servers
         self._environment = agent_environment(environment, *ENVIRONMENT)
 
     def command(self, request: AgentRequest) -> Command:
@@ -57,9 +63,15 @@ class CursorBackend:
         """
         argv = [self._program, "--print", "--output-format", "stream-json", "--force"]
         argv += ["--model", argument_of(request.model or "auto", "the model")]
-        if request.session_id:
+        environment, files = dict(self._environment), {}
+        if request.mcp_servers:
+            argv.append("--approve-mcps")
+            path = private_file(request, "cursor-home/.cursor/mcp.json")
+            files[path] = as_file(common_servers(request.mcp_servers))
+            environment["HOME"] = str(path.parents[1])
+        elif request.session_id:
             argv += ["--resume", argument_of(request.session_id, "the session")]
-        return Command(tuple(argv), request.workdir, self._environment, framed_prompt(request))
+        return Command(tuple(argv), request.workdir, environment, framed_prompt(request), files)
 
     def parser(self) -> StreamParser:
         """Return a fresh parser."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
+from pathlib import Path
 
 COMMON = (
     "PATH",
@@ -45,3 +46,14 @@ def agent_environment(environment: Mapping[str, str], *names: str) -> dict[str, 
         for name, value in environment.items()
         if any(fnmatchcase(name, pattern) for pattern in allowed)
     }
+
+
+def at_home(environment: Mapping[str, str], homes: Path | None, name: str) -> dict[str, str]:
+    """Return the environment with the HOME of the back end `name`, a folder in `homes`; None changes nothing.
+
+    The XDG folders, which name places of another HOME, are then left to follow from this one.
+    """
+    if homes is None:
+        return dict(environment)
+    kept = {key: value for key, value in environment.items() if not key.startswith("XDG_")}
+    return {**kept, "HOME": str(homes.absolute() / name)}

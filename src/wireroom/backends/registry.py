@@ -6,14 +6,18 @@ import shutil
 from collections.abc import Mapping
 
 from wireroom.backends.claude import ClaudeBackend
+from wireroom.backends.codex import CodexBackend
 from wireroom.backends.cursor import CursorBackend
 from wireroom.backends.demo import DemoBackend
+from wireroom.backends.environment import at_home
+from wireroom.backends.gemini import GeminiBackend
+from wireroom.backends.opencode import OpenCodeBackend
 from wireroom.backends.protocol import Backend
 from wireroom.errors import SettingsError
 from wireroom.settings import Settings
 
-NAMES = ("claude", "cursor", "demo")
-"""In the order of preference; the demo agent is always there."""
+NAMES = ("claude", "cursor", "codex", "gemini", "opencode", "demo")
+"""In the order in which `auto` looks for them; the demo agent is always there."""
 
 
 def choose_backend(settings: Settings, environment: Mapping[str, str]) -> Backend:
@@ -27,12 +31,20 @@ def choose_backend(settings: Settings, environment: Mapping[str, str]) -> Backen
     """
     name = settings.backend.strip().lower() or "auto"
     if name == "auto":
-        name = next(name for name in NAMES if name == "demo" or _is_installed(name, settings, environment))
+        name = next(name for name in NAMES if _is_installed(program_of(name, settings), environment))
+    with_servers = bool(settings.mcp_servers)
+    environment = at_home(environment, settings.agent_home, name)
     match name:
         case "claude":
             return ClaudeBackend(settings.claude_cli_path, environment, settings.claude_permission_mode)
         case "cursor":
-            return CursorBackend(settings.cursor_cli_path, environment)
+            return CursorBackend(settings.cursor_cli_path, environment, with_servers=with_servers)
+        case "codex":
+            return CodexBackend(settings.codex_cli_path, environment, settings.codex_sandbox)
+        case "gemini":
+            return GeminiBackend(settings.gemini_cli_path, environment, with_servers=with_servers)
+        case "opencode":
+            return OpenCodeBackend(settings.opencode_cli_path, environment)
         case "demo":
             return DemoBackend(environment)
     raise SettingsError(
@@ -40,6 +52,17 @@ def choose_backend(settings: Settings, environment: Mapping[str, str]) -> Backen
     )
 
 
-def _is_installed(name: str, settings: Settings, environment: Mapping[str, str]) -> bool:
-    program = settings.claude_cli_path if name == "claude" else settings.cursor_cli_path
-    return shutil.which(program, path=environment.get("PATH", "")) is not None
+def program_of(name: str, settings: Settings) -> str | None:
+    """Return the program that a back end starts, as settings name it; None when it needs none."""
+    programs = {
+        "claude": settings.claude_cli_path,
+        "cursor": settings.cursor_cli_path,
+        "codex": settings.codex_cli_path,
+        "gemini": settings.gemini_cli_path,
+        "opencode": settings.opencode_cli_path,
+    }
+    return programs.get(name)
+
+
+def _is_installed(program: str | None, environment: Mapping[str, str]) -> bool:
+    return program is None or shutil.which(program, path=environment.get("PATH", "")) is not None

@@ -26,7 +26,18 @@ OMITTED = "\n\n… [{count:,} characters omitted] …\n\n"
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@\[\]-]{0,255}")
-_KEY_ARGUMENTS = ("command", "file_path", "path", "pattern", "query", "url", "description", "prompt", "name")
+_KEY_ARGUMENTS = (
+    "command",
+    "file_path",
+    "filePath",
+    "path",
+    "pattern",
+    "query",
+    "url",
+    "description",
+    "prompt",
+    "name",
+)
 
 
 def read_object(line: str) -> Mapping[str, Any] | None:
@@ -64,6 +75,12 @@ def cost_of(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     return float(value) if abs(value) < 2**53 and math.isfinite(value) else None
+
+
+def message_in(text: str) -> str:
+    """Return the `message` of a JSON error inside the text, as in `No: {"error": {...}}`; else the text."""
+    fields = read_object(text[text.find("{") : text.rfind("}") + 1]) or {}
+    return text_of(mapping_of(fields.get("error")).get("message")) or text_of(fields.get("message")) or text
 
 
 def name_of(value: object) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from wireroom.backends.claude import ClaudeBackend, ClaudeParser
-from wireroom.backends.protocol import AgentEvent, AgentRequest, EventKind
+from wireroom.backends.protocol import AgentEvent, AgentRequest, EventKind, McpServer
 from wireroom.errors import BadInput
 
 STREAMS = Path(__file__).parents[2] / "fixtures" / "streams"
@@ -132,3 +133,39 @@ def test_claude_command_refuses_words_that_are_options(field: str) -> None:
     """A session or a model cannot smuggle an option onto the command line."""
     with pytest.raises(BadInput, match="--dangerously"):
         ClaudeBackend("claude", {}).command(request(**{field: "--dangerously-skip-permissions"}))
+
+
+def test_claude_servers_are_the_only_ones_and_may_be_used() -> None:
+    """The run's servers stand in a private file; no other is started, and their tools need no leave."""
+    servers = (
+        McpServer("sky", "/bin/sky", ("-x",), {"SKY_KEY": "k"}),
+        McpServer("net", url="http://net/mcp", headers={"X-Key": "k"}),
+    )
+    command = ClaudeBackend("claude", {}).command(request(private_dir=Path("/private"), mcp_servers=servers))
+    (path,) = command.files
+    assert " ".join(command.argv).endswith(
+        f"--mcp-config {path} --strict-mcp-config --allowedTools mcp__sky,mcp__net"
+    )
+    assert json.loads(command.files[path]) == {
+        "mcpServers": {
+            "sky": {"command": "/bin/sky", "args": ["-x"], "env": {"SKY_KEY": "k"}},
+            "net": {"type": "http", "url": "http://net/mcp", "headers": {"X-Key": "k"}},
+        }
+    }
+
+
+def test_servers_without_a_private_folder_are_a_mistake_of_the_caller() -> None:
+    """There is no other place for their secrets."""
+    with pytest.raises(ValueError, match="private_dir"):
+        ClaudeBackend("claude", {}).command(request(mcp_servers=(McpServer("sky", "/bin/sky"),)))
+
+
+def test_claude_recorded_run_is_read_like_the_documented_one() -> None:
+    """A run of the real program: a refused command, a file, the answer, the tokens."""
+    parser, events = read("recorded")
+    calls = [(call["name"], call["summary"]) for call in payloads(events, EventKind.TOOL_CALL)]
+    assert calls == [("Bash", "Bash: echo 1 failed; exit 3"), ("Write", "Write: /srv/work/new.py")]
+    assert [result["ok"] for result in payloads(events, EventKind.TOOL_RESULT)] == [False, True]
+    result = parser.result(0)
+    assert (result.text, result.is_error) == ("Mended: a sign was wrong in `app.py`.", False)
+    assert (result.usage["input_tokens"], result.usage["output_tokens"]) == (300, 30)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from wireroom.backends.cursor import CursorBackend, CursorParser
-from wireroom.backends.protocol import AgentEvent, AgentRequest, EventKind
+from wireroom.backends.protocol import AgentEvent, AgentRequest, EventKind, McpServer
 
 STREAMS = Path(__file__).parents[2] / "fixtures" / "streams"
 SESSION = "c6b62c6f-7ead-4fd6-9922-e952131177ff"
@@ -107,3 +108,19 @@ def test_cursor_command_keeps_the_prompt_off_the_command_line() -> None:
     )
     assert command.stdin == b"do it"
     assert command.env == {"CURSOR_API_KEY": "k", "HOME": "/h"}
+
+
+def test_cursor_servers_get_a_home_of_their_own() -> None:
+    """The servers stand in the HOME of this run alone, where no session of before can be."""
+    server = McpServer("sky", "/bin/sky", env={"SKY_KEY": "k"})
+    ours = {"HOME": "/home/ada", "CURSOR_API_KEY": "k"}
+    request = AgentRequest(
+        "hello", Path("/srv/work"), session_id="s-1", private_dir=Path("/private"), mcp_servers=(server,)
+    )
+    command = CursorBackend("cursor-agent", ours).command(request)
+    (path,) = command.files
+    assert str(path) == f"{command.env['HOME']}/.cursor/mcp.json"
+    assert path.is_relative_to("/private")
+    assert json.loads(command.files[path])["mcpServers"]["sky"]["env"] == {"SKY_KEY": "k"}
+    assert "--approve-mcps" in command.argv
+    assert "--resume" not in command.argv

@@ -11,20 +11,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wireroom.backends.claude import ClaudeParser
+from wireroom.backends.codex import CodexParser
 from wireroom.backends.cursor import CursorParser
 from wireroom.backends.demo import DemoParser
+from wireroom.backends.gemini import GeminiParser
+from wireroom.backends.opencode import OpenCodeParser
 from wireroom.backends.protocol import StreamParser
 
-PARSERS = [ClaudeParser, CursorParser, DemoParser]
+PARSERS = [ClaudeParser, CodexParser, CursorParser, DemoParser, GeminiParser, OpenCodeParser]
 
 KNOWN_WORDS = """
 type subtype event message content text thinking delta tool_use tool_result tool_call result init success
 content_block_delta content_block_start text_delta thinking_delta id name input todos status errors usage
 is_error input_tokens total_cost_usd session_id call_id readToolCall function arguments args started completed
 system assistant user stream_event session plan steps state parent_tool_use_id exitCode rejected thought
+thread_id item command command_execution file_change mcp_tool_call todo_list agent_message reasoning
+changes path role delta tool_name tool_id parameters stats output sessionID part tool callID metadata exit
+reason tokens cache read write cost data text error status items completed
 """
 KNOWN_KINDS = """
 system assistant user stream_event thinking tool_call result text thought session tool_result plan
+thread.started turn.started item.started item.updated item.completed turn.completed turn.failed error
+init message tool_use step_start reasoning step_finish
 """
 WORDS = st.sampled_from(KNOWN_WORDS.split())
 KINDS = st.sampled_from(KNOWN_KINDS.split())
