@@ -17,9 +17,9 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
-from callback_receiver import Receiver, running_receiver
 from sqlalchemy import Connection, text
 
+from callback_receiver import Receiver, running_receiver
 from wireroom.callbacks import outbox
 from wireroom.callbacks.client import CallbackClient, resolve_host
 from wireroom.callbacks.guard import Guard, read_rules
@@ -181,6 +181,7 @@ async def test_end_of_a_run_is_told_once(office: Office, receiver: Receiver) -> 
     assert got.headers["X-Wireroom-Signature"] == f"t={now},v1={digest}"
     assert (row.status_code, row.error, row.sent_at) == (200, None, office.now_ms)
     assert "theirs" not in row.url
+    assert (row.payload, row.secret) == (None, None)
 
 
 async def test_long_result_is_sent_whole(office: Office, receiver: Receiver) -> None:
@@ -428,6 +429,24 @@ async def test_address_that_cannot_be_meant_opens_nothing(office: Office) -> Non
     with pytest.raises(BadInput):
         await office.open("ftp://example.com/")
     assert await office.db.read(list_callbacks) == []
+
+
+async def test_unexpected_error_again_and_again_makes_a_dead_letter(office: Office) -> None:
+    """What nobody foresaw is tried a few times, then set aside with its error."""
+    await office.stop()
+    callback_id = await office.promise("http://app:3000/cb")
+    sql = text("UPDATE callbacks SET url = 'nonsense', attempts = 3 WHERE id = :id")
+    await office.write(lambda conn: conn.execute(sql, {"id": callback_id}) and None)
+    office.start()
+
+    async def is_dead() -> bool:
+        office.pass_until(office.now_ms + 1000)
+        return bool((await office.row()).state == "dead")
+
+    await eventually(is_dead, "it is a dead letter", timeout_seconds=15)
+    row = await office.row()
+    assert row.attempts == 5
+    assert row.error.startswith("BadInput: callbackUrl must begin with")
 
 
 async def test_job_without_a_callback_ends(office: Office) -> None:

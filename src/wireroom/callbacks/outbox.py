@@ -42,12 +42,18 @@ _BEGIN = Statement("""
 """)
 """Count a try before it is made, so that one that kills the process is counted too."""
 
-_CLOSE = Statement("""
-    UPDATE callbacks SET state = :state, status_code = :status_code, error = :error, due_at = NULL,
-        sent_at = :sent_at
+_SENT = Statement("""
+    UPDATE callbacks SET state = 'sent', status_code = :status_code, error = NULL, sent_at = :now_ms,
+        payload = NULL, secret = NULL
     WHERE id = :id AND state = 'sending'
 """)
-"""Close a callback that is sent or given up."""
+"""Close a callback that has arrived; what it told is with its run, and its secret is not needed any more."""
+
+_DEAD = Statement("""
+    UPDATE callbacks SET state = 'dead', status_code = :status_code, error = :error
+    WHERE id = :id AND state = 'sending'
+""")
+"""Make a dead letter of a callback, whole, so that it can be sent again."""
 
 _DELAY = Statement("""
     UPDATE callbacks SET state = 'pending', status_code = :status_code, error = :error, due_at = :due_at
@@ -142,7 +148,7 @@ def discard_callback(conn: Connection, callback_id: int) -> bool:
     done = conn.execute(
         update(callbacks)
         .where(callbacks.c.id == callback_id, callbacks.c.state == CallbackState.DEAD)
-        .values(state=CallbackState.DISCARDED)
+        .values(state=CallbackState.DISCARDED, payload=None, secret=None)
     )
     return bool(done.rowcount)
 
@@ -157,27 +163,13 @@ def begin_try(conn: Connection, callback_id: int) -> Try | None:
 
 
 def close_sent(conn: Connection, callback_id: int, status_code: int, now_ms: int) -> None:
-    """Note that the receiver has it."""
-    _CLOSE.run(
-        conn,
-        id=callback_id,
-        state=CallbackState.SENT.value,
-        status_code=status_code,
-        error=None,
-        sent_at=now_ms,
-    )
+    """Note that the receiver has it, and keep no copy."""
+    _SENT.run(conn, id=callback_id, status_code=status_code, now_ms=now_ms)
 
 
 def close_dead(conn: Connection, callback_id: int, reason: str, status_code: int | None) -> None:
     """Make it a dead letter."""
-    _CLOSE.run(
-        conn,
-        id=callback_id,
-        state=CallbackState.DEAD.value,
-        status_code=status_code,
-        error=reason,
-        sent_at=None,
-    )
+    _DEAD.run(conn, id=callback_id, status_code=status_code, error=reason)
 
 
 def delay(conn: Connection, callback_id: int, reason: str, status_code: int | None, due_ms: int) -> None:
