@@ -1,8 +1,9 @@
 """Who may call: a page session, a bearer token, or the older services' secret headers.
 
 Browsers are held off by their session's SameSite cookie and by an Origin check on everything that changes
-something; programs send the installation's secret. Open to all
-are only health, readiness, metrics, the description of the API, login, and the page's files without content.
+something; programs send the installation's secret, unless a setting opens a route to their network. Open to
+all are only health, readiness, metrics, the description of the API, login, and the page's files without
+content.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from urllib.parse import urlsplit
 from sqlalchemy import Connection, delete, insert, select
 from starlette.requests import HTTPConnection
 
+from wireroom.api.cors import origin_of
+from wireroom.api.open_access import is_open_call
 from wireroom.api.services import Services
 from wireroom.clock import to_ms
 from wireroom.intake.access import same_secret
@@ -34,19 +37,36 @@ class Caller:
     """Who was let in."""
 
     name: str
-    """`page` or `program`; goes into the audit."""
+    """`page`, `program`, or `network` for one that needed no secret; goes into the audit."""
 
 
-async def identify(request: HTTPConnection, services: Services) -> Caller | None:
-    """Return the caller, None when nothing valid was sent."""
-    if _has_secret(request, services.api_secret):
+async def identify(
+    request: HTTPConnection, services: Services, *, secret_in_query: bool = False
+) -> Caller | None:
+    """Return the caller, None when nothing valid was sent and the call is not open to all of its network.
+
+    Args:
+        request: The call, or the opening of a WebSocket.
+        services: The service's parts.
+        secret_in_query: `?secret=` counts too: only where callers of the older services send it.
+    """
+    given = request.query_params.get("secret") if secret_in_query else None
+    if _has_secret(request, services.api_secret) or same_secret(given, services.api_secret):
         return Caller("program")
+    settings = services.settings
     token = request.cookies.get(COOKIE)
-    if not token or not _same_site(request):
-        return None
-    now_ms = to_ms(services.clock.now())
-    valid = await services.db.read(lambda conn: _session_is_valid(conn, token, now_ms))
-    return Caller("page") if valid else None
+    if token and _same_site(request, origin_of(settings.frontend_url)):
+        now_ms = to_ms(services.clock.now())
+        if await services.db.read(lambda conn: _session_is_valid(conn, token, now_ms)):
+            return Caller("page")
+    is_open = is_open_call(
+        request.scope["path"],
+        request.client.host if request.client else None,
+        request.headers,
+        routes=settings.open_routes,
+        networks=settings.open_networks,
+    )
+    return Caller("network") if is_open else None
 
 
 async def new_login_link(services: Services) -> str:
@@ -101,12 +121,14 @@ def _has_secret(request: HTTPConnection, expected: str) -> bool:
     return any(same_secret(request.headers.get(name), expected) for name in _SECRET_HEADERS)
 
 
-def _same_site(request: HTTPConnection) -> bool:
-    """Tell whether a browser's request comes from our own page, as far as it changes anything."""
+def _same_site(request: HTTPConnection, frontend: str) -> bool:
+    """Tell whether a browser's request comes from our own page or `frontend`, if it changes anything."""
     origin = request.headers.get("origin")
     method = request.scope.get("method", "GET")
     if origin is None:
         return method in _SAFE_METHODS or request.headers.get("sec-fetch-site") in {None, "same-origin"}
+    if frontend and origin == frontend:
+        return True
     return urlsplit(origin).netloc == request.headers.get("host")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from sqlalchemy import Connection, insert
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 
 from wireroom.api.auth import Caller, identify
 from wireroom.api.hosts import is_own_host, own_hosts
@@ -18,23 +18,38 @@ _WHO_ARE_YOU = (
     "Log in by the link that Wireroom printed (`wireroom login` prints a new one), or send the secret as "
     "`Authorization: Bearer …`."
 )
+_WRONG_SECRET = "Unauthorized - invalid or missing webhook secret"  # noqa: S105 - the older runner's words
+Admit = Callable[[HTTPConnection], Awaitable[Caller]]
 
 
-def caller_guard(services: Services) -> Callable[[Request], Awaitable[None]]:
-    """Return the dependency that lets nobody by whom it does not know.
+def admission(services: Services, *, secret_in_query: bool = False) -> Admit:
+    """Return the check that lets nobody by whom it does not know, and gives who it is.
 
     A page session counts only under a name of ours; a program proves itself by the secret alone, so it may
-    use whatever name its network gives us.
+    use whatever name its network gives us. The check raises `HTTPException` 401, or `Refused`.
     """
     own = own_hosts(services.settings)
+    refusal = _WRONG_SECRET if secret_in_query else _WHO_ARE_YOU
+
+    async def admit(connection: HTTPConnection) -> Caller:
+        caller = await identify(connection, services, secret_in_query=secret_in_query)
+        if caller is None:
+            raise HTTPException(401, refusal, {"WWW-Authenticate": "Bearer"})
+        if caller.name == "page" and not is_own_host(connection.headers.get("host", ""), own):
+            raise Refused("This address is not known as Wireroom's; see WIREROOM_ALLOWED_HOSTS.")
+        return caller
+
+    return admit
+
+
+def caller_guard(
+    services: Services, *, secret_in_query: bool = False
+) -> Callable[[Request], Awaitable[None]]:
+    """Return `admission` as a dependency of routes, which find the caller by `caller_of`."""
+    admit = admission(services, secret_in_query=secret_in_query)
 
     async def guard(request: Request) -> None:
-        caller = await identify(request, services)
-        if caller is None:
-            raise HTTPException(401, _WHO_ARE_YOU, {"WWW-Authenticate": "Bearer"})
-        if caller.name == "page" and not is_own_host(request.headers.get("host", ""), own):
-            raise Refused("This address is not known as Wireroom's; see WIREROOM_ALLOWED_HOSTS.")
-        request.state.caller = caller
+        request.state.caller = await admit(request)
 
     return guard
 
