@@ -60,8 +60,8 @@ class Asker:
         self._jobs = jobs
         self._feed = feed
         self.backend = backend
-        self._workdir = workdir
-        self._new_id = new_id
+        self.workdir = workdir
+        self.new_id = new_id
 
     def ask(
         self, conn: Connection, question: Question, now_ms: int, *, to: Recipient | None = None
@@ -75,7 +75,7 @@ class Asker:
         if conversation is None:
             conversation = self.begin(conn, question.lane, question.channel, now_ms)
         ahead = count_unfinished(conn, question.lane)
-        run_id = self._new_id("run")
+        run_id = self.new_id("run")
         created = create_run(
             conn,
             self._jobs,
@@ -101,8 +101,8 @@ class Asker:
 
     def begin(self, conn: Connection, lane: str, channel: str, now_ms: int) -> Conversation:
         """Begin a new conversation in the lane; what runs or waits goes on in the old one."""
-        conversation_id = self._new_id("conversation")
-        wanted = NewConversation(conversation_id, channel, lane, self._workdir(conversation_id))
+        conversation_id = self.new_id("conversation")
+        wanted = NewConversation(conversation_id, channel, lane, self.workdir(conversation_id))
         return begin_conversation(conn, wanted, now_ms)
 
     def known(self, conn: Connection, request_id: str) -> str | None:
