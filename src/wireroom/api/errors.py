@@ -51,15 +51,21 @@ def status_of(error: WireroomError) -> HTTPStatus | None:
 
 
 def error_response(
-    request: Request, status: int, message: str, headers: Mapping[str, str] | None = None
+    request: Request,
+    status: int,
+    message: str,
+    headers: Mapping[str, str] | None = None,
+    method: str | None = None,
 ) -> Response:
-    """Return the refusal of this request."""
-    body = {
+    """Return the refusal of this request; of an unknown route, with its method."""
+    body: dict[str, object] = {
         "success": False,
         "error": message,
         "timestamp": iso(to_ms(datetime.now(UTC))),
         "path": request.url.path,
     }
+    if method is not None:
+        body["method"] = method
     return Response(msgspec.json.encode(body), status, dict(headers or {}), "application/json")
 
 
@@ -77,6 +83,8 @@ async def _answer_http(request: Request, error: Exception) -> Response:
     """Answer what the framework refuses: 401, 404, 405, 413."""
     if not isinstance(error, HTTPException):
         return await _answer_unexpected(request, error)
+    if error.status_code == HTTPStatus.NOT_FOUND and error.detail == HTTPStatus.NOT_FOUND.phrase:
+        return error_response(request, error.status_code, "Route not found", error.headers, request.method)
     return error_response(request, error.status_code, str(error.detail), error.headers)
 
 

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
 import uvicorn
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
@@ -16,7 +16,18 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from wireroom import __version__
-from wireroom.api import chat, deliveries, errors, runs
+from wireroom.api import (
+    agent_conversations,
+    chat,
+    conversations,
+    deliveries,
+    errors,
+    legacy,
+    runner,
+    runs,
+    websockets,
+)
+from wireroom.api.cors import CrossOrigin
 from wireroom.api.health import health
 from wireroom.api.services import Services
 from wireroom.api.telegram_admin import WEBHOOK_PATH, WebhookAdmin
@@ -25,6 +36,8 @@ from wireroom.intake.webhook import Webhook
 from wireroom.web import page
 
 Handler = Callable[[Request], Awaitable[Response]]
+_MAX_SAID_BYTES = 4096
+"""Of one message of a WebSocket's subscriber, who has nothing to say."""
 
 
 def build_http(
@@ -35,7 +48,7 @@ def build_http(
     # Not mounted: a mount at / would also take the other methods of the paths above, and answer them 404.
     app.router.default = documented(services)
     hot = {("POST", WEBHOOK_PATH): webhook.receive, ("GET", "/health"): health}
-    return HotRoutes(hot, app)
+    return HotRoutes(hot, CrossOrigin(app, services.settings.frontend_url))
 
 
 def plain_routes(
@@ -88,13 +101,35 @@ async def _health_at_root(request: Request) -> Response:
 
 
 def documented(services: Services) -> FastAPI:
-    """Return the routes that OpenAPI describes, and the page."""
+    """Return the routes that OpenAPI describes, the page, and the WebSockets.
+
+    The order matters: conversations end in a catch-all below `/api`, so what else begins with that, such as
+    `/api/runs`, comes before them.
+    """
     app = FastAPI(title="Wireroom", version=__version__, docs_url=None, redoc_url=None)
     errors.install(app)
-    for router in (runs.router(services), deliveries.router(services), chat.router(services)):
+    legacy.install(app)
+    for router in (*_own_routers(services), *_runner_routers(services)):
         app.include_router(router)
+    for prefix in ("/conversations/api", "/api"):
+        app.include_router(conversations.router(services, prefix))
     app.router.routes.extend(page.routes(services))
+    app.router.routes.extend(websockets.routes(services))
     return app
+
+
+def _own_routers(services: Services) -> Sequence[APIRouter]:
+    return runs.router(services), deliveries.router(services), chat.router(services)
+
+
+def _runner_routers(services: Services) -> Sequence[APIRouter]:
+    """Return the older services' routes, except the conversations with their catch-all."""
+    return (
+        runner.open_router(services),
+        runner.router(services),
+        agent_conversations.router(services, "/agent-conversations/api"),
+        agent_conversations.router(services, "/api/agent"),
+    )
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -131,6 +166,13 @@ class WebServer:
             date_header=False,
             timeout_graceful_shutdown=3,
             timeout_keep_alive=30,
+            ws="websockets-sansio",
+            ws_max_size=_MAX_SAID_BYTES,
+            ws_max_queue=4,
+            ws_ping_interval=20.0,
+            ws_ping_timeout=20.0,
+            # An answer is said once; to compress it for each subscriber costs more than it saves.
+            ws_per_message_deflate=False,
         )
         self._server = _Server(config)
         self._listener = listener
