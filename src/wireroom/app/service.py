@@ -27,6 +27,7 @@ from wireroom.app.bot import make_bot
 from wireroom.app.engine import Engine, OpenEngine, open_engine
 from wireroom.app.http import WebServer, bind, build_http
 from wireroom.app.ids import new_id, workdir_of
+from wireroom.app.loops import git_evidence, loop_policy
 from wireroom.app.pairing import new_pairing_code
 from wireroom.backends.protocol import Backend
 from wireroom.clock import Clock, SystemClock
@@ -36,6 +37,7 @@ from wireroom.intake.ask import Asker
 from wireroom.intake.chat_commands import ChatCommands
 from wireroom.intake.handle import NoHints, UpdateHandler
 from wireroom.intake.housekeeping import keep_tombstones
+from wireroom.intake.receipts import Receipts
 from wireroom.intake.webhook import Webhook
 from wireroom.jobs.port import Handler, Worker
 from wireroom.perf.loop_lag import watch_loop
@@ -45,8 +47,10 @@ from wireroom.runs.driver import AgentDriver
 from wireroom.runs.executor import Executor
 from wireroom.runs.feed import Feed
 from wireroom.runs.limits import Limits
+from wireroom.runs.loop_driver import LoopDriver
 from wireroom.secret_files import ADDRESS_FILE, make_data_dir, secret_of
 from wireroom.settings import Settings
+from wireroom.workspaces.workspace import Workspaces
 
 _log = structlog.get_logger(__name__)
 
@@ -181,12 +185,21 @@ class Service:
             context_chars=settings.context_chars,
             log_bytes=settings.output_bytes,
             model=settings.model or None,
+            queue_wait=timedelta(seconds=settings.queue_wait_seconds),
         )
         calls = AgentCalls(
             db=engine.db, clock=self.clock, feed=feed, policy=policy, spill_dir=settings.data_dir / "spill"
         )
         driver = AgentDriver(
             db=engine.db, clock=self.clock, backend=self._backends.get, policy=policy, calls=calls
+        )
+        loops = LoopDriver(
+            driver,
+            db=engine.db,
+            clock=self.clock,
+            feed=feed,
+            policy=loop_policy(settings),
+            look=git_evidence(Workspaces(settings, os.environ, self.clock)),
         )
         return Executor(
             db=engine.db,
@@ -195,7 +208,7 @@ class Service:
             feed=feed,
             progress=NoProgress() if self.bot is None else self.bot.signs,
             policy=policy,
-            driver=driver,
+            driver=loops,
             worker=f"{socket.gethostname()}:{os.getpid()}",
         )
 
@@ -236,7 +249,10 @@ class Service:
 
     def _listen(self, engine: Engine, webhook_secret: str, api_secret: str) -> None:
         settings = self.settings
-        webhook = Webhook(engine.db, engine.jobs, self.clock, bot_id=settings.bot_id, secret=webhook_secret)
+        receipts = Receipts(
+            engine.db, engine.jobs, self.clock, bot_id=settings.bot_id, gives_way=engine.gives_way
+        )
+        webhook = Webhook(receipts, bot_id=settings.bot_id, secret=webhook_secret)
         admin = WebhookAdmin(
             None if self.bot is None else self.bot.client,
             api_secret=api_secret,

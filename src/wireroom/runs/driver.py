@@ -1,26 +1,28 @@
-"""Drives one attempt: asks its agent, and once more if the agent's session is lost.
+"""Asks the agent of one attempt, and once more if the agent's session is lost.
 
-What the end means for the run is stored by `runs.executor`.
+How the run ended is stored by `runs.executor`; runs that iterate are driven by `runs.loop_driver`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 import structlog
+from msgspec import structs
 
 from wireroom.backends.protocol import AgentRequest, Backend
 from wireroom.clock import Clock
-from wireroom.conversations.context import bounded_context
+from wireroom.conversations.context import Turn, bounded_context
 from wireroom.delivery.clean import clean_terminal_text
 from wireroom.delivery.progress import ProgressLine
-from wireroom.errors import LeaseLost, StoreUnavailable, WireroomError
-from wireroom.perf.metrics import RUN_SECONDS
+from wireroom.errors import AgentUnavailable, LeaseLost, StoreUnavailable, WireroomError
 from wireroom.runs import records
 from wireroom.runs.agent_call import AgentCalls, AttemptEnding, RunPolicy
 from wireroom.runs.records import Attempt
 from wireroom.runs.states import RunState
-from wireroom.runs.verdict import Verdict
+from wireroom.runs.verdict import RunEnding, Verdict
 from wireroom.store.database import Database
 from wireroom.store.patience import write_patiently
 
@@ -28,8 +30,31 @@ _REASON_CHARS = 500
 _log = structlog.get_logger(__name__)
 
 
+class Driver(Protocol):
+    """Brings an attempt to its end."""
+
+    async def drive(self, attempt: Attempt, lane: str, line: ProgressLine) -> RunEnding:
+        """Work until the attempt has ended, whatever end that is; stores nothing of the end."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What to ask an agent within an attempt."""
+
+    prompt: str
+    session_id: str | None
+    """The agent's own session to resume, if its back end can."""
+    model: str | None
+    """None: the agent's own choice."""
+    goes_on: bool = False
+    """It was asked before and cut off."""
+    said: Sequence[Turn] = ()
+    """What was said in this run before, for an agent without a session."""
+
+
 class AgentDriver:
-    """Runs the agent of one attempt at a time, any number side by side."""
+    """Asks the agents of attempts, any number side by side."""
 
     def __init__(
         self,
@@ -47,51 +72,73 @@ class AgentDriver:
         self._policy = policy
         self._calls = calls
 
-    async def drive(self, attempt: Attempt, lane: str, line: ProgressLine) -> AttemptEnding:
-        """Run the agent to its end, whatever end that is; once more with context if its session is lost."""
-        started = self._clock.monotonic()
-        try:
-            backend = self._backend(attempt.backend)
-            attempt.workdir.mkdir(parents=True, exist_ok=True)
-            ending = await self._call(attempt, backend, lane, line, resume=backend.resumes_sessions)
-            if ending.result is not None and ending.result.session_lost and not ending.cut_off:
-                await write_patiently(
-                    self._db, lambda conn: records.note_session(conn, attempt, None), what=attempt.run_id
-                )
-                ending = await self._call(attempt, backend, lane, line, resume=False)
-        except (LeaseLost, StoreUnavailable):
-            raise
-        except (WireroomError, OSError) as error:
-            ending = _failed(str(error))
-        except Exception as error:  # noqa: BLE001 - the attempt's top: an error of ours is no interruption
-            _log.exception("run_broken", run_id=attempt.run_id)
-            ending = _failed(f"Wireroom could not run the agent. {type(error).__name__}: {error}")
-        RUN_SECONDS.labels(attempt.backend).observe(self._clock.monotonic() - started)
-        return ending
-
-    async def _call(
-        self, attempt: Attempt, backend: Backend, lane: str, line: ProgressLine, *, resume: bool
-    ) -> AttemptEnding:
-        request = await self._request(attempt, resume=resume)
-        return await self._calls.call(attempt, backend, request, lane, line)
-
-    async def _request(self, attempt: Attempt, *, resume: bool) -> AgentRequest:
-        """Return what to ask: in the agent's own session if it has one, else with what was said before."""
-        session = attempt.session_id if resume else None
-        context = ""
-        if not session and not attempt.is_first:
-            turns = await self._db.read(lambda conn: records.earlier_turns(conn, attempt))
-            context = bounded_context(turns, self._policy.context_chars)
-        return AgentRequest(
-            prompt=attempt.prompt,
-            workdir=attempt.workdir,
-            session_id=session,
-            context=context,
-            model=self._policy.model,
-            goes_on=attempt.interrupted,
+    async def drive(self, attempt: Attempt, lane: str, line: ProgressLine) -> RunEnding:
+        """Ask the agent once; see `Driver.drive`."""
+        model = attempt.options.model or self._policy.model
+        question = Question(attempt.prompt, attempt.session_id, model, goes_on=attempt.interrupted)
+        ending = await self.ask(attempt, question, lane, line)
+        code = ending.verdict.error_code
+        return RunEnding(
+            verdict=ending.verdict,
+            report=structs.replace(attempt.report, command=ending.command, error_code=code),
+            usage=ending.result.usage if ending.result else {},
+            session_id=ending.result.session_id if ending.result else None,
+            cut_off=ending.cut_off,
         )
 
+    async def ask(self, attempt: Attempt, question: Question, lane: str, line: ProgressLine) -> AttemptEnding:
+        """Ask the agent, once more with context if its session is lost, and return how that ended.
 
-def _failed(reason: str) -> AttemptEnding:
-    verdict = Verdict(RunState.FAILED, "", clean_terminal_text(reason)[:_REASON_CHARS], None)
+        Raises:
+            LeaseLost: a newer attempt has begun.
+            StoreUnavailable: the database cannot be read.
+        """
+        try:
+            return await self._ask(attempt, question, lane, line)
+        except (LeaseLost, StoreUnavailable):
+            raise
+        except AgentUnavailable as error:
+            return _failed(str(error), "agent_missing")
+        except (WireroomError, OSError) as error:
+            return _failed(str(error), "agent_failed")
+        except Exception as error:  # noqa: BLE001 - the attempt's top: an error of ours is no interruption
+            _log.exception("run_broken", run_id=attempt.run_id)
+            return _failed(f"Wireroom could not run the agent. {type(error).__name__}: {error}", "internal")
+
+    async def _ask(
+        self, attempt: Attempt, question: Question, lane: str, line: ProgressLine
+    ) -> AttemptEnding:
+        backend = self._backend(attempt.backend)
+        attempt.workdir.mkdir(parents=True, exist_ok=True)
+        request = await self._request(attempt, question, resume=backend.resumes_sessions)
+        ending = await self._calls.call(attempt, backend, request, lane, line)
+        if ending.result is None or not ending.result.session_lost or ending.cut_off:
+            return ending
+        await write_patiently(
+            self._db, lambda conn: records.note_session(conn, attempt, None), what=attempt.run_id
+        )
+        request = await self._request(attempt, question, resume=False)
+        return await self._calls.call(attempt, backend, request, lane, line)
+
+    async def _request(self, attempt: Attempt, question: Question, *, resume: bool) -> AgentRequest:
+        """Return what to ask: in the agent's own session if it has one, else with what was said before."""
+        session = question.session_id if resume else None
+        return AgentRequest(
+            prompt=question.prompt,
+            workdir=attempt.workdir,
+            session_id=session,
+            context="" if session or attempt.reviews else await self._context(attempt, question),
+            model=question.model,
+            goes_on=question.goes_on,
+        )
+
+    async def _context(self, attempt: Attempt, question: Question) -> str:
+        turns: Sequence[Turn] = ()
+        if not attempt.is_first:
+            turns = await self._db.read(lambda conn: records.earlier_turns(conn, attempt))
+        return bounded_context([*turns, *question.said], self._policy.context_chars)
+
+
+def _failed(reason: str, code: str) -> AttemptEnding:
+    verdict = Verdict(RunState.FAILED, "", clean_terminal_text(reason)[:_REASON_CHARS], None, code)
     return AttemptEnding(verdict, None, cut_off=False)

@@ -65,7 +65,9 @@ class EventLog:
         """Set when a newer attempt owns the run: the process must be stopped."""
 
     def add(self, event: AgentEvent) -> None:
-        """Take one event; see `EventBuffer` for what is left out."""
+        """Take one event; see `EventBuffer` for what is left out. What a reviewer says is no answer text."""
+        if self._attempt.reviews and event.kind is EventKind.TEXT:
+            event = AgentEvent(EventKind.THOUGHT, event.payload)
         self._waiting.add(event)
         self._news.set()
 
@@ -114,7 +116,7 @@ class EventLog:
     def _store(self, conn: Connection, batch: Sequence[AgentEvent]) -> None:
         append_events(conn, self._attempt.run_id, self._attempt.epoch, batch, to_ms(self._clock.now()))
         for event in batch:
-            if event.kind is EventKind.SESSION:
+            if event.kind is EventKind.SESSION and not self._attempt.reviews:
                 note_session(conn, self._attempt, event.payload["session_id"])
         after_commit(conn, self._publish)
 

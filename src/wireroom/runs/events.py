@@ -85,22 +85,22 @@ def read_events(conn: Connection, run_id: str, *, after: int = 0, limit: int = 5
 
 
 def text_so_far(conn: Connection, run_id: str) -> str:
-    """Return what the agent had said by its last attempt, for a run that was cut off."""
+    """Return what the agent had said in its last attempt, or its last round of work, of a run cut off."""
     query = (
         select(run_events.c.kind, run_events.c.payload)
         .where(
             run_events.c.run_id == run_id,
-            run_events.c.kind.in_([EventKind.TEXT.value, EventKind.STATE.value]),
+            run_events.c.kind.in_([EventKind.TEXT.value, EventKind.STATE.value, EventKind.ROUND.value]),
         )
         .order_by(run_events.c.seq)
     )
     pieces: list[str] = []
     for row in conn.execute(query):
         payload = msgspec.json.decode(row.payload)
-        if row.kind == EventKind.STATE.value:
-            pieces.clear()
-        else:
+        if row.kind == EventKind.TEXT.value:
             pieces.append(payload["text"])
+        elif row.kind == EventKind.STATE.value or payload["kind"] == "work":
+            pieces.clear()
     return "".join(pieces)
 
 

@@ -7,9 +7,11 @@ its lease. Whatever ends the scope, the slot is given back in one place: when `h
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TypeVar
 
 import structlog
+from msgspec import structs
 from sqlalchemy import Connection
 
 from wireroom.clock import Clock, to_ms
@@ -17,17 +19,17 @@ from wireroom.delivery.progress import Progress
 from wireroom.errors import LeaseLost, NotFound, StoreUnavailable
 from wireroom.jobs.port import Dead, Done, Job, Jobs
 from wireroom.jobs.port import Outcome as JobOutcome
-from wireroom.perf.metrics import RUNS, RUNS_ACTIVE
+from wireroom.perf.metrics import RUN_SECONDS, RUNS, RUNS_ACTIVE
 from wireroom.runs import records
-from wireroom.runs.agent_call import LEASE, AttemptEnding, RunPolicy
-from wireroom.runs.driver import AgentDriver
+from wireroom.runs.agent_call import LEASE, RunPolicy
+from wireroom.runs.driver import Driver
 from wireroom.runs.feed import Feed, lane_topic, run_topic
 from wireroom.runs.orphans import adopt_orphans, find_orphans
 from wireroom.runs.process_group import kill_leftover
 from wireroom.runs.queries import cancel_wanted
 from wireroom.runs.records import Attempt, Standing
 from wireroom.runs.states import RunState
-from wireroom.runs.verdict import Verdict
+from wireroom.runs.verdict import RunEnding, Verdict, spoken
 from wireroom.store.database import Database, Unit, after_commit
 from wireroom.store.patience import write_patiently
 
@@ -35,6 +37,7 @@ MAX_TRIES = 3
 """Starts of a job after which one more error of ours ends its run."""
 
 T = TypeVar("T")
+_STOPPED = Verdict(RunState.CANCELLED, "", "Stopped on request.", None, "cancelled")
 _REASON_CHARS = 500
 _log = structlog.get_logger(__name__)
 
@@ -51,7 +54,7 @@ class Executor:
         feed: Feed,
         progress: Progress,
         policy: RunPolicy,
-        driver: AgentDriver,
+        driver: Driver,
         worker: str,
     ) -> None:
         """Keep what every attempt needs."""
@@ -92,20 +95,21 @@ class Executor:
         except asyncio.CancelledError:
             if not await self._db.read(lambda conn: cancel_wanted(conn, job.ref)):
                 raise
-            await self._end(job, RunState.CANCELLED, "Stopped on request.")
+            await self._end(job, _STOPPED)
             return Done()
 
     async def _give_up(self, job: Job, reason: str) -> Dead:
         """End the run as failed and say so where it was asked; the job is kept as a dead letter."""
         reason = reason[:_REASON_CHARS]
-        await self._persist(job.ref, lambda conn: self._end_unit(conn, job, RunState.FAILED, reason))
+        verdict = Verdict(RunState.FAILED, "", reason, None, "internal")
+        await self._persist(job.ref, lambda conn: self._end_unit(conn, job, verdict))
         return Dead(reason)
 
     async def _handle(self, job: Job) -> JobOutcome:
         standing = await self._db.read(lambda conn: records.standing_of(conn, job.ref))
         await self._kill_leftovers(job, standing)
         if (ending := self._settled_already(standing)) is not None:
-            await self._end(job, *ending)
+            await self._end(job, ending)
             return Done()
         attempt = await self._begin(job)
         if attempt is None:
@@ -123,26 +127,37 @@ class Executor:
             found = await kill_leftover(leftover.mark, self._policy.limits.grace)
             _log.info("run_interrupted", run_id=job.ref, epoch=leftover.epoch, process_found=found)
 
-    def _settled_already(self, standing: Standing) -> tuple[RunState, str] | None:
+    def _settled_already(self, standing: Standing) -> Verdict | None:
         """Return how the run must end without another attempt, None when it shall be worked on."""
         if standing.cancel_wanted:
-            return RunState.CANCELLED, "Stopped on request."
+            return _STOPPED
+        if (reason := self._waited_too_long(standing)) is not None:
+            return Verdict(RunState.FAILED, "", reason, None, "queue_timeout")
         cut_off = standing.interruptions
         if not cut_off or (self._policy.resume_interrupted and cut_off <= self._policy.max_interruptions):
             return None
         times = "once" if cut_off == 1 else f"{cut_off} times"
-        return RunState.INTERRUPTED, f"Wireroom went down while the agent worked ({times}). Not tried again."
+        reason = f"Wireroom went down while the agent worked ({times}). Not tried again."
+        return Verdict(RunState.INTERRUPTED, "", reason, None, "interrupted")
 
-    async def _end(self, job: Job, state: RunState, reason: str) -> None:
+    def _waited_too_long(self, standing: Standing) -> str | None:
+        """Return why a run that never began is given up, None when it is not."""
+        limit = self._policy.queue_wait
+        if limit is None or standing.waits_since is None:
+            return None
+        if to_ms(self._clock.now() - limit) <= standing.waits_since:
+            return None
+        return f"Its turn did not come within {spoken(limit)}, so it was given up."
+
+    async def _end(self, job: Job, verdict: Verdict) -> None:
         def whole(conn: Connection) -> None:
-            self._end_unit(conn, job, state, reason)
+            self._end_unit(conn, job, verdict)
             self._jobs.finish(conn, job)
 
         await self._persist(job.ref, whole)
 
-    def _end_unit(self, conn: Connection, job: Job, state: RunState, reason: str) -> None:
-        now_ms = to_ms(self._clock.now())
-        records.end_without_agent(conn, self._jobs, job.ref, state, reason=reason, now_ms=now_ms)
+    def _end_unit(self, conn: Connection, job: Job, verdict: Verdict) -> None:
+        records.end_without_agent(conn, self._jobs, job.ref, verdict, to_ms(self._clock.now()))
         after_commit(conn, lambda: self._tell(job.ref, job.key or job.ref))
 
     async def _begin(self, job: Job) -> Attempt | None:
@@ -161,26 +176,33 @@ class Executor:
     async def _work(self, job: Job, attempt: Attempt) -> None:
         lane = job.key or attempt.run_id
         line = self._progress.open(attempt.run_id)
+        started = self._clock.monotonic()
         try:
             ending = await self._driver.drive(attempt, lane, line)
         finally:
             await line.close()
+        RUN_SECONDS.labels(attempt.backend).observe(self._clock.monotonic() - started)
         if ending.cut_off and not await self._db.read(lambda conn: cancel_wanted(conn, attempt.run_id)):
             await self._leave_for_next_start(job, attempt, lane, ending)
             raise asyncio.CancelledError("the service stops")
         await self._finish(job, attempt, lane, ending)
 
-    async def _finish(self, job: Job, attempt: Attempt, lane: str, ending: AttemptEnding) -> None:
+    async def _finish(self, job: Job, attempt: Attempt, lane: str, ending: RunEnding) -> None:
         verdict = ending.verdict
-        usage = dict(ending.result.usage) if ending.result else None
 
         def unit(conn: Connection) -> None:
-            now_ms = to_ms(self._clock.now())
             records.finish_run(
-                conn, self._jobs, attempt.run_id, attempt.epoch, verdict, usage=usage, now_ms=now_ms
+                conn,
+                self._jobs,
+                attempt.run_id,
+                attempt.epoch,
+                verdict,
+                usage=dict(ending.usage),
+                now_ms=to_ms(self._clock.now()),
+                report=ending.report,
             )
-            if ending.result and ending.result.session_id:
-                records.note_session(conn, attempt, ending.result.session_id)
+            if ending.session_id:
+                records.note_session(conn, attempt, ending.session_id)
             after_commit(conn, lambda: self._tell(attempt.run_id, lane))
             self._jobs.finish(conn, job)
 
@@ -188,14 +210,13 @@ class Executor:
         RUNS.labels(attempt.backend, verdict.state.value).inc()
         _log.info("run_ended", run_id=attempt.run_id, state=verdict.state.value, exit_code=verdict.exit_code)
 
-    async def _leave_for_next_start(
-        self, job: Job, attempt: Attempt, lane: str, ending: AttemptEnding
-    ) -> None:
+    async def _leave_for_next_start(self, job: Job, attempt: Attempt, lane: str, ending: RunEnding) -> None:
         """Close the attempt that the service's own stop cut off; its job goes back to waiting."""
         if not self._policy.resume_interrupted:
             reason = "Wireroom was stopped while the agent worked. It was not started again."
-            stopped = Verdict(RunState.INTERRUPTED, ending.verdict.output, reason, None)
-            await self._finish(job, attempt, lane, AttemptEnding(stopped, ending.result, cut_off=False))
+            stopped = Verdict(RunState.INTERRUPTED, ending.verdict.output, reason, None, "interrupted")
+            report = structs.replace(ending.report, error_code=stopped.error_code)
+            await self._finish(job, attempt, lane, replace(ending, verdict=stopped, report=report))
             return
         run_id, epoch, now_ms = attempt.run_id, attempt.epoch, to_ms(self._clock.now())
         await self._persist(run_id, lambda conn: records.requeue_interrupted(conn, run_id, epoch, now_ms))

@@ -6,9 +6,10 @@ Writes of a worker state their epoch; the database refuses them once a newer att
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from msgspec import structs
 from sqlalchemy import Connection
 
 from wireroom.conversations.context import Turn
@@ -16,6 +17,7 @@ from wireroom.conversations.threads import append_message, find_conversation, re
 from wireroom.delivery.outbox import Button, fill_delivery
 from wireroom.errors import LeaseLost, NotFound
 from wireroom.jobs.port import Jobs
+from wireroom.runs import loop, rounds
 from wireroom.runs import statements as sql
 from wireroom.runs.events import append_events, state_event, text_so_far
 from wireroom.runs.options import RunOptions, RunReport, encode, read_options, read_report
@@ -66,6 +68,8 @@ class Attempt:
     options: RunOptions = field(default_factory=RunOptions)
     report: RunReport = field(default_factory=RunReport)
     """What earlier attempts have noted already."""
+    reviews: bool = False
+    """The call is of a reviewer: what it says is no answer, and its session is not the conversation's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +83,10 @@ class _Stored:
     backend: str
     workdir: str
     interruptions: int
+    queued_at: int
     started_at: int | None
     cancel_at: int | None
+    mode: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +107,8 @@ class Standing:
     interruptions: int
     """How often it was cut off, those included."""
     cancel_wanted: bool
+    waits_since: int | None
+    """When it was queued, for a run that has never begun; else None."""
 
 
 def scope_of(run_id: str, epoch: int) -> str:
@@ -196,7 +204,12 @@ def standing_of(conn: Connection, run_id: str) -> Standing:
     """Return what must be known before an attempt begins."""
     run = _load(conn, run_id)
     leftovers = open_attempts(conn, run_id) if run.epoch else ()
-    return Standing(leftovers, run.interruptions + len(leftovers), cancel_wanted=run.cancel_at is not None)
+    return Standing(
+        leftovers,
+        run.interruptions + len(leftovers),
+        cancel_wanted=run.cancel_at is not None,
+        waits_since=run.queued_at if run.started_at is None else None,
+    )
 
 
 def note_process(conn: Connection, run_id: str, epoch: int, mark: ProcessMark) -> None:
@@ -236,6 +249,8 @@ def finish_run(
     check_move(run.state, verdict.state)
     append_events(conn, run_id, epoch, [state_event(verdict.state, verdict.reason)], now_ms)
     _close_attempt(conn, run_id, epoch, verdict, now_ms)
+    if run.mode == RunMode.ITERATE:
+        rounds.close_open(conn, run_id, verdict.state, now_ms)
     sql.FINISH.run(
         conn,
         run_id=run_id,
@@ -255,14 +270,35 @@ def finish_run(
     fill_delivery(conn, jobs, run_id, answer, buttons)
 
 
-def end_without_agent(
-    conn: Connection, jobs: Jobs, run_id: str, state: RunState, *, reason: str, now_ms: int
-) -> None:
-    """End a run that no agent works on any more, with what one had said until then; an ended run stays."""
+def end_without_agent(conn: Connection, jobs: Jobs, run_id: str, verdict: Verdict, now_ms: int) -> None:
+    """End a run that no agent works on any more, with what one had said until then; an ended run stays.
+
+    Args:
+        conn: The unit's.
+        jobs: Where the answer's delivery is queued.
+        run_id: The run.
+        verdict: How it ends; its output is filled in here.
+        now_ms: The time.
+    """
     run = _load(conn, run_id)
-    if not run.state.is_final:
-        verdict = Verdict(state, text_so_far(conn, run_id), reason, None)
-        finish_run(conn, jobs, run_id, run.epoch, verdict, usage=None, now_ms=now_ms)
+    if run.state.is_final:
+        return
+    output, usage = text_so_far(conn, run_id), None
+    report = read_report(sql.REPORT.value(conn, run_id=run_id))
+    if run.mode == RunMode.ITERATE:
+        history = rounds.read_rounds(conn, run_id)
+        output, usage = output or loop.output_of(history), loop.usage_of(history)
+        report = loop.report_of(history, report.max_iterations, report)
+    finish_run(
+        conn,
+        jobs,
+        run_id,
+        run.epoch,
+        replace(verdict, output=output),
+        usage=usage,
+        now_ms=now_ms,
+        report=structs.replace(report, error_code=verdict.error_code),
+    )
 
 
 def requeue_interrupted(conn: Connection, run_id: str, epoch: int, now_ms: int) -> None:

@@ -14,8 +14,8 @@ CREATE = Statement("""
 """Store a request; no row when its request id is known, even to a unit that has only just committed."""
 
 LOAD = Statement("""
-    SELECT state, epoch, conversation_id, lane, backend, workdir, interruptions, started_at,
-           cancel_requested_at
+    SELECT state, epoch, conversation_id, lane, backend, workdir, interruptions, queued_at, started_at,
+           cancel_requested_at, mode
     FROM runs WHERE id = :run_id
 """)
 """What the moves of a run look at."""
@@ -71,6 +71,9 @@ FINISH = Statement("""
     WHERE id = :run_id
 """)
 """Note how a run ended."""
+
+REPORT = Statement("SELECT report FROM runs WHERE id = :run_id")
+"""What has been noted of a run while it worked."""
 
 REQUEUE = Statement("""
     UPDATE runs SET state = 'queued', interruptions = interruptions + 1 WHERE id = :run_id

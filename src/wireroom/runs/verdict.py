@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import re
 import signal as signals
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 from wireroom.backends.protocol import AgentResult
 from wireroom.delivery.clean import clean_terminal_text
 from wireroom.runs.limits import Ending
+from wireroom.runs.options import RunReport
 from wireroom.runs.states import RunState
 from wireroom.runs.supervisor import Outcome
 
@@ -29,6 +32,22 @@ class Verdict:
     reason: str | None
     """Why it did not succeed, for people; None when it did."""
     exit_code: int | None
+    error_code: str | None = None
+    """The same for programs, a word such as `timeout`; see `runs.options.RunReport`."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnding:
+    """How an attempt at a run ended, before it is stored."""
+
+    verdict: Verdict
+    report: RunReport
+    usage: Mapping[str, Any] = field(default_factory=dict)
+    """The sum over all calls of agents."""
+    session_id: str | None = None
+    """The worker's own session, for the conversation's next run."""
+    cut_off: bool = False
+    """The agent was stopped because the handler was cancelled: by a person or by the service's own stop."""
 
 
 def judge(outcome: Outcome, result: AgentResult, *, hard: timedelta, idle: timedelta) -> Verdict:
@@ -39,16 +58,18 @@ def judge(outcome: Outcome, result: AgentResult, *, hard: timedelta, idle: timed
     said = clean_terminal_text(result.text)
     match outcome.ending:
         case Ending.CANCELLED:
-            state, reason = RunState.CANCELLED, "Stopped on request."
+            state, reason, code = RunState.CANCELLED, "Stopped on request.", "cancelled"
         case Ending.HARD_TIMEOUT:
-            state, reason = RunState.TIMED_OUT, f"Stopped after {_spoken(hard)}, the longest a run may take."
+            state, code = RunState.TIMED_OUT, "timeout"
+            reason = f"Stopped after {spoken(hard)}, the longest a run may take."
         case Ending.IDLE_TIMEOUT:
-            state, reason = RunState.TIMED_OUT, f"Stopped after {_spoken(idle)} without any output."
+            state, code = RunState.TIMED_OUT, "idle_timeout"
+            reason = f"Stopped after {spoken(idle)} without any output."
         case Ending.EXITED if outcome.exit_code == 0 and not result.is_error:
             return Verdict(RunState.SUCCEEDED, said, None, 0)
         case Ending.EXITED:
-            state, reason = RunState.FAILED, _failure(outcome, result)
-    return Verdict(state, said, clean_terminal_text(reason), outcome.exit_code)
+            state, reason, code = RunState.FAILED, _failure(outcome, result), "agent_failed"
+    return Verdict(state, said, clean_terminal_text(reason), outcome.exit_code, code)
 
 
 def answer_markdown(verdict: Verdict) -> str:
@@ -63,6 +84,8 @@ def answer_markdown(verdict: Verdict) -> str:
             head = f"⌛ {verdict.reason}"
         case RunState.INTERRUPTED:
             head = f"⚠️ {verdict.reason}"
+        case RunState.EXHAUSTED:
+            head = f"🔁 {verdict.reason}"
         case _:
             head = f"❌ {verdict.reason}"
     return f"{head}\n\nUntil then:\n\n{output}" if output else head
@@ -98,8 +121,11 @@ def _fenced(text: str) -> str:
     return f"{fence}\n{text}\n{fence}"
 
 
-def _spoken(span: timedelta) -> str:
-    """Return the span in minutes if it is some minutes sharp, else in seconds."""
+def spoken(span: timedelta) -> str:
+    """Return the span in hours if it is some hours sharp, or in minutes likewise, else in seconds."""
     seconds = span.total_seconds()
-    minutes, rest = divmod(seconds, 60)
-    return f"{minutes:g} min" if minutes > 1 and not rest else f"{seconds:g} s"
+    for unit, name in ((3600, "h"), (60, "min")):
+        count, rest = divmod(seconds, unit)
+        if count > 1 and not rest:
+            return f"{count:g} {name}"
+    return f"{seconds:g} s"

@@ -124,11 +124,12 @@ def test_verdict_is_honest(
         pytest.param(timedelta(seconds=60), "60 s", id="a-minute"),
         pytest.param(timedelta(seconds=125), "125 s", id="no-whole-minutes"),
         pytest.param(timedelta(minutes=2), "2 min", id="minutes"),
-        pytest.param(timedelta(hours=2), "120 min", id="hours"),
+        pytest.param(timedelta(minutes=90), "90 min", id="no-whole-hours"),
+        pytest.param(timedelta(hours=2), "2 h", id="hours"),
     ],
 )
 def test_time_limits_are_spoken_as_people_set_them(span: timedelta, spoken: str) -> None:
-    """A limit is named in minutes when it is some minutes sharp, else in seconds."""
+    """A limit is named in hours or minutes when it is some of them sharp, else in seconds."""
     verdict = judge(_outcome(Ending.HARD_TIMEOUT), _result(), hard=span, idle=IDLE)
 
     assert verdict.reason == f"Stopped after {spoken}, the longest a run may take."

@@ -1,0 +1,311 @@
+"""Drives the rounds of one attempt at a run that iterates: asks `runs.loop` what is next, and does it.
+
+Every round is stored before its agent starts and when it has ended, so that the next attempt at a run that
+was cut off finds where it was. Knows nothing of how agents are run (`runs.driver`) or what verdicts mean.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TypeVar
+
+import structlog
+from msgspec import structs
+from sqlalchemy import Connection
+
+from wireroom.clock import Clock, to_ms
+from wireroom.conversations.context import Turn
+from wireroom.delivery.progress import ProgressLine
+from wireroom.errors import WireroomError
+from wireroom.runs import records, review, rounds
+from wireroom.runs.agent_call import AttemptEnding
+from wireroom.runs.budget import Price, Prices, price_of, priced, unpriced
+from wireroom.runs.definition import Definition, find_definition
+from wireroom.runs.driver import AgentDriver, Question
+from wireroom.runs.feed import Feed, lane_topic, run_topic
+from wireroom.runs.loop import (
+    DEFAULT_ROUNDS,
+    Bounds,
+    DoReview,
+    DoWork,
+    Failed,
+    Judgement,
+    RoundKind,
+    Stop,
+    bounds_of,
+    heading,
+    next_step,
+    output_of,
+    report_of,
+    turns_of,
+    usage_of,
+)
+from wireroom.runs.records import Attempt
+from wireroom.runs.states import RunMode, RunState
+from wireroom.runs.verdict import RunEnding, Verdict
+from wireroom.store.database import Database, after_commit
+from wireroom.store.patience import write_patiently
+from wireroom.workspaces.work import Evidence
+
+Look = Callable[[Attempt], Awaitable[Evidence | None]]
+"""What git shows of the attempt's folder; None where there is no git. Raises WireroomError or OSError."""
+
+T = TypeVar("T")
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class LoopPolicy:
+    """What loops are told by the settings."""
+
+    bounds: Bounds = field(default_factory=lambda: Bounds(DEFAULT_ROUNDS))
+    """For callers that name none."""
+    prices: Prices = field(default_factory=dict)
+    reviewer: str = ""
+    """Back end that reviews; empty: the one that works."""
+    model: str | None = None
+    """Model of workers that name none."""
+    root: Path | None = None
+    """Folder around the folders of work, where tasks may be described."""
+
+
+@dataclass(slots=True)
+class _Loop:
+    """One attempt's way through its rounds."""
+
+    attempt: Attempt
+    reviewer: Attempt
+    """The same attempt, as its reviewer is called."""
+    bounds: Bounds
+    lane: str
+    line: ProgressLine
+    definition: Definition | None = None
+    session_id: str | None = None
+    """The worker's."""
+    command: tuple[str, ...] = ()
+    """Of the last agent."""
+
+
+class LoopDriver:
+    """Drives attempts of both modes, any number side by side: the plain ones are handed on."""
+
+    def __init__(
+        self,
+        agents: AgentDriver,
+        *,
+        db: Database,
+        clock: Clock,
+        feed: Feed,
+        policy: LoopPolicy,
+        look: Look,
+    ) -> None:
+        """Keep what every loop needs."""
+        self._agents = agents
+        self._db = db
+        self._clock = clock
+        self._feed = feed
+        self._policy = policy
+        self._look = look
+
+    async def drive(self, attempt: Attempt, lane: str, line: ProgressLine) -> RunEnding:
+        """Go through rounds until the loop is over or the handler is cancelled; see `Driver.drive`."""
+        if attempt.mode is not RunMode.ITERATE:
+            return await self._agents.drive(attempt, lane, line)
+        loop = _Loop(
+            attempt=attempt,
+            reviewer=self._reviewer(attempt),
+            bounds=bounds_of(attempt.options, self._policy.bounds),
+            lane=lane,
+            line=line,
+            session_id=attempt.session_id,
+        )
+        report = structs.replace(attempt.report, max_iterations=loop.bounds.max_rounds)
+        await self._write(loop, lambda conn: rounds.take_over(conn, attempt.run_id, attempt.epoch, report))
+        if (reason := self._unpriced(loop)) is not None:
+            return await self._ending(loop, Verdict(RunState.FAILED, "", reason, None, "budget"))
+        loop.definition = await asyncio.to_thread(
+            find_definition, attempt.prompt, attempt.workdir, self._policy.root
+        )
+        return await self._go_round(loop)
+
+    def _reviewer(self, attempt: Attempt) -> Attempt:
+        """Return the attempt as the reviewer's calls are made: never in a session of the worker's."""
+        name = attempt.options.reviewer or self._policy.reviewer or attempt.backend
+        return replace(attempt, backend=name, session_id=None, reviews=True)
+
+    def _unpriced(self, loop: _Loop) -> str | None:
+        callees = [(self._model(loop, one), one.backend) for one in (loop.attempt, loop.reviewer)]
+        return unpriced(loop.bounds.budget, self._policy.prices, callees)
+
+    async def _go_round(self, loop: _Loop) -> RunEnding:
+        while True:
+            history = await self._db.read(lambda conn: rounds.read_rounds(conn, loop.attempt.run_id))
+            match next_step(loop.attempt.prompt, history, loop.bounds):
+                case Stop(verdict):
+                    return await self._ending(loop, verdict)
+                case DoWork() as step:
+                    ending = await self._work(loop, step, turns_of(history))
+                case DoReview() as step:
+                    ending = await self._review(loop, step)
+            if ending.cut_off:
+                said_now = "" if isinstance(step, DoReview) else ending.verdict.output
+                verdict = replace(ending.verdict, output=said_now or output_of(history))
+                return await self._ending(loop, verdict, cut_off=True)
+
+    async def _work(self, loop: _Loop, step: DoWork, said: Sequence[Turn]) -> AttemptEnding:
+        seq = await self._open(loop, RoundKind.WORK, step.number, step.prompt)
+        model = self._model(loop, loop.attempt)
+        question = Question(step.prompt, loop.session_id, model, goes_on=step.goes_on, said=said)
+        line = _RoundLine(loop.line, heading(step.number, RoundKind.WORK, loop.bounds))
+        ending = await self._ask(loop, loop.attempt, question, line)
+        if not ending.cut_off:
+            code = ending.verdict.error_code
+            loop.session_id = (ending.result and ending.result.session_id) or loop.session_id
+            await self._close(loop, seq, step, ending, Failed(code) if code else None)
+        return ending
+
+    async def _review(self, loop: _Loop, step: DoReview) -> AttemptEnding:
+        facts = await self._facts(loop.attempt)
+        prompt = await self._review_prompt(loop, step, facts)
+        seq = await self._open(loop, RoundKind.REVIEW, step.number, prompt)
+        question = Question(prompt, None, self._model(loop, loop.reviewer))
+        line = _RoundLine(loop.line, heading(step.number, RoundKind.REVIEW, loop.bounds), shows_text=False)
+        ending = await self._ask(loop, loop.reviewer, question, line)
+        if not ending.cut_off:
+            judgement = review.weigh(_judged(ending), facts, _wanted(loop))
+            await self._close(loop, seq, step, ending, judgement)
+        return ending
+
+    async def _review_prompt(self, loop: _Loop, step: DoReview, facts: Evidence | None) -> str:
+        run_id, since_ms = loop.attempt.run_id, step.work.started_at
+        uses = await self._db.read(lambda conn: rounds.tool_uses(conn, run_id, since_ms))
+        work = review.Work(
+            task=loop.attempt.prompt,
+            definition=loop.definition.text if loop.definition else None,
+            output=step.work.output,
+            failure=step.work.reason,
+            facts=facts,
+            tests=review.ran_tests(uses),
+        )
+        return review.review_prompt(work, again=step.again)
+
+    async def _facts(self, attempt: Attempt) -> Evidence | None:
+        try:
+            return await self._look(attempt)
+        except (WireroomError, OSError) as error:
+            _log.warning("no_evidence", run_id=attempt.run_id, reason=str(error))
+            return None
+
+    async def _ask(
+        self, loop: _Loop, attempt: Attempt, question: Question, line: _RoundLine
+    ) -> AttemptEnding:
+        line.show("")
+        ending = await self._agents.ask(attempt, question, loop.lane, line)
+        loop.command = ending.command or loop.command
+        return ending
+
+    async def _open(self, loop: _Loop, kind: RoundKind, number: int, prompt: str) -> int:
+        run_id, epoch = loop.attempt.run_id, loop.attempt.epoch
+
+        def unit(conn: Connection) -> int:
+            return rounds.open_round(
+                conn, run_id, epoch, kind=kind, number=number, prompt=prompt, now_ms=self._now_ms()
+            )
+
+        return await self._write(loop, unit)
+
+    async def _close(
+        self,
+        loop: _Loop,
+        seq: int,
+        step: DoWork | DoReview,
+        ending: AttemptEnding,
+        judgement: Judgement | None,
+    ) -> None:
+        called = loop.reviewer if isinstance(step, DoReview) else loop.attempt
+        verdict, result = ending.verdict, ending.result
+        closing = rounds.Closing(
+            seq=seq,
+            number=step.number,
+            state=verdict.state,
+            output=verdict.output,
+            reason=verdict.reason,
+            exit_code=verdict.exit_code,
+            judgement=judgement,
+            usage=priced(result.usage, self._price(loop, called)) if result else {},
+        )
+
+        def unit(conn: Connection) -> None:
+            rounds.close_round(conn, called.run_id, called.epoch, closing, self._now_ms())
+            if result and result.session_id and not called.reviews:
+                records.note_session(conn, called, result.session_id)
+
+        await self._write(loop, unit)
+
+    async def _ending(self, loop: _Loop, verdict: Verdict, *, cut_off: bool = False) -> RunEnding:
+        attempt = loop.attempt
+        history = await self._db.read(lambda conn: rounds.read_rounds(conn, attempt.run_id))
+        noted = structs.replace(attempt.report, command=loop.command, error_code=verdict.error_code)
+        return RunEnding(
+            verdict=verdict if verdict.output else replace(verdict, output=output_of(history)),
+            report=report_of(history, loop.bounds.max_rounds, noted),
+            usage=usage_of(history),
+            session_id=loop.session_id,
+            cut_off=cut_off,
+        )
+
+    async def _write(self, loop: _Loop, unit: Callable[[Connection], T]) -> T:
+        """Write the unit as often as it takes, and wake those who watch the run."""
+
+        def telling(conn: Connection) -> T:
+            done = unit(conn)
+            after_commit(conn, lambda: self._tell(loop))
+            return done
+
+        return await write_patiently(self._db, telling, what=loop.attempt.run_id)
+
+    def _tell(self, loop: _Loop) -> None:
+        self._feed.publish(run_topic(loop.attempt.run_id))
+        self._feed.publish(lane_topic(loop.lane))
+
+    def _price(self, loop: _Loop, called: Attempt) -> Price | None:
+        return price_of(self._policy.prices, self._model(loop, called), called.backend)
+
+    def _model(self, loop: _Loop, called: Attempt) -> str | None:
+        """Return the model to ask for: the worker's is no model of another back end's reviewer."""
+        if called.backend != loop.attempt.backend:
+            return None
+        return called.options.model or self._policy.model
+
+    def _now_ms(self) -> int:
+        return to_ms(self._clock.now())
+
+
+class _RoundLine:
+    """The run's line of progress, under the heading of one round."""
+
+    def __init__(self, line: ProgressLine, head: str, *, shows_text: bool = True) -> None:
+        self._line = line
+        self._head = head
+        self._shows_text = shows_text
+
+    def show(self, text: str) -> None:
+        """Show the text under the heading; of a review the heading alone, for its words are no answer."""
+        self._line.show(f"{self._head}\n\n{text}" if text and self._shows_text else self._head)
+
+    async def close(self) -> None:
+        """Do nothing: the line is the run's."""
+
+
+def _judged(ending: AttemptEnding) -> review.Verdict:
+    if ending.verdict.state is not RunState.SUCCEEDED:
+        return review.Unreadable(f"The reviewer failed: {ending.verdict.reason}")
+    return review.read_verdict(ending.verdict.output)
+
+
+def _wanted(loop: _Loop) -> str:
+    """Return where it may stand that the work is to be pushed."""
+    return "\n\n".join([loop.attempt.prompt, loop.definition.text if loop.definition else ""])
