@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,18 +14,29 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection
 
-from wireroom.backends.protocol import AgentEvent, AgentRequest, AgentResult, Backend
+from wireroom.backends.protocol import (
+    AgentEvent,
+    AgentRequest,
+    AgentResult,
+    AnyBackend,
+    CalledBackend,
+    Errand,
+    InteractiveBackend,
+)
 from wireroom.clock import Clock, to_ms
 from wireroom.delivery.progress import ProgressLine
-from wireroom.errors import LeaseLost, StoreUnavailable
+from wireroom.errors import AgentUnavailable, LeaseLost, StoreUnavailable
 from wireroom.runs import records
+from wireroom.runs.agent_host import AbroadHost, AgentHost, Outside
+from wireroom.runs.agent_ways import Served, Watch, call_elsewhere, read_stream, talk_with
 from wireroom.runs.event_log import EventLog
 from wireroom.runs.feed import Feed
 from wireroom.runs.limits import MIB, Ending, Limits
+from wireroom.runs.permissions import Permissions, RunPermissions
 from wireroom.runs.process_group import ProcessMark
 from wireroom.runs.progress_text import ProgressText
 from wireroom.runs.records import Attempt
-from wireroom.runs.supervisor import Outcome, Receivers, supervise
+from wireroom.runs.supervisor import Outcome
 from wireroom.runs.verdict import Verdict, judge
 from wireroom.store.database import Database
 from wireroom.store.patience import write_patiently
@@ -67,19 +78,33 @@ class AttemptEnding:
 class AgentCalls:
     """Calls agents, any number side by side."""
 
-    def __init__(self, *, db: Database, clock: Clock, feed: Feed, policy: RunPolicy, spill_dir: Path) -> None:
-        """Keep what every call needs."""
+    def __init__(
+        self,
+        *,
+        db: Database,
+        clock: Clock,
+        feed: Feed,
+        policy: RunPolicy,
+        spill_dir: Path,
+        permissions: Permissions | None = None,
+        outside: Outside | None = None,
+    ) -> None:
+        """Keep what every call needs.
+
+        Without `permissions` agents that ask are denied; without `outside` none can be called elsewhere.
+        """
         self._db = db
         self._clock = clock
         self._feed = feed
         self._policy = policy
         self._spill_dir = spill_dir
+        self._permissions = permissions
+        self._outside = outside
 
     async def call(
-        self, attempt: Attempt, backend: Backend, request: AgentRequest, lane: str, line: ProgressLine
+        self, attempt: Attempt, backend: AnyBackend, request: AgentRequest, lane: str, line: ProgressLine
     ) -> AttemptEnding:
         """Run the agent to its end; its events go to the attempt's log, its lease is kept meanwhile."""
-        command, parser = backend.command(request), backend.parser()
         shown = ProgressText()
         async with self._logging(attempt, lane) as (log, stop):
 
@@ -88,32 +113,56 @@ class AgentCalls:
                 if shown.take(event):
                     line.show(shown.text)
 
-            def take_line(text: str) -> None:
-                for event in parser.feed(text):
-                    take(event)
-
-            receivers = Receivers(
-                on_line=take_line,
-                on_error_line=log.add_line,
-                on_started=lambda mark: self._note(attempt, mark),
+            served, cut_off = await _to_the_end(
+                self._serve(attempt, backend, request, take, log=log, stop=stop), stop
             )
-            outcome, cut_off = await _to_the_end(
-                supervise(
-                    command,
-                    self._policy.limits,
-                    receivers,
-                    cancel=stop,
-                    spill_dir=self._spill_dir,
-                    scope=records.scope_of(attempt.run_id, attempt.epoch),
-                ),
-                stop,
-            )
+        outcome, result = served.outcome, served.result
         _remove_spills(outcome)
-        result = parser.result(outcome.exit_code, outcome.stderr.text)
         limits = self._policy.limits
         verdict = judge(outcome, result, hard=limits.hard, idle=limits.idle)
-        was_cut_off = cut_off and outcome.ending is Ending.CANCELLED
-        return AttemptEnding(verdict, result, cut_off=was_cut_off, command=command.argv)
+        cut_off = cut_off and outcome.ending is Ending.CANCELLED
+        return AttemptEnding(verdict, result, cut_off=cut_off, command=served.command)
+
+    async def _serve(
+        self,
+        attempt: Attempt,
+        backend: AnyBackend,
+        request: AgentRequest,
+        take: Callable[[AgentEvent], None],
+        *,
+        log: EventLog,
+        stop: asyncio.Event,
+    ) -> Served:
+        """Have the agent serve the request, in the way that its back end does."""
+        asking = self._permissions.of(attempt, take) if self._permissions else None
+        limits = self._policy.limits
+        if isinstance(backend, CalledBackend):
+            abroad = self._abroad(attempt, take, asking)
+            return await call_elsewhere(backend, request, abroad, limits, stop=stop)
+        watch = Watch(
+            limits=limits,
+            stop=stop,
+            spill_dir=self._spill_dir,
+            scope=records.scope_of(attempt.run_id, attempt.epoch),
+            on_started=lambda mark: self._note(attempt, mark),
+            on_error_line=log.add_line,
+        )
+        host = AgentHost(take, asking)
+        if isinstance(backend, InteractiveBackend):
+            return await talk_with(backend, request, host, watch)
+        return await read_stream(backend, request, host, watch)
+
+    def _abroad(
+        self, attempt: Attempt, take: Callable[[AgentEvent], None], asking: RunPermissions | None
+    ) -> AbroadHost:
+        if self._outside is None:
+            raise AgentUnavailable("This process cannot reach runners elsewhere.")
+        errand = Errand(
+            id=attempt.call_id,
+            repository=attempt.options.repository,
+            branch_name=attempt.options.branch_name,
+        )
+        return AbroadHost(take, asking, outside=self._outside, errand=errand, db=self._db, feed=self._feed)
 
     @asynccontextmanager
     async def _logging(self, attempt: Attempt, lane: str) -> AsyncIterator[tuple[EventLog, asyncio.Event]]:
@@ -152,9 +201,9 @@ class AgentCalls:
         )
 
 
-async def _to_the_end(process: Coroutine[Any, Any, Outcome], stop: asyncio.Event) -> tuple[Outcome, bool]:
-    """Await the supervised process; when we are cancelled, stop it and still return how it ended."""
-    task = asyncio.create_task(process, name="supervise")
+async def _to_the_end(serving: Coroutine[Any, Any, Served], stop: asyncio.Event) -> tuple[Served, bool]:
+    """Await the agent; when we are cancelled, stop it and still return how it ended."""
+    task = asyncio.create_task(serving, name="agent call")
     try:
         return await asyncio.shield(task), False
     except asyncio.CancelledError:

@@ -1,0 +1,112 @@
+"""What Wireroom does for one agent while it works: its log, people's permission, replies from elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from aiohttp import ClientSession
+
+from wireroom.backends.protocol import AgentEvent, Errand, EventKind, PermissionAnswer, PermissionQuestion
+from wireroom.backends.wire import Transcript
+from wireroom.callbacks.inbox import find_result, remote_topic
+from wireroom.errors import StoreUnavailable
+from wireroom.runs.dialogue import Dialogue
+from wireroom.runs.feed import Feed
+from wireroom.runs.permissions import RunPermissions
+from wireroom.store.database import Database
+
+_POLL_SECONDS = 2.0
+"""Another replica may have taken the callback; its wake-up does not reach us on every database."""
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """How runs reach a runner elsewhere, and how it reaches us."""
+
+    http: ClientSession
+    callback_url: Callable[[], str]
+    """Where it reports, known once our port is."""
+    secret: str
+    """Ours."""
+
+
+class AgentHost:
+    """See `backends.protocol.Host`."""
+
+    dialogue: Dialogue | None = None
+    """The conversation with its process, if it has one: silence while a person thinks does not count."""
+
+    def __init__(self, take: Callable[[AgentEvent], None], asking: RunPermissions | None) -> None:
+        """Hand events to `take`; without `asking` everything is denied."""
+        self._take = take
+        self._asking = asking
+        self._said = Transcript()
+
+    @property
+    def said(self) -> str:
+        """The answer text so far."""
+        return self._said.text
+
+    def emit(self, event: AgentEvent) -> None:
+        """Put the event into the run's log."""
+        if event.kind is EventKind.TEXT:
+            self._said.add(event.payload["text"])
+        self._take(event)
+
+    async def ask(self, question: PermissionQuestion) -> PermissionAnswer:
+        """Return whether the agent may."""
+        if self._asking is None:
+            return PermissionAnswer.DENIED
+        with nullcontext() if self.dialogue is None else self.dialogue.waiting_for_person():
+            return await self._asking.ask(question)
+
+
+class AbroadHost(AgentHost):
+    """See `backends.protocol.Abroad`."""
+
+    def __init__(
+        self,
+        take: Callable[[AgentEvent], None],
+        asking: RunPermissions | None,
+        *,
+        outside: Outside,
+        errand: Errand,
+        db: Database,
+        feed: Feed,
+    ) -> None:
+        """Serve one errand."""
+        super().__init__(take, asking)
+        self.http = outside.http
+        self.errand = errand
+        self.callback_url = outside.callback_url()
+        self.secret = outside.secret
+        self._db = db
+        self._feed = feed
+
+    async def reply(self, seconds: float) -> Mapping[str, Any] | None:
+        """Return what a runner has reported of the errand; None when nothing came within the time."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        with self._feed.listen(remote_topic(self.errand.id)) as news:
+            while True:
+                news.clear()
+                if (found := await self._look()) is not None:
+                    return found
+                left = deadline - asyncio.get_running_loop().time()
+                if left <= 0:
+                    return None
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(news.wait(), min(left, _POLL_SECONDS))
+
+    async def _look(self) -> Mapping[str, Any] | None:
+        try:
+            return await self._db.read(lambda conn: find_result(conn, self.errand.id))
+        except StoreUnavailable as error:
+            _log.warning("remote_result_not_read", request_id=self.errand.id, reason=str(error))
+            return None
