@@ -167,6 +167,9 @@ def test_tree_ends_at_its_bound_and_says_so(tmp_path: Path) -> None:
     assert tree.truncated
     assert [node.name for node in tree.nodes] == ["a", "b"]
     assert [len(node.children or []) for node in tree.nodes] == [5, 2]
+    unread = list_tree(tmp_path, most=7)
+    assert unread.truncated
+    assert [node.children is None for node in unread.nodes] == [False, True]
 
 
 def test_tree_of_exactly_the_bound_is_whole(tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ async def test_server_that_answers_is_given_and_ended(servers: Servers, tmp_path
         ("print('not json'); answer(id=2, result={})", "it ended without an answer"),
         ("print('[' * 100000)", "it ended without an answer"),
         ("os.write(1, b'x' * 3000000)", "it ended without an answer"),
-        ("os.close(1); os.write(2, b'hm\\n'); os.close(2); time.sleep(60)", "it ended without an answer (hm)"),
+        ("os.write(2, b'hm\\n'); os.close(1); os.close(2); time.sleep(60)", "it ended without an answer (hm)"),
     ],
     ids=["dies", "refuses", "other answers", "nested", "floods", "falls silent"],
 )  # fmt: skip

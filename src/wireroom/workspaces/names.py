@@ -6,29 +6,30 @@ Source: the older runner's repository browser.
 from __future__ import annotations
 
 import unicodedata
-from fnmatch import fnmatchcase
+from functools import lru_cache
 
-_HIDDEN = (
-    ".git",
-    "node_modules",
-    ".next",
-    "dist",
-    "build",
-    ".cache",
-    "coverage",
-    ".nyc_output",
-    ".vscode",
-    ".idea",
-    "__pycache__",
-    ".pytest_cache",
-    ".mypy_cache",
-    "venv",
-    "env",
-    ".env",
-    ".ds_store",
-    "*.log",
-    "*.tmp",
+_HIDDEN = frozenset(
+    {
+        ".git",
+        "node_modules",
+        ".next",
+        "dist",
+        "build",
+        ".cache",
+        "coverage",
+        ".nyc_output",
+        ".vscode",
+        ".idea",
+        "__pycache__",
+        ".pytest_cache",
+        ".mypy_cache",
+        "venv",
+        "env",
+        ".env",
+        ".ds_store",
+    }
 )
+_HIDDEN_ENDS = (".log", ".tmp")
 _PUNCTUATION = "_-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~$"
 """In the order of the Unicode collation, which sorts them before digits, and digits before letters."""
 
@@ -38,7 +39,8 @@ def is_hidden(name: str) -> bool:
 
     Whatever the case: on some systems `.GIT` is `.git`.
     """
-    return any(fnmatchcase(name.casefold(), pattern) for pattern in _HIDDEN)
+    folded = name.casefold()
+    return folded in _HIDDEN or folded.endswith(_HIDDEN_ENDS)
 
 
 def listing_key(name: str) -> tuple[list[tuple[int, int, str]], str, str]:
@@ -47,14 +49,14 @@ def listing_key(name: str) -> tuple[list[tuple[int, int, str]], str, str]:
     Marks first, then digits, then letters; accents and case decide only between names that are otherwise
     alike, and then `a` comes before `A` and `á`.
     """
-    plain = [one for one in unicodedata.normalize("NFKD", name) if not unicodedata.combining(one)]
-    return (
-        [_weight(one) for one in "".join(plain).casefold()],
-        unicodedata.normalize("NFD", name).casefold(),
-        (name.swapcase()),
-    )
+    folded = name.casefold()
+    if name.isascii():
+        return [_weight(one) for one in folded], folded, name.swapcase()
+    plain = "".join(one for one in unicodedata.normalize("NFKD", folded) if not unicodedata.combining(one))
+    return [_weight(one) for one in plain], unicodedata.normalize("NFD", folded), name.swapcase()
 
 
+@lru_cache(4096)
 def _weight(one: str) -> tuple[int, int, str]:
     if one in _PUNCTUATION:
         return 0, _PUNCTUATION.index(one), one

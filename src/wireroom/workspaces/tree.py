@@ -38,7 +38,7 @@ class Tree:
 
     nodes: list[FileNode]
     truncated: bool
-    """There was more than `MOST_ENTRIES`; the deepest entries are missing."""
+    """There was more than the bound: the last folder read is cut, and deeper ones were not read."""
 
 
 def visible_inside(root: Path, path: str) -> Path:
@@ -72,22 +72,18 @@ def list_tree(root: Path, path: str = "", depth: int = DEEPEST, most: int = MOST
     base, start = root.resolve(), visible_inside(root, path)
     if not start.is_dir():
         raise NotFound(f"{path} is no folder.")
-    top: list[FileNode] = []
-    waiting = deque([(start, "/".join(parts_of(path)), depth, top)])
+    top = FileNode("", "/".join(parts_of(path)), "directory")
+    waiting = deque([(start, top, depth)])
     left = most
-    while waiting:
-        folder, prefix, levels, into = waiting.popleft()
-        found = _entries(base, folder, prefix)
-        into.extend(found[:left])
-        if len(found) > left:
-            return Tree(top, truncated=True)
+    while waiting and left > 0:
+        folder, parent, levels = waiting.popleft()
+        found = _entries(base, folder, parent.path)
+        parent.children = found[:left]
         left -= len(found)
         for node in found if levels > 1 else ():
-            below = folder / node.name
-            if node.type == "directory" and not below.is_symlink():
-                node.children = []
-                waiting.append((below, node.path, levels - 1, node.children))
-    return Tree(top, truncated=False)
+            if node.type == "directory" and not (below := folder / node.name).is_symlink():
+                waiting.append((below, node, levels - 1))
+    return Tree(top.children or [], truncated=left < 0 or bool(waiting))
 
 
 def _entries(base: Path, folder: Path, prefix: str) -> list[FileNode]:
