@@ -12,7 +12,7 @@ from typing import Protocol
 import structlog
 from msgspec import structs
 
-from wireroom.backends.protocol import AgentRequest, Backend
+from wireroom.backends.protocol import AgentRequest, AnyBackend
 from wireroom.clock import Clock
 from wireroom.conversations.context import Turn, bounded_context
 from wireroom.delivery.clean import clean_terminal_text
@@ -61,7 +61,7 @@ class AgentDriver:
         *,
         db: Database,
         clock: Clock,
-        backend: Callable[[str], Backend],
+        backend: Callable[[str], AnyBackend],
         policy: RunPolicy,
         calls: AgentCalls,
     ) -> None:

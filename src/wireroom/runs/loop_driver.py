@@ -160,7 +160,7 @@ class LoopDriver:
         model = self._model(loop, loop.attempt)
         question = Question(step.prompt, loop.session_id, model, goes_on=step.goes_on, said=said)
         line = _RoundLine(loop.line, heading(step.number, RoundKind.WORK, loop.bounds))
-        ending = await self._ask(loop, loop.attempt, question, line)
+        ending = await self._ask(loop, loop.attempt, seq, question, line)
         if not ending.cut_off:
             code = ending.verdict.error_code
             loop.session_id = (ending.result and ending.result.session_id) or loop.session_id
@@ -173,7 +173,7 @@ class LoopDriver:
         seq = await self._open(loop, RoundKind.REVIEW, step.number, prompt)
         question = Question(prompt, None, self._model(loop, loop.reviewer))
         line = _RoundLine(loop.line, heading(step.number, RoundKind.REVIEW, loop.bounds), shows_text=False)
-        ending = await self._ask(loop, loop.reviewer, question, line)
+        ending = await self._ask(loop, loop.reviewer, seq, question, line)
         if not ending.cut_off:
             judgement = review.weigh(_judged(ending), facts, _wanted(loop))
             await self._close(loop, seq, step, ending, judgement)
@@ -200,10 +200,10 @@ class LoopDriver:
             return None
 
     async def _ask(
-        self, loop: _Loop, attempt: Attempt, question: Question, line: _RoundLine
+        self, loop: _Loop, called: Attempt, seq: int, question: Question, line: _RoundLine
     ) -> AttemptEnding:
         line.show("")
-        ending = await self._agents.ask(attempt, question, loop.lane, line)
+        ending = await self._agents.ask(replace(called, round=seq), question, loop.lane, line)
         loop.command = ending.command or loop.command
         return ending
 

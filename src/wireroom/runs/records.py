@@ -70,6 +70,14 @@ class Attempt:
     """What earlier attempts have noted already."""
     reviews: bool = False
     """The call is of a reviewer: what it says is no answer, and its session is not the conversation's."""
+    round: int = 0
+    """The round of the loop that an agent is called for, by its `seq`; 0 without a loop."""
+
+    @property
+    def call_id(self) -> str:
+        """What names one call of an agent elsewhere: the attempt, and its round if it has rounds."""
+        scope = scope_of(self.run_id, self.epoch)
+        return f"{scope}.{self.round}" if self.round else scope
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,9 @@ from wireroom.runs.review import (
     ToolUse,
     Unreadable,
     Work,
+    ran_tests,
     read_verdict,
     review_prompt,
-    ran_tests,
     wants_push,
     weigh,
 )
