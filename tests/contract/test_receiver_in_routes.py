@@ -104,7 +104,7 @@ async def post(
 # Callbacks
 
 
-@pytest.mark.parametrize("request_id", ["run-1", "r1", "run-1.2", "run-1-2", "run-3"])
+@pytest.mark.parametrize("request_id", ["run-1", "r1", "run-1.2", "run-1.2.13", "run-3"])
 async def test_callback_is_stored_and_wakes_who_waits(
     http: aiohttp.ClientSession, services: Services, request_id: str
 ) -> None:

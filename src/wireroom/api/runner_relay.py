@@ -7,11 +7,12 @@ Source: contract of telegram-receiver, sections 1.1 and 1.6.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -24,6 +25,7 @@ from wireroom.api.services import Services
 from wireroom.errors import BadInput, WireroomError
 from wireroom.intake.webhook import BodyTooLarge
 
+T = TypeVar("T")
 PREFIX = "/cursor-runner"
 MAX_BODY_BYTES = 1024 * 1024
 _MAX_ITERATIONS = 25
@@ -113,7 +115,10 @@ class RunnerRelay:
                 return _refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message)
             except BadInput as error:
                 return _refusal(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
-            answer = relayed(operation, await self._call(operation, fields))
+            found = await unless_left(request, self._call(operation, fields))
+            if found is None:
+                return Response(status_code=HTTPStatus.NO_CONTENT)
+            answer = relayed(operation, found)
             return JSONResponse(dict(answer.body), answer.status, headers=dict(answer.headers))
 
         return route
@@ -128,6 +133,24 @@ class RunnerRelay:
             busy = status is HTTPStatus.SERVICE_UNAVAILABLE
             headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if busy else {}
             return RunnerAnswer(status, {"success": False, "error": str(error)}, headers)
+
+
+async def unless_left(request: Request, work: Coroutine[Any, Any, T]) -> T | None:
+    """Return what the work gives; None when the caller has left, which cancels it."""
+    task = asyncio.create_task(work, name=f"relay {request.url.path}")
+    leaving = asyncio.create_task(_left(request), name="caller leaves")
+    try:
+        await asyncio.wait((task, leaving), return_when=asyncio.FIRST_COMPLETED)
+        return await task if task.done() else None
+    finally:
+        for one in (task, leaving):
+            one.cancel("the caller has its answer, or has left")
+        await asyncio.gather(task, leaving, return_exceptions=True)
+
+
+async def _left(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def request_fields(operation: Operation, fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -37,7 +37,7 @@ _RUN_STATE = Statement("""
 _FORGET = Statement("DELETE FROM remote_results WHERE received_at < :before_ms")
 """Drop results that nobody waits for any more."""
 
-_ATTEMPT = re.compile(r"(.+)[.-][0-9]+")
+_CALL = re.compile(r"(.+?)(?:\.[0-9]+){1,2}")
 _OPEN = frozenset({"queued", "running"})
 
 
@@ -65,8 +65,8 @@ def accept_callback(
 
     Args:
         conn: The unit.
-        request_id: What the runner was given: the id of a run, with or without `.<epoch>` or `-<epoch>`, or
-            the run's own request id.
+        request_id: What the runner was given: a run's id, with `.<epoch>` and `.<round>` if it has them
+            (`Attempt.call_id`), or the run's own request id.
         payload: As it came; see contract of cursor-runner, section 2.9.
         now_ms: Now.
         publish: Wakes the readers of a topic; see `remote_topic`.
@@ -100,8 +100,6 @@ def remote_topic(request_id: str) -> str:
 
 
 def _run_states(conn: Connection, request_id: str) -> set[str]:
-    found = _ATTEMPT.fullmatch(request_id)
-    rows = list(_RUN_STATE.rows(conn, run_id=request_id, request_id=request_id))
-    if found is not None:
-        rows += _RUN_STATE.rows(conn, run_id=found[1], request_id=found[1])
-    return {row[0] for row in rows}
+    found = _CALL.fullmatch(request_id)
+    names = {request_id, found[1]} if found else {request_id}
+    return {row[0] for name in names for row in _RUN_STATE.rows(conn, run_id=name, request_id=name)}
