@@ -10,6 +10,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from email.utils import format_datetime
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 from sqlalchemy import Connection, text
+from structlog.testing import capture_logs
 
 from callback_receiver import Receiver, running_receiver
 from wireroom.callbacks import outbox
@@ -228,6 +230,27 @@ async def test_every_try_has_the_same_key(office: Office, receiver: Receiver) ->
     assert len({got.headers["X-Wireroom-Signature"] for got in receiver.received}) == 3
 
 
+async def test_retry_after_may_be_a_date(office: Office, receiver: Receiver) -> None:
+    """A receiver that names the moment is not tried before it."""
+    moment = office.clock.now() + timedelta(minutes=3)
+    headers = {"Retry-After": format_datetime(moment, usegmt=True)}
+    receiver.answers.append(web.Response(status=429, headers=headers))
+    await office.promise(receiver.url)
+    assert (await office.becomes("pending", 1)).due_at == to_ms(moment)
+
+
+async def test_no_log_tells_a_secret(office: Office, receiver: Receiver) -> None:
+    """Delays and dead letters are logged without secrets, addresses or results."""
+    receiver.answers.extend([web.Response(status=500), web.Response(status=410)])
+    with capture_logs() as logs:
+        await office.promise(f"{receiver.url}?secret=theirs&token=hidden")
+        office.pass_until((await office.becomes("pending", 1)).due_at)
+        await office.becomes("dead", 2)
+    assert [one["event"] for one in logs] == ["callback_delayed", "callback_given_up"]
+    for word in ("theirs", "hidden", SECRET, "done"):
+        assert word not in str(logs)
+
+
 async def test_crash_between_sending_and_recording_sends_it_again(office: Office, receiver: Receiver) -> None:
     """What was cut off is sent again after the start, counted, with the same key: at least once."""
     receiver.gate.clear()
@@ -414,6 +437,24 @@ async def test_long_answer_is_not_read_to_its_end(office: Office, receiver: Rece
     receiver.answers.append(web.Response(status=200, body=b"x" * 5_000_000))
     await office.promise(receiver.url)
     await office.becomes("sent", 1)
+
+
+async def test_answer_that_never_ends_counts_by_its_status(office: Office) -> None:
+    """Once the status is there, the rest of the answer may break off."""
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"}")
+        writer.write(
+            b"HTTP/1.1 201 Created\r\nContent-Length: 100\r\nRetry-After: " + b"9" * 400 + b"\r\n\r\nx"
+        )
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(take, "127.0.0.1", 0)
+    async with server:
+        target = read_target(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
+        reply = await office.client().send(target, b"{}", lambda _: {})
+    assert reply == Answered(201, float("inf"))
 
 
 async def test_voice_agent_is_called_only_if_wanted(office: Office) -> None:

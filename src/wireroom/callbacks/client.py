@@ -17,6 +17,7 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 import aiohttp
+import structlog
 from yarl import URL
 
 from wireroom.callbacks.guard import Guard, Refused
@@ -31,6 +32,7 @@ _CONNECT_SECONDS = 5.0
 _MAX_ADDRESSES = 4
 _MAX_ANSWER_BYTES = 64 * 1024
 _ANSWER_SECONDS = 5.0
+_log = structlog.get_logger(__name__)
 _NOT_CONNECTED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 
 
@@ -78,7 +80,7 @@ class CallbackClient:
         """
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                return await self._send(target, body, headers)
+                found = await self._send(target, body, headers)
         except socket.gaierror as error:
             return NoAnswer(f"The name {target.host} cannot be looked up ({error.strerror}).")
         except _NOT_CONNECTED as error:
@@ -87,8 +89,15 @@ class CallbackClient:
             return NoAnswer(f"{target.origin} did not answer within {self._timeout_seconds:g} s.")
         except (aiohttp.ClientError, OSError) as error:
             return NoAnswer(f"{target.origin} broke off ({type(error).__name__}).")
+        if isinstance(found, Barred):
+            return found
+        # The status is known: whatever happens to the rest of the answer, this try has its result.
+        await _read_a_little(found)
+        return Answered(found.status, self._retry_after(found.headers.get("Retry-After", "")))
 
-    async def _send(self, target: Target, body: bytes, headers: Callable[[bool], Mapping[str, str]]) -> Reply:
+    async def _send(
+        self, target: Target, body: bytes, headers: Callable[[bool], Mapping[str, str]]
+    ) -> aiohttp.ClientResponse | Barred:
         literal = target.address
         addresses = (literal,) if literal else await self._resolve(target.host, target.port)
         verdict = self._guard.judge(target.host, addresses, target.port)
@@ -102,18 +111,17 @@ class CallbackClient:
                 return await self._post(target, address, body, sent)
         return await self._post(target, last, body, sent)
 
-    async def _post(self, target: Target, address: Address, body: bytes, headers: Mapping[str, str]) -> Reply:
-        async with self._session.post(
+    async def _post(
+        self, target: Target, address: Address, body: bytes, headers: Mapping[str, str]
+    ) -> aiohttp.ClientResponse:
+        return await self._session.post(
             _address_url(target, address),
             data=BytesIO(body),  # as bytes, megabytes of it would be written at one go
             headers=headers,
             allow_redirects=False,
             server_hostname=target.host if target.scheme == "https" else None,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS),
-        ) as response:
-            reply = Answered(response.status, self._retry_after(response.headers.get("Retry-After", "")))
-            await _read_a_little(response)
-            return reply
+        )
 
     def _retry_after(self, value: str) -> float | None:
         """Return a Retry-After in seconds; it is a number or a date. Source: RFC 9110, section 10.2.3."""
@@ -146,9 +154,13 @@ def _host_header(target: Target) -> str:
 async def _read_a_little(response: aiohttp.ClientResponse) -> None:
     """Read the answer so that its connection can be used again; a long or slow one is cut off."""
     size = 0
-    with suppress(aiohttp.ClientError, OSError, TimeoutError):
+    try:
         async with asyncio.timeout(_ANSWER_SECONDS):
             async for piece in response.content.iter_any():
                 size += len(piece)
                 if size > _MAX_ANSWER_BYTES:
                     break
+    except (aiohttp.ClientError, OSError) as error:
+        _log.debug("callback_answer_cut_off", reason=type(error).__name__)
+    finally:
+        response.release()

@@ -85,7 +85,7 @@ def react(
         case Answered(status=status) if _is_final(status):
             return GiveUp(f"The receiver refuses it: HTTP {status}.")
         case Answered(status=status, retry_after=retry_after):
-            asked = min(timedelta(seconds=retry_after or 0), LONGEST_WAIT)
+            asked = timedelta(seconds=min(retry_after or 0, LONGEST_WAIT.total_seconds()))
             reason = f"The receiver answered HTTP {status}."
         case NoAnswer(reason=reason):
             asked = timedelta()
