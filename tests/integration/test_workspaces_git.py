@@ -189,6 +189,17 @@ async def test_folder_without_git_is_no_repository(ours: Repositories, root: Pat
         await ours.check_out("plain", "main")
 
 
+async def test_broken_repository_is_not_taken_for_the_one_above(
+    ours: Repositories, remote: Path, root: Path
+) -> None:
+    """Where `.git` is damaged, git does not go on in the repository that happens to be above."""
+    clone(remote, root)
+    (root / "broken" / ".git").mkdir(parents=True)
+    with pytest.raises(GitFailed, match="not a git repository"):
+        await ours.check_out("broken", "new")
+    assert git(root, "branch", "--format=%(refname:short)") == "main"
+
+
 async def test_push_and_pull_carry_commits(ours: Repositories, remote: Path, root: Path) -> None:
     """What one checkout pushes another pulls, on the branch that is checked out and on one that is not."""
     mine, theirs = clone(remote, root / "mine"), clone(remote, root / "theirs")
