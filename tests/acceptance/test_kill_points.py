@@ -69,8 +69,8 @@ async def recover(
 
 
 COMMITS = {
-    "update received, not committed": "within Webhook._accept 1",
-    "update committed, 200 not answered": "after Webhook._accept 1",
+    "update received, not committed": "within Receipts._write 1",
+    "update committed, 200 not answered": "after Receipts._write 1",
     "update job claimed, nothing of it committed": "within UpdateHandler.handle 1",
     "update handled: run and delivery committed": "after UpdateHandler.handle 1",
     "second update claimed while the first one runs": "within UpdateHandler.handle 2",

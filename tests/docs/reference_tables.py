@@ -121,7 +121,7 @@ def api() -> str:
 def routes() -> set[str]:
     """Return every route that is served, as `METHOD /path`."""
     nothing: Any = None
-    webhook = Webhook(nothing, nothing, SystemClock(), bot_id=0, secret="")
+    webhook = Webhook(nothing, bot_id=0, secret="")
     admin = WebhookAdmin(None, api_secret="", webhook_secret="", base_url="")
     plain = plain_routes(webhook, admin, ready=health, metrics=health)
     app = documented(_services())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from wireroom.clock import Clock
@@ -14,6 +14,7 @@ from wireroom.errors import SettingsError
 from wireroom.intake import accept
 from wireroom.jobs.embedded import EmbeddedJobs
 from wireroom.jobs.embedded_worker import EmbeddedWorker
+from wireroom.jobs.give_way import GiveWay
 from wireroom.jobs.port import Jobs, QueueSpec, RetryPolicy, Worker
 from wireroom.runs import records
 from wireroom.settings import Settings
@@ -22,7 +23,7 @@ from wireroom.store.migrate import ensure_schema, sqlite_path
 from wireroom.store.owner import OwnerLock
 from wireroom.store.sqlite import SqliteDatabase
 
-_INTAKE_CONCURRENCY = 32
+_INTAKE_CONCURRENCY = 64
 _DELIVERY_CONCURRENCY = 64
 
 
@@ -33,20 +34,22 @@ class Engine:
     db: Database
     jobs: Jobs
     worker: Worker
+    gives_way: GiveWay = field(default_factory=GiveWay)
+    """What is told when receiving updates must go before handling them."""
 
 
 OpenEngine = Callable[[Settings, Clock], AbstractAsyncContextManager[Engine]]
 """Opens an engine for as long as the context lasts."""
 
 
-def queue_specs(settings: Settings) -> list[QueueSpec]:
+def queue_specs(settings: Settings, gives_way: GiveWay | None = None) -> list[QueueSpec]:
     """Return the queues of the three rooms."""
     quick = RetryPolicy(
         max_attempts=settings.update_attempts, base=timedelta(milliseconds=200), cap=timedelta(seconds=5)
     )
     patient = RetryPolicy(max_attempts=20, base=timedelta(seconds=1), cap=timedelta(minutes=5))
     return [
-        QueueSpec(accept.QUEUE, _INTAKE_CONCURRENCY, quick),
+        QueueSpec(accept.QUEUE, _INTAKE_CONCURRENCY, quick, gives_way=gives_way),
         QueueSpec(records.QUEUE, settings.slots, patient),
         QueueSpec(outbox.QUEUE, _DELIVERY_CONCURRENCY, patient, drains=True),
     ]
@@ -71,8 +74,9 @@ async def open_engine(settings: Settings, clock: Clock) -> AsyncIterator[Engine]
     await asyncio.to_thread(ensure_schema, settings.url)
     db = SqliteDatabase(path)
     try:
-        worker = EmbeddedWorker(db, queue_specs(settings), clock)
-        yield Engine(db, EmbeddedJobs(clock, worker), worker)
+        gives_way = GiveWay()
+        worker = EmbeddedWorker(db, queue_specs(settings, gives_way), clock)
+        yield Engine(db, EmbeddedJobs(clock, worker), worker, gives_way)
     finally:
         await db.close()
 

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from sqlalchemy import Connection, Row, insert, select, update
 
 from wireroom.intake.update import Incoming, Other, Pressed, Said, kind_of, lane_name
-from wireroom.jobs.port import Jobs
+from wireroom.jobs.port import JobRef, Jobs
 from wireroom.store.schema import polling_offsets, updates
 from wireroom.store.statement import Statement
 
 QUEUE = "intake"
 KIND = "update"
 
-_INSERT_UPDATE = Statement("""
-    INSERT INTO updates (bot_id, update_id, kind, lane, payload, state, attempts, received_at)
-    VALUES (:bot_id, :update_id, :kind, :lane, :payload, 'received', 0, :now_ms)
-    ON CONFLICT (bot_id, update_id) DO NOTHING
-    RETURNING id
-""")
-"""Store an update once; a second one of the same id changes nothing and returns nothing."""
+_MOST_AT_ONCE = 64
 
 _LOAD_UPDATE = Statement("SELECT payload FROM updates WHERE id = :row_id AND state = 'received'")
 """The text of an update that waits to be handled."""
@@ -62,33 +58,43 @@ class UpdateState(StrEnum):
     DISCARDED = "discarded"
 
 
-def accept_update(
-    conn: Connection, jobs: Jobs, *, bot_id: int, incoming: Incoming, payload: str, now_ms: int
-) -> Accepted:
-    """Store the update and its job; a repetition is recognised, however long ago the first one was.
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """An update to store."""
+
+    incoming: Incoming
+    """What `read_update` made of the payload."""
+    payload: str
+    """The update as it came, JSON."""
+
+
+def accept_updates(
+    conn: Connection, jobs: Jobs, receipts: Sequence[Receipt], *, bot_id: int, now_ms: int
+) -> list[Accepted]:
+    """Store updates and their jobs, in this order; a repetition is recognised, however old the first one is.
 
     Args:
         conn: The unit's connection.
-        jobs: Where the job goes.
-        bot_id: The bot that received it; update ids are counted per bot.
-        incoming: What `read_update` made of the payload.
-        payload: The update as it came, JSON.
+        jobs: Where the jobs go.
+        receipts: What came, each once or more often.
+        bot_id: The bot that received them; update ids are counted per bot.
         now_ms: The time of receipt.
+
+    Returns:
+        What became of each.
     """
-    lane = _lane_of(bot_id, incoming)
-    row_id = _INSERT_UPDATE.value(
-        conn,
-        bot_id=bot_id,
-        update_id=incoming.update_id,
-        kind=kind_of(incoming),
-        lane=lane,
-        payload=payload,
-        now_ms=now_ms,
-    )
-    if row_id is None:
-        return Accepted.DUPLICATE
-    _enqueue(conn, jobs, row_id, lane)
-    return Accepted.DURABLE
+    stored: dict[int, int] = {}
+    for first in range(0, len(receipts), _MOST_AT_ONCE):
+        stored |= _insert_updates(conn, receipts[first : first + _MOST_AT_ONCE], bot_id, now_ms)
+    fresh: list[JobRef] = []
+    answers: list[Accepted] = []
+    for receipt in receipts:
+        row_id = stored.pop(receipt.incoming.update_id, None)
+        answers.append(Accepted.DUPLICATE if row_id is None else Accepted.DURABLE)
+        if row_id is not None:
+            fresh.append(_job_of(row_id, _lane_of(bot_id, receipt.incoming)))
+    jobs.enqueue_all(conn, fresh, queue=QUEUE, kind=KIND)
+    return answers
 
 
 def load_update(conn: Connection, row_id: int) -> str | None:
@@ -113,7 +119,7 @@ def retry_update(conn: Connection, jobs: Jobs, row_id: int) -> bool:
     if lane is None:
         return False
     jobs.discard_dead(conn, kind=KIND, ref=str(row_id))
-    _enqueue(conn, jobs, row_id, lane)
+    jobs.enqueue_all(conn, [_job_of(row_id, lane)], queue=QUEUE, kind=KIND)
     return True
 
 
@@ -171,10 +177,40 @@ def advance_offset(conn: Connection, bot_id: int, next_update_id: int) -> None:
         conn.execute(insert(polling_offsets).values(bot_id=bot_id, next_update_id=next_update_id))
 
 
-def _enqueue(conn: Connection, jobs: Jobs, row_id: int, lane: str) -> None:
+def _insert_updates(
+    conn: Connection, receipts: Sequence[Receipt], bot_id: int, now_ms: int
+) -> dict[int, int]:
+    """Return the new rows' ids by update id."""
+    values: dict[str, object] = {"bot_id": bot_id, "now_ms": now_ms}
+    for number, receipt in enumerate(receipts):
+        incoming = receipt.incoming
+        values[f"update_{number}"] = incoming.update_id
+        values[f"kind_{number}"] = kind_of(incoming)
+        values[f"lane_{number}"] = _lane_of(bot_id, incoming)
+        values[f"payload_{number}"] = receipt.payload
+    return {int(update_id): int(row_id) for row_id, update_id in _insert(len(receipts)).rows(conn, **values)}
+
+
+@lru_cache(maxsize=_MOST_AT_ONCE)
+def _insert(rows: int) -> Statement:
+    """Store so many updates, each once; one whose id is known changes nothing and returns nothing.
+
+    One statement whatever their number: on SQLite each one that runs is a chance to lose the interpreter to
+    another thread, and under load that wait is most of the work.
+    """
+    row = "(:bot_id, :update_{0}, :kind_{0}, :lane_{0}, :payload_{0}, 'received', 0, :now_ms)"
+    return Statement(f"""
+        INSERT INTO updates (bot_id, update_id, kind, lane, payload, state, attempts, received_at)
+        VALUES {", ".join(row.format(number) for number in range(rows))}
+        ON CONFLICT (bot_id, update_id) DO NOTHING
+        RETURNING id, update_id
+    """)
+
+
+def _job_of(row_id: int, lane: str) -> JobRef:
     # A key of its own: under the lane's, `/stop` would wait for the very run that it must stop. In its turn
     # all the same: ahead of earlier messages, it could not stop what they ask for.
-    jobs.enqueue(conn, queue=QUEUE, kind=KIND, ref=str(row_id), key=f"{QUEUE}:{lane}")
+    return JobRef(str(row_id), f"{QUEUE}:{lane}")
 
 
 def _lane_of(bot_id: int, incoming: Incoming) -> str:

@@ -12,6 +12,13 @@ from wireroom.store.statement import Statement
 _ROLE_OF = Statement("SELECT role FROM people WHERE bot_id = :bot_id AND user_id = :user_id")
 """What a person is; asked for every message."""
 
+_SET_ROLE = Statement("""
+    INSERT INTO people (bot_id, user_id, name, role, created_at)
+    VALUES (:bot_id, :user_id, :name, :role, :now_ms)
+    ON CONFLICT (bot_id, user_id) DO UPDATE SET role = excluded.role, name = excluded.name
+""")
+"""Note what a person is now; a crowd of strangers is noted one by one, too."""
+
 
 def role_of(conn: Connection, bot_id: int, user_id: int) -> Role | None:
     """Return what the database knows of a person, None for a newcomer."""
@@ -69,18 +76,11 @@ def stored_text(conn: Connection, row_id: int, lane: str) -> str | None:
 
 
 def _set_role(conn: Connection, bot_id: int, speaker: Speaker, role: Role, now_ms: int) -> None:
-    known = conn.execute(
-        update(people)
-        .where(people.c.bot_id == bot_id, people.c.user_id == speaker.user_id)
-        .values(role=role, name=speaker.name)
+    _SET_ROLE.run(
+        conn,
+        bot_id=bot_id,
+        user_id=speaker.user_id,
+        name=speaker.name,
+        role=role.value,
+        now_ms=now_ms,
     )
-    if not known.rowcount:
-        conn.execute(
-            insert(people).values(
-                bot_id=bot_id,
-                user_id=speaker.user_id,
-                name=speaker.name,
-                role=role,
-                created_at=now_ms,
-            )
-        )

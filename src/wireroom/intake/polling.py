@@ -16,7 +16,14 @@ from sqlalchemy import Connection
 
 from wireroom.clock import Clock, to_ms
 from wireroom.errors import BadInput, StoreUnavailable, TelegramError
-from wireroom.intake.accept import Accepted, accept_update, advance_offset, last_receipt, next_offset
+from wireroom.intake.accept import (
+    Accepted,
+    Receipt,
+    accept_updates,
+    advance_offset,
+    last_receipt,
+    next_offset,
+)
 from wireroom.intake.update import Incoming, read_update
 from wireroom.jobs.port import Jobs
 from wireroom.perf.metrics import UPDATES
@@ -105,19 +112,15 @@ class Poller:
     def _store(self, conn: Connection, fetched: Sequence[msgspec.Raw]) -> None:
         now_ms = to_ms(self._clock.now())
         bot_id = self._client.bot_id
-        last = 0
-        for raw in fetched:
-            incoming = _readable(raw)
-            if incoming is None:
-                continue
-            last = max(last, incoming.update_id)
-            payload = bytes(raw).decode(errors="replace")
-            accepted = accept_update(
-                conn, self._jobs, bot_id=bot_id, incoming=incoming, payload=payload, now_ms=now_ms
-            )
+        receipts = [
+            Receipt(incoming, bytes(raw).decode(errors="replace"))
+            for raw in fetched
+            if (incoming := _readable(raw)) is not None
+        ]
+        for accepted in accept_updates(conn, self._jobs, receipts, bot_id=bot_id, now_ms=now_ms):
             UPDATES.labels("durable" if accepted is Accepted.DURABLE else "duplicate").inc()
-        if last:
-            advance_offset(conn, bot_id, last + 1)
+        if receipts:
+            advance_offset(conn, bot_id, max(receipt.incoming.update_id for receipt in receipts) + 1)
 
     def _wait_after(self, error: Exception, failures: int) -> float:
         self.problem = str(error)

@@ -13,14 +13,12 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from wireroom.clock import Clock, to_ms
 from wireroom.errors import BadInput, StoreUnavailable
-from wireroom.intake.accept import Accepted, accept_update
+from wireroom.intake.accept import Accepted, Receipt
 from wireroom.intake.access import same_secret
+from wireroom.intake.receipts import Receipts
 from wireroom.intake.update import nested_form, read_update
-from wireroom.jobs.port import Jobs
 from wireroom.perf.metrics import INTAKE_SECONDS, UPDATES
-from wireroom.store.database import Database
 
 MAX_BODY_BYTES = 1024 * 1024
 FORM = "application/x-www-form-urlencoded"
@@ -42,11 +40,9 @@ _ANSWERS = {
 class Webhook:
     """Where Telegram pushes updates."""
 
-    def __init__(self, db: Database, jobs: Jobs, clock: Clock, *, bot_id: int, secret: str) -> None:
+    def __init__(self, receipts: Receipts, *, bot_id: int, secret: str) -> None:
         """Accept updates of one bot (0: of none) that carry the secret; an empty secret accepts nothing."""
-        self._db = db
-        self._jobs = jobs
-        self._clock = clock
+        self._receipts = receipts
         self._bot_id = bot_id
         self._secret = secret
 
@@ -84,14 +80,7 @@ class Webhook:
     async def _accept(self, body: bytes, content_type: str) -> Accepted:
         if content_type.lower().startswith(FORM):
             body = _json_of_form(body)
-        incoming = read_update(body)
-        now_ms = to_ms(self._clock.now())
-        payload = body.decode(errors="replace")
-        return await self._db.write(
-            lambda conn: accept_update(
-                conn, self._jobs, bot_id=self._bot_id, incoming=incoming, payload=payload, now_ms=now_ms
-            )
-        )
+        return await self._receipts.store(Receipt(read_update(body), body.decode(errors="replace")))
 
 
 class BodyTooLarge(BadInput):

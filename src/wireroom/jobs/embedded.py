@@ -6,7 +6,7 @@ in `store.job_rows`; the loop that runs jobs is in `jobs.embedded_worker`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from wireroom.clock import Clock, to_ms
 from wireroom.errors import LeaseLost
 from wireroom.jobs.embedded_worker import EmbeddedWorker
-from wireroom.jobs.port import CancelResult, Job, QueueCounts
+from wireroom.jobs.port import CancelResult, Job, JobRef, QueueCounts
 from wireroom.store import job_rows
 from wireroom.store.database import after_commit, driver
 
@@ -65,8 +65,14 @@ class EmbeddedJobs:
             now_ms=now_ms,
         )
         if added:
-            self._wake_after(conn)
+            self._wake_after(conn, queue)
         return added
+
+    def enqueue_all(self, conn: Connection, jobs: Sequence[JobRef], *, queue: str, kind: str) -> None:
+        """Add jobs that are due at once; see `Jobs.enqueue_all`."""
+        if jobs:
+            job_rows.insert_due(driver(conn), jobs, queue=queue, kind=kind, now_ms=to_ms(self._clock.now()))
+            self._wake_after(conn, queue)
 
     def finish(self, conn: Connection, job: Job) -> None:
         """Finish the job in the caller's transaction; see `Jobs.finish`."""
@@ -136,6 +142,7 @@ class EmbeddedJobs:
         self._wake_after(conn)
         return CancelResult.HASTENED
 
-    def _wake_after(self, conn: Connection) -> None:
+    def _wake_after(self, conn: Connection, queue: str | None = None) -> None:
+        """Have the worker look at the queue, or at all of them, once this is committed."""
         if self._worker is not None:
-            after_commit(conn, self._worker.wake)
+            after_commit(conn, self._worker.wake if queue is None else self._worker.waker(queue))

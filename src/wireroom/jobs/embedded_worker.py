@@ -14,6 +14,7 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import TypeVar
 
 import structlog
@@ -73,7 +74,8 @@ class EmbeddedWorker:
         self._next_epoch = 0
         self._next_due_ms: int | None = None
         self._checked_at = 0.0
-        self._claimable = True
+        self._claimable = set(self._tallies)
+        self._wakers = {name: partial(self._wake_queue, name) for name in self._tallies}
         self._look_for_cancels = False
         self._sweep = False
         self._woken = asyncio.Event()
@@ -128,8 +130,16 @@ class EmbeddedWorker:
             self.wake()
 
     def wake(self) -> None:
-        """Look at the queue now."""
-        self._claimable = True
+        """Look at all queues now."""
+        self._claimable = set(self._tallies)
+        self._woken.set()
+
+    def waker(self, queue: str) -> Callable[[], None]:
+        """Return what makes the worker look at one queue; the same object each time."""
+        return self._wakers.get(queue, self.wake)
+
+    def _wake_queue(self, queue: str) -> None:
+        self._claimable.add(queue)
         self._woken.set()
 
     def _outside_changed(self) -> None:
@@ -165,10 +175,12 @@ class EmbeddedWorker:
         return self._may_claim()
 
     def _may_claim(self) -> bool:
-        return self._claimable and bool(self._room())
+        return not self._claimable.isdisjoint(self._room())
 
     def _seconds_to_timer(self) -> float:
         wait = self._checked_at + self._check_every - self._clock.monotonic()
+        for name in self._claimable:
+            wait = min(wait, self._tallies[name].seconds_held() or wait)
         if self._next_due_ms is not None and self._room() and not self._draining.is_set():
             wait = min(wait, (self._next_due_ms - to_ms(self._clock.now())) / 1_000)
         return max(wait, _SHORTEST_TIMER_SECONDS)
@@ -214,9 +226,10 @@ class EmbeddedWorker:
             self._tallies[one.job.queue].free += 1
             if one.job.key is not None:
                 self._busy_keys.discard(one.job.key)
+        room = self._room()
         turn = Turn(
             ended=ended,
-            room=self._room(),
+            room=room,
             kinds=tuple(self._handlers),
             busy_keys=self._busy_keys,
             now_ms=to_ms(self._clock.now()),
@@ -227,7 +240,10 @@ class EmbeddedWorker:
             known=self._crew.claims() if beat else frozenset(),
             sweep=self._sweep,
         )
-        self._claimable = self._look_for_cancels = self._sweep = False
+        self._claimable -= room.keys()
+        for name in room:
+            self._tallies[name].note_claim()
+        self._look_for_cancels = self._sweep = False
         return turn
 
     def _room(self) -> dict[str, int]:
@@ -236,14 +252,15 @@ class EmbeddedWorker:
         return {
             name: tally.free
             for name, tally in self._tallies.items()
-            if tally.free > 0 and (tally.spec.drains or not draining)
+            if tally.free > 0 and (tally.spec.drains or not draining) and not tally.seconds_held()
         }
 
     def _obey(self, turn: Turn, result: TurnResult) -> None:
         for ended in turn.ended:
             self._tallies[ended.job.queue].ended(ended.ending)
         self._next_due_ms = result.next_due_ms
-        self._claimable |= result.unfinished
+        if result.unfinished:
+            self._claimable |= turn.room.keys()
         self._next_epoch += len(result.started)
         now_ms = to_ms(self._clock.now())
         for offset, candidate in enumerate(result.started):

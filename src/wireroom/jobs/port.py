@@ -9,13 +9,15 @@ Adapters: `jobs.embedded` (our engine on the same SQLite file) and `jobs.procras
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from sqlalchemy import Connection
+
+from wireroom.jobs.give_way import GiveWay
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,13 @@ class Job:
     """1 for the first start, 2 for the second …; a start after a crash counts."""
     epoch: int
     """Fences this claim: a finish that states an older epoch is refused."""
+
+
+class JobRef(NamedTuple):
+    """A job to add: the row it points at, and its key."""
+
+    ref: str
+    key: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +103,8 @@ class QueueSpec:
     drains: bool = False
     """Jobs of it that are due are still begun while the worker drains, such as the answers of runs that end.
     On PostgreSQL they wait for the next start."""
+    gives_way: GiveWay | None = None
+    """What holds its jobs back for a moment; the embedded engine asks it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +139,10 @@ class Jobs(Protocol):
         Returns:
             False when a job with this `dedupe` is already waiting (a running one does not count).
         """
+        ...
+
+    def enqueue_all(self, conn: Connection, jobs: Sequence[JobRef], *, queue: str, kind: str) -> None:
+        """Add jobs that are due at once, in this order, in the caller's transaction."""
         ...
 
     def finish(self, conn: Connection, job: Job) -> None:

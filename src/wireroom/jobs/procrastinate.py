@@ -7,7 +7,7 @@ statements are in `store.job_rows_postgres`; the worker is in `jobs.procrastinat
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 
 from wireroom.clock import Clock, to_ms
 from wireroom.errors import LeaseLost
-from wireroom.jobs.port import CancelResult, Job, QueueCounts
+from wireroom.jobs.port import CancelResult, Job, JobRef, QueueCounts
 from wireroom.jobs.procrastinate_worker import ProcrastinateWorker
 from wireroom.store import job_rows_postgres as rows
 
@@ -64,6 +64,11 @@ class ProcrastinateJobs:
                 return False
             raise
         return True
+
+    def enqueue_all(self, conn: Connection, jobs: Sequence[JobRef], *, queue: str, kind: str) -> None:
+        """Add jobs that are due at once; see `Jobs.enqueue_all`."""
+        for job in jobs:
+            self.enqueue(conn, queue=queue, kind=kind, ref=job.ref, key=job.key)
 
     def finish(self, conn: Connection, job: Job) -> None:
         """Mark the job as finished in the caller's transaction; see `Jobs.finish`.

@@ -20,6 +20,15 @@ class QueueTally:
         self._retried = JOBS_DONE.labels(spec.name, "retried")
         self._dead = JOBS_DONE.labels(spec.name, "dead")
 
+    def seconds_held(self) -> float:
+        """Return how long the queue gives way to something more urgent, 0 for not at all."""
+        return 0.0 if self.spec.gives_way is None else self.spec.gives_way.seconds_held()
+
+    def note_claim(self) -> None:
+        """Take note that jobs of the queue are claimed now."""
+        if self.spec.gives_way is not None:
+            self.spec.gives_way.note_gulp()
+
     def started(self, waited_seconds: float) -> None:
         """Count a start and how long after its due time it came."""
         self.free -= 1

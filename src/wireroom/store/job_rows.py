@@ -10,11 +10,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
+
 # Add a job; nothing when one with this dedupe waits already.
 _INSERT = """
 INSERT INTO jobs (queue, kind, ref, key, priority, run_at, dedupe, state, enqueued_at)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO NOTHING
+"""
+
+# Add jobs that are due, in the order of the list, which json_each walks; any number is one statement.
+_INSERT_DUE = """
+INSERT INTO jobs (queue, kind, ref, key, run_at, state, enqueued_at)
+SELECT ?, ?, value ->> 0, value ->> 1, ?, 'waiting', ? FROM json_each(?)
 """
 
 # The next jobs of a queue in their order. Kinds nobody handles are passed over and stay.
@@ -26,17 +34,19 @@ ORDER BY priority, id LIMIT ?
 """
 
 _START = """
-UPDATE jobs SET state = 'running', attempts = attempts + 1, epoch = ?, worker = ?, heartbeat_at = ?
-WHERE id = ?
+UPDATE jobs SET state = 'running', attempts = attempts + 1, epoch = start.value ->> 0, worker = ?,
+    heartbeat_at = ?
+FROM json_each(?) AS start WHERE jobs.id = start.value ->> 1
 """
 
 _PUT_ASIDE = "UPDATE jobs SET state = ? WHERE id = ?"
 
 # Let the next job of a key be claimed. More than one at a time does no harm: the claim sorts them again.
 _RELEASE = """
-UPDATE jobs SET state = 'waiting' WHERE id = (
-    SELECT id FROM jobs INDEXED BY ix_jobs_behind
-    WHERE state = 'behind' AND key = ? ORDER BY priority, id LIMIT 1)
+UPDATE jobs SET state = 'waiting' WHERE id IN (
+    SELECT (SELECT id FROM jobs AS next INDEXED BY ix_jobs_behind
+            WHERE next.state = 'behind' AND next.key = ended.value ORDER BY next.priority, next.id LIMIT 1)
+    FROM json_each(?) AS ended)
 """
 
 # Let delayed jobs be claimed whose time has come, a bounded number at once.
@@ -118,6 +128,10 @@ SELECT queue, state, count(*) FROM jobs INDEXED BY ix_jobs_dead WHERE state = 'd
 """
 
 
+def _json(values: Sequence[Any]) -> str:
+    return msgspec.json.encode(values).decode()
+
+
 class Claim(NamedTuple):
     """The name of one start of a job: the row and the epoch that fences it."""
 
@@ -152,6 +166,13 @@ def insert(
     return bool(raw.execute(_INSERT, values).rowcount)
 
 
+def insert_due(
+    raw: Any, jobs: Iterable[tuple[str, str | None]], *, queue: str, kind: str, now_ms: int
+) -> None:
+    """Add jobs, as (ref, key), that may be claimed at once."""
+    raw.execute(_INSERT_DUE, (queue, kind, now_ms, now_ms, _json(list(jobs))))
+
+
 def candidates_of(kinds: int) -> str:
     """Return the candidate statement for a number of handled kinds."""
     return _CANDIDATES.format(kinds=", ".join("?" * kinds))
@@ -159,7 +180,8 @@ def candidates_of(kinds: int) -> str:
 
 def start(raw: Any, starts: Iterable[tuple[int, int]], worker: str, now_ms: int) -> None:
     """Mark rows as running; `starts` are (epoch, id)."""
-    raw.executemany(_START, [(epoch, worker, now_ms, row_id) for epoch, row_id in starts])
+    if pairs := list(starts):
+        raw.execute(_START, (worker, now_ms, _json(pairs)))
 
 
 def put_aside(raw: Any, state: str, ids: Sequence[int]) -> None:
@@ -170,8 +192,8 @@ def put_aside(raw: Any, state: str, ids: Sequence[int]) -> None:
 
 def release(raw: Any, keys: Iterable[str]) -> None:
     """Let the next job of each key be claimed."""
-    for key in keys:
-        raw.execute(_RELEASE, (key,))
+    if listed := list(keys):
+        raw.execute(_RELEASE, (_json(listed),))
 
 
 def promote_due(raw: Any, now_ms: int, limit: int) -> None:
