@@ -23,6 +23,7 @@ from wireroom.app.commands import services_for_commands
 from wireroom.app.http import WebServer, bind
 from wireroom.callbacks.inbox import find_result, forget_results, remote_topic
 from wireroom.errors import Conflict, StoreBusy, WireroomError
+from wireroom.runs.states import RunState
 from wireroom.settings import Settings
 from wireroom.store.database import Unit
 from wireroom.testing.clock import ManualClock
@@ -309,7 +310,7 @@ async def test_agent_tools_need_the_secret(
     [
         ({"tool": "run_status", "args": {"request_id": "r1"}}, True, "It is still working.", "running"),
         ({"tool": "run_status", "conversation_id": "c"}, True, "It is waiting for its turn.", "queued"),
-        ({"tool": "run_status", "args": {"request_id": "r2"}}, True, "It is done.", "succeeded"),
+        ({"tool": "run_status", "args": {"requestId": "r2"}}, True, "It is done.", "succeeded"),
         ({"tool": "cancel_run", "args": {"request_id": "r2"}}, False, "It is done.", "succeeded"),
         ({"tool": "cancel_run", "args": {"request_id": "r3"}}, True, "I am stopping it.", None),
     ],
@@ -321,6 +322,19 @@ async def test_tool_says_what_it_did(
     status, body = await post(http, "/agent-tools", call, headers={"X-EL-Secret": SECRET})
     assert (status, body["ok"], body["say"]) == (200, ok, say)
     assert body["result"].get("state") == result
+
+
+@pytest.mark.parametrize("state", RunState)
+async def test_every_state_of_a_run_can_be_told(
+    http: aiohttp.ClientSession, services: Services, state: RunState
+) -> None:
+    """Whatever became of a run is a sentence."""
+    sql = text("UPDATE runs SET state = :state WHERE id = 'run-1'")
+    await services.db.write(lambda conn: conn.execute(sql, {"state": state.value}) and None)
+    call = {"tool": "run_status", "args": {"request_id": "run-1"}}
+    _, body = await post(http, "/agent-tools", call, headers={"X-EL-Secret": SECRET})
+    assert body["result"]["state"] == state.value
+    assert body["say"].endswith(".")
 
 
 async def test_tool_starts_a_run(http: aiohttp.ClientSession, runner: RecordingRunner) -> None:

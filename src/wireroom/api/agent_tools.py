@@ -21,7 +21,7 @@ from starlette.routing import Route
 
 from wireroom.api.auth import Caller
 from wireroom.api.guard import note_action
-from wireroom.api.program_bodies import read_fields
+from wireroom.api.program_bodies import in_camel_case, read_fields
 from wireroom.api.runner_relay import Operation, RunnerCalls
 from wireroom.api.services import Services
 from wireroom.clock import to_ms
@@ -46,6 +46,7 @@ _SPOKEN = {
     RunState.RUNNING: "It is still working.",
     RunState.SUCCEEDED: "It is done.",
     RunState.FAILED: "It has failed.",
+    RunState.EXHAUSTED: "It has used up its rounds without being complete.",
     RunState.TIMED_OUT: "It took too long and was stopped.",
     RunState.CANCELLED: "It was cancelled.",
     RunState.INTERRUPTED: "It was interrupted.",
@@ -59,6 +60,7 @@ class ToolCall:
 
     tool: str
     args: Mapping[str, Any]
+    """Names in camelCase, however they were sent."""
     conversation_id: str | None
 
 
@@ -123,12 +125,12 @@ class AgentTools:
         return ToolAnswer(ok=True, say="I have started it.", result={"requestId": request_id})
 
     async def run_status(self, call: ToolCall) -> ToolAnswer:
-        """Tell how a run stands: `{request_id?}`; without an id the conversation's newest."""
+        """Tell how a run stands: `{requestId?}`; without an id the conversation's newest."""
         run = await self._services.db.read(lambda conn: _wanted_run(conn, call))
         return ToolAnswer(ok=True, say=_SPOKEN[run.state], result=_described(run))
 
     async def cancel_run(self, call: ToolCall) -> ToolAnswer:
-        """Stop a run: `{request_id?}`; without an id the conversation's newest."""
+        """Stop a run: `{requestId?}`; without an id the conversation's newest."""
         now_ms = to_ms(self._services.clock.now())
 
         def unit(conn: Connection) -> tuple[RunView, Cancelled]:
@@ -172,11 +174,11 @@ def read_call(fields: Mapping[str, Any]) -> ToolCall:
         isinstance(conversation_id, str) and _ID.fullmatch(conversation_id)
     ):
         raise BadInput("conversation_id must be letters, digits and . _ : -, at most 255")
-    return ToolCall(tool.strip(), args or {}, conversation_id)
+    return ToolCall(tool.strip(), in_camel_case(args or {}), conversation_id)
 
 
 def _wanted_run(conn: Connection, call: ToolCall) -> RunView:
-    asked = _text(call, "request_id") or _newest_run(conn, call.conversation_id)
+    asked = _text(call, "requestId") or _newest_run(conn, call.conversation_id)
     run = find_run(conn, asked) if asked else None
     if run is None:
         raise NotFound("There is no such run.")
