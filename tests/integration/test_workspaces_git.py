@@ -308,7 +308,7 @@ async def test_slow_command_is_ended_with_all_it_started(
     tmp_path: Path, program: Callable[[str], dict[str, str]]
 ) -> None:
     """A command beyond its limit is ended, descendants that left its session too, and the limit is named."""
-    leaks = LeakCheck("")
+    leaks = LeakCheck(f"program-{os.getpid()}-")
     pids = tmp_path / "pids"
     environment = program(
         f'setsid sh -c "echo \\$\\$ >> {pids}; exec sleep 60" & sleep 60 & echo $! >> {pids}; sleep 60'
@@ -324,7 +324,7 @@ async def test_cancelled_command_leaves_nothing(
     tmp_path: Path, program: Callable[[str], dict[str, str]]
 ) -> None:
     """Whoever stops waiting for a command ends it."""
-    leaks = LeakCheck("")
+    leaks = LeakCheck(f"program-{os.getpid()}-")
     started = tmp_path / "started"
     ours = Git(program(f"touch {started}; sleep 60"), MINUTE)
     task = asyncio.create_task(ours.run(tmp_path, "fetch"))

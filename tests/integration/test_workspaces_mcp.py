@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 import sys
 from collections.abc import Callable
@@ -84,7 +85,7 @@ def starts(folder: Path) -> int:
 
 async def test_server_that_answers_is_given_and_ended(servers: Servers, tmp_path: Path) -> None:
     """The probe leaves no process of the server's, not even one that left its session."""
-    leaks = LeakCheck("")
+    leaks = LeakCheck(f"program-{os.getpid()}-")
     tools = await servers(good=GREETS + STAYS).for_run(tmp_path)
     assert ([server.name for server in tools.servers], tools.notices) == (["good"], ())
     assert tools.servers[0].env == {"KEY": "s3cret-value"}
@@ -99,7 +100,7 @@ async def test_server_that_answers_is_given_and_ended(servers: Servers, tmp_path
         ("print('not json'); answer(id=2, result={})", "it ended without an answer"),
         ("print('[' * 100000)", "it ended without an answer"),
         ("os.write(1, b'x' * 3000000)", "it ended without an answer"),
-        ("os.write(2, b'hm\\n'); os.close(1); os.close(2); time.sleep(60)", "it ended without an answer (hm)"),
+        ("os.write(2, b'hm\\n'); os.closerange(1, 3); time.sleep(60)", "it ended without an answer (hm)"),
     ],
     ids=["dies", "refuses", "other answers", "nested", "floods", "falls silent"],
 )  # fmt: skip
@@ -114,7 +115,7 @@ async def test_server_that_fails_is_left_out_and_named(
 
 async def test_server_that_says_nothing_is_given_up_in_time(servers: Servers, tmp_path: Path) -> None:
     """A hanging server costs no more than the limit, and is ended with all that it started."""
-    leaks = LeakCheck("")
+    leaks = LeakCheck(f"program-{os.getpid()}-")
     tools = await servers(seconds=0.5, slow="print('starting', file=sys.stderr, flush=True)" + STAYS).for_run(
         tmp_path
     )

@@ -14,7 +14,8 @@ _HTTPS_PORT = 443
 _COLUMNS = 3
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 _SCP_LIKE = re.compile(r"(?:[A-Za-z0-9._-]+@)?[A-Za-z0-9][A-Za-z0-9.-]*:(?!/)[^\s:]+")
-_CREDENTIALS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^/\s@]+@")
+_HELPER = re.compile(r"[^/\[]*::")
+_CREDENTIALS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^/\s]+@")
 
 
 def transport_of(address: str) -> str:
@@ -25,10 +26,10 @@ def transport_of(address: str) -> str:
     Raises:
         BadInput: it is an option, names a helper (`ext::…`), or holds a space or a control character.
     """
-    if not address or address.startswith("-") or "::" in address or not address.isprintable():
-        raise BadInput("repositoryUrl is no address of a repository, such as https://host/owner/name.git.")
     scheme, separator, rest = address.partition("://")
-    if " " in address or (separator and rest.rpartition("@")[2].startswith("-")):
+    host = rest.rpartition("@")[2] if separator else address
+    is_odd = not address or not address.isprintable() or " " in address
+    if is_odd or address.startswith("-") or host.startswith("-") or _HELPER.match(address):
         raise BadInput("repositoryUrl is no address of a repository, such as https://host/owner/name.git.")
     if separator:
         return scheme.lower()

@@ -28,6 +28,7 @@ from wireroom.workspaces.git_words import (
         ("ssh://git@host:22/o/r.git", "ssh"),
         ("git@github.com:o/r.git", "ssh"),
         ("host:o/r", "ssh"),
+        ("ssh://git@[::1]/o/r.git", "ssh"),
         ("git://host/r", "git"),
         ("file:///srv/r.git", "file"),
         ("/srv/r.git", "file"),
@@ -125,8 +126,10 @@ def test_token_is_for_github_alone(address: str, expected: bool) -> None:
 
 def test_credentials_are_cut_out_of_words() -> None:
     """Addresses lose their name and password, secrets are blanked."""
-    words = "fatal: 'https://me:pw@host/r' and ssh://git@host/r and ghp_1"
-    assert without_credentials(words, ["ghp_1"]) == ("fatal: 'https://host/r' and ssh://host/r and [hidden]")
+    words = "fatal: 'https://me:p@w@host/r@1' and ssh://git@host/r and ghp_1"
+    assert without_credentials(words, ["ghp_1"]) == (
+        "fatal: 'https://host/r@1' and ssh://host/r and [hidden]"
+    )
 
 
 def test_last_words_are_short_and_without_hints() -> None:
