@@ -86,6 +86,8 @@ def _message(message: Message) -> dict[str, Any]:
         "content": message.content,
         "timestamp": iso(message.created_at),
     }
+    if message.is_cut:
+        body["cut"] = True
     return body if message.run_id is None else body | {"runId": message.run_id}
 
 

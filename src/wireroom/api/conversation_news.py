@@ -33,6 +33,8 @@ MOST_EVENTS = 100
 """In one look."""
 MOST_MESSAGES = 200
 """Of a conversation, in a message that carries it."""
+MOST_CHARS = 500_000
+"""Of those, together."""
 
 # Spelt out as in the partial index: SQLite cannot match bound values to it.
 _UNFINISHED = text("runs.state IN ('queued', 'running')")
@@ -79,7 +81,7 @@ class ConversationReader:
 
     def look(self, conn: Connection) -> Look:
         """Return what follows, and move on; see `Reader`."""
-        found = read_transcript(conn, self._id, limit=MOST_MESSAGES)
+        found = read_transcript(conn, self._id, limit=MOST_MESSAGES, most_chars=MOST_CHARS)
         if found is None:
             return self._miss()
         messages = self._news_of(found)

@@ -40,6 +40,7 @@ from wireroom.conversations.transcript import read_transcript
 from wireroom.intake.program_requests import ProgramRequest, queue_lane
 
 MOST_MESSAGES = 500
+MOST_CHARS = 4_000_000
 MOST_LISTED = 500
 UNKNOWN = "Conversation not found"
 RESERVED = frozenset({"agent", "chat", "deliveries", "runs", "tasks", "working-directory", "ws"})
@@ -115,7 +116,9 @@ class _ConversationRoutes:
         """Show a conversation with its newest messages; changes nothing."""
         _leave_to_others(conversation_id)
         found = await self._db.read(
-            lambda conn: read_transcript(conn, conversation_id, limit=limit, before=before)
+            lambda conn: read_transcript(
+                conn, conversation_id, limit=limit, most_chars=MOST_CHARS, before=before
+            )
         )
         if found is None:
             raise ShortRefusal(HTTPStatus.NOT_FOUND, UNKNOWN, NO_CACHE)
