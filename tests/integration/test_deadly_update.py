@@ -25,6 +25,7 @@ async def test_update_that_kills_the_process_is_set_aside(database: SqliteDataba
     jobs = EmbeddedJobs(clock)
     asker = Asker(jobs, Feed(), backend="demo", workdir=lambda _: "/", new_id=lambda kind: kind)
     handler = UpdateHandler(
+        publish=lambda _: None,
         db=database,
         jobs=jobs,
         clock=clock,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from wireroom.backends.protocol import Backend
-from wireroom.backends.registry import choose_backend
+from wireroom.backends.protocol import AnyBackend
+from wireroom.backends.registry import any_backend
 from wireroom.errors import AgentUnavailable, SettingsError
 from wireroom.settings import Settings
 
@@ -14,7 +14,7 @@ class Backends:
     """Gives executors the back end that a run names."""
 
     def __init__(
-        self, settings: Settings, environment: Mapping[str, str], given: Backend | None = None
+        self, settings: Settings, environment: Mapping[str, str], given: AnyBackend | None = None
     ) -> None:
         """Choose the default: the given back end, else the one that settings name.
 
@@ -24,11 +24,11 @@ class Backends:
         self._settings = settings
         self._environment = environment
         chosen = given or self._make(settings)
-        self._made = {chosen.name: chosen}
+        self._made: dict[str, AnyBackend] = {chosen.name: chosen}
         self.default = chosen.name
         """Name of the back end for new runs."""
 
-    def get(self, name: str) -> Backend:
+    def get(self, name: str) -> AnyBackend:
         """Return the back end of this name.
 
         Raises:
@@ -42,8 +42,8 @@ class Backends:
                 raise AgentUnavailable(str(error)) from error
         return self._made[name]
 
-    def _make(self, settings: Settings) -> Backend:
-        backend = choose_backend(settings, self._environment)
+    def _make(self, settings: Settings) -> AnyBackend:
+        backend = any_backend(settings, self._environment)
         if settings.agent_home is not None:
             (settings.agent_home / backend.name).mkdir(mode=0o700, parents=True, exist_ok=True)
         return backend

@@ -29,7 +29,8 @@ from wireroom.app.http import WebServer, bind, build_http
 from wireroom.app.ids import new_id, workdir_of
 from wireroom.app.loops import git_evidence, loop_policy
 from wireroom.app.pairing import new_pairing_code
-from wireroom.backends.protocol import Backend
+from wireroom.app.permissions import make_permissions
+from wireroom.backends.protocol import AnyBackend
 from wireroom.clock import Clock, SystemClock
 from wireroom.delivery.progress import NoProgress
 from wireroom.intake import accept
@@ -43,6 +44,7 @@ from wireroom.jobs.port import Handler, Worker
 from wireroom.perf.loop_lag import watch_loop
 from wireroom.runs import records
 from wireroom.runs.agent_call import AgentCalls, RunPolicy
+from wireroom.runs.agent_host import Outside
 from wireroom.runs.driver import AgentDriver
 from wireroom.runs.executor import Executor
 from wireroom.runs.feed import Feed
@@ -68,7 +70,7 @@ class Service:
         settings: Settings,
         *,
         clock: Clock | None = None,
-        backend: Backend | None = None,
+        backend: AnyBackend | None = None,
         engine: OpenEngine = open_engine,
     ) -> None:
         """Prepare; nothing is opened until the service is entered.
@@ -163,9 +165,10 @@ class Service:
             fresh_pairing_code=None if self.bot is None else self.pairing_code,
             problems=self._problems,
         )
-        executor = self._executor(engine, feed)
+        outside = Outside(session, self._callback_url, api_secret)
+        executor = self._executor(engine, feed, outside)
         handlers: dict[str, Handler] = {
-            accept.KIND: self._update_handler(engine, asker).handle,
+            accept.KIND: self._update_handler(engine, asker, feed).handle,
             records.KIND: executor.handle,
         }
         if self.bot is not None:
@@ -175,7 +178,12 @@ class Service:
         self._work(engine, handlers)
         self._listen(engine, webhook_secret, api_secret)
 
-    def _executor(self, engine: Engine, feed: Feed) -> Executor:
+    def _callback_url(self) -> str:
+        """Return where a remote runner reports: our public address, or the one we listen on."""
+        base = self.settings.telegram_webhook_base_url.rstrip("/") or self.address
+        return f"{base}/cursor-runner/callback"
+
+    def _executor(self, engine: Engine, feed: Feed, outside: Outside) -> Executor:
         settings = self.settings
         limits = Limits(hard=settings.run_limit, idle=settings.idle_limit, spill_bytes=settings.output_bytes)
         policy = RunPolicy(
@@ -188,7 +196,13 @@ class Service:
             queue_wait=timedelta(seconds=settings.queue_wait_seconds),
         )
         calls = AgentCalls(
-            db=engine.db, clock=self.clock, feed=feed, policy=policy, spill_dir=settings.data_dir / "spill"
+            db=engine.db,
+            clock=self.clock,
+            feed=feed,
+            policy=policy,
+            spill_dir=settings.data_dir / "spill",
+            permissions=make_permissions(settings, engine, self.clock, feed),
+            outside=outside,
         )
         driver = AgentDriver(
             db=engine.db, clock=self.clock, backend=self._backends.get, policy=policy, calls=calls
@@ -212,7 +226,7 @@ class Service:
             worker=f"{socket.gethostname()}:{os.getpid()}",
         )
 
-    def _update_handler(self, engine: Engine, asker: Asker) -> UpdateHandler:
+    def _update_handler(self, engine: Engine, asker: Asker, feed: Feed) -> UpdateHandler:
         bot = self.bot
         return UpdateHandler(
             db=engine.db,
@@ -225,6 +239,7 @@ class Service:
             bot_username=lambda: "" if bot is None else bot.setup.username,
             allowed=frozenset(self.settings.allowed_users),
             max_attempts=self.settings.update_attempts,
+            publish=feed.publish,
         )
 
     def _work(self, engine: Engine, handlers: dict[str, Handler]) -> None:

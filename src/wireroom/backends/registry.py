@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 
+from wireroom.backends.acp import AcpBackend
 from wireroom.backends.claude import ClaudeBackend
 from wireroom.backends.codex import CodexBackend
 from wireroom.backends.cursor import CursorBackend
@@ -12,7 +13,8 @@ from wireroom.backends.demo import DemoBackend
 from wireroom.backends.environment import at_home
 from wireroom.backends.gemini import GeminiBackend
 from wireroom.backends.opencode import OpenCodeBackend
-from wireroom.backends.protocol import Backend
+from wireroom.backends.protocol import AnyBackend, Backend
+from wireroom.backends.remote import RemoteBackend
 from wireroom.errors import SettingsError
 from wireroom.settings import Settings
 
@@ -20,8 +22,26 @@ NAMES = ("claude", "cursor", "codex", "gemini", "opencode", "demo")
 """In the order in which `auto` looks for them; the demo agent is always there."""
 
 
+FURTHER_NAMES = ("acp", "remote")
+"""Those that `auto` does not look for: they work by a setting of their own."""
+
+
+def any_backend(settings: Settings, environment: Mapping[str, str]) -> AnyBackend:
+    """Return the back end that `WIREROOM_BACKEND` names, of whatever kind; see `choose_backend`.
+
+    Raises:
+        SettingsError: no back end has that name.
+    """
+    match settings.backend.strip().lower():
+        case "acp":
+            return AcpBackend(settings.acp_command, at_home(environment, settings.agent_home, "acp"))
+        case "remote":
+            return RemoteBackend(settings.cursor_runner_url, settings.cursor_runner_secret.get_secret_value())
+    return choose_backend(settings, environment)
+
+
 def choose_backend(settings: Settings, environment: Mapping[str, str]) -> Backend:
-    """Return the back end that `WIREROOM_BACKEND` names, or with `auto` the first that is installed.
+    """Return the back end whose output is read, as settings name it, or with `auto` the first installed.
 
     `environment` is ours; the agents see their allow list of it. An agent that was named is not looked for: a
     missing program is reported by the run that needs it, and by `wireroom doctor`.
@@ -48,7 +68,8 @@ def choose_backend(settings: Settings, environment: Mapping[str, str]) -> Backen
         case "demo":
             return DemoBackend(environment)
     raise SettingsError(
-        f"WIREROOM_BACKEND is {settings.backend!r}, which is no back end; choose auto, {', '.join(NAMES)}"
+        f"WIREROOM_BACKEND is {settings.backend!r}, which is no back end; choose auto, "
+        f"{', '.join((*NAMES, *FURTHER_NAMES))}"
     )
 
 
@@ -60,6 +81,7 @@ def program_of(name: str, settings: Settings) -> str | None:
         "codex": settings.codex_cli_path,
         "gemini": settings.gemini_cli_path,
         "opencode": settings.opencode_cli_path,
+        "acp": settings.acp_command.partition(" ")[0] or "WIREROOM_ACP_COMMAND",
     }
     return programs.get(name)
 

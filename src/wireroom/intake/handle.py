@@ -24,6 +24,7 @@ from wireroom.intake.chat_commands import ChatCommands
 from wireroom.intake.commands import CommandName, parse_command
 from wireroom.intake.update import Incoming, Other, Place, Pressed, Said, read_update
 from wireroom.jobs.port import Dead, Done, Job, Jobs, Outcome
+from wireroom.runs.permissions import press_answer
 from wireroom.runs.queries import cancel_run, find_run, reword_waiting, run_of_message
 from wireroom.store.database import Database, after_commit
 from wireroom.store.patience import write_patiently
@@ -82,8 +83,9 @@ class UpdateHandler:
         bot_username: Callable[[], str],
         allowed: Collection[int],
         max_attempts: int,
+        publish: Callable[[str], None],
     ) -> None:
-        """Keep the neighbours; `allowed` are the ids that need no pairing."""
+        """Keep the neighbours; `allowed` are the ids that need no pairing, `publish` wakes who waits."""
         self._db = db
         self._jobs = jobs
         self._clock = clock
@@ -94,6 +96,7 @@ class UpdateHandler:
         self._bot_username = bot_username
         self._allowed = allowed
         self._max_attempts = max_attempts
+        self._publish = publish
 
     async def handle(self, job: Job) -> Outcome:
         """Handle the update that the job points at; the last failed try makes it a dead letter.
@@ -214,6 +217,17 @@ class UpdateHandler:
     def _do_press(self, scene: _Scene, pressed: Pressed) -> str:
         """Do what the button says and return the line that acknowledges it."""
         match pressed.data.split(":", 2):
+            case ["w", "allow" | "session" | "deny" as word, ref]:
+                by = f"telegram {pressed.speaker.user_id}"
+                return press_answer(
+                    scene.conn,
+                    word,
+                    ref,
+                    lane=scene.lane,
+                    by=by,
+                    now_ms=scene.now_ms,
+                    publish=self._publish,
+                )
             case ["w", action, ref]:
                 return self._own_button(scene, action, ref)
             case _ if pressed.data:

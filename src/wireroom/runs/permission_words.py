@@ -36,6 +36,26 @@ SAID = {
 """How an answer is acknowledged."""
 
 
+class Taken(StrEnum):
+    """What became of an answer."""
+
+    TAKEN = "taken"
+    GONE = "gone"
+    """There is no such question where it was answered."""
+    ANSWERED = "answered"
+    """Somebody has answered before."""
+    TOO_LATE = "too late"
+    """The agent does not wait any more."""
+
+
+NOT_TAKEN = {
+    Taken.GONE: "That question is gone.",
+    Taken.ANSWERED: "Somebody has answered this already.",
+    Taken.TOO_LATE: "Too late: the agent does not wait for this any more.",
+}
+"""Why an answer changed nothing."""
+
+
 def question_markdown(question: PermissionQuestion) -> str:
     """Return the message that asks a person."""
     return f"🔐 The agent asks for permission: **{_plain(question.tool)}**\n\n{_code(question.subject)}"

@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from enum import StrEnum
 from typing import TypeVar
 
 import structlog
@@ -28,7 +27,7 @@ from wireroom.runs import permission_rows as rows
 from wireroom.runs.feed import Feed
 from wireroom.runs.permission_rows import PermissionState, SameQuestion
 from wireroom.runs.permission_rules import Settled, Situation, ToolRule, settle
-from wireroom.runs.permission_words import SAID, Answer, buttons_of, question_markdown
+from wireroom.runs.permission_words import NOT_TAKEN, SAID, Answer, Taken, buttons_of, question_markdown
 from wireroom.runs.records import Attempt
 from wireroom.store.database import Database, Unit, after_commit
 from wireroom.store.patience import write_patiently
@@ -40,18 +39,6 @@ _POLL_SECONDS = 2.0
 _log = structlog.get_logger(__name__)
 _ALLOWED = frozenset({PermissionState.ALLOWED, PermissionState.ALLOWED_SESSION})
 _ASKED_FOR_BY_PEOPLE = frozenset({"telegram", "web"})
-
-
-class Taken(StrEnum):
-    """What became of an answer."""
-
-    TAKEN = "taken"
-    GONE = "gone"
-    """There is no such question where it was answered."""
-    ANSWERED = "answered"
-    """Somebody has answered before."""
-    TOO_LATE = "too late"
-    """The agent does not wait any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,52 +83,6 @@ class Permissions:
     def of(self, attempt: Attempt, emit: Callable[[AgentEvent], None]) -> RunPermissions:
         """Return where the agent of an attempt asks; `emit` takes the events for its log."""
         return RunPermissions(self, attempt, emit)
-
-    def answer(
-        self,
-        conn: Connection,
-        permission_id: str,
-        answer: Answer,
-        *,
-        by: str,
-        now_ms: int,
-        lane: str | None = None,
-    ) -> Taken:
-        """Store a person's answer, and wake the agent that waits for it once it is durable.
-
-        Args:
-            conn: The unit.
-            permission_id: Which question.
-            answer: What the person says.
-            by: Who, for the audit.
-            now_ms: Now.
-            lane: Where it was answered; a question of another lane is gone there. None: anywhere.
-        """
-        found = rows.find_permission(conn, permission_id)
-        if found is None or (lane is not None and found.lane != lane):
-            return Taken.GONE
-        if found.state is not PermissionState.ASKED and found.state is not PermissionState.EXPIRED:
-            return Taken.ANSWERED
-        if not found.is_open(now_ms):
-            return Taken.TOO_LATE
-        rows.close_question(conn, permission_id, answer.state, by=by, now_ms=now_ms)
-        after_commit(conn, lambda: self._feed.publish(permission_topic(permission_id)))
-        return Taken.TAKEN
-
-    def press(self, conn: Connection, word: str, ref: str, *, lane: str, by: str, now_ms: int) -> str:
-        """Do what a pressed button says and return the line that acknowledges it."""
-        answer = Answer(word)
-        taken = self.answer(conn, ref, answer, by=by, now_ms=now_ms, lane=lane)
-        match taken:
-            case Taken.TAKEN:
-                return SAID[answer.state]
-            case Taken.GONE:
-                return "That question is gone."
-            case Taken.ANSWERED:
-                found = rows.find_permission(conn, ref)
-                return f"Answered already: {SAID[found.state]}" if found else "Answered already."
-            case Taken.TOO_LATE:
-                return "Too late: the agent does not wait for this any more."
 
     async def settle_or_store(
         self, attempt: Attempt, question: PermissionQuestion, used: set[str]
@@ -271,6 +212,55 @@ class RunPermissions:
         summary = f"{question.subject} ({why})" if why else question.subject
         payload = {"id": permission_id, "tool": question.tool, "summary": summary, "state": state}
         self._emit(AgentEvent(EventKind.PERMISSION, payload))
+
+
+def answer_question(
+    conn: Connection,
+    permission_id: str,
+    answer: Answer,
+    *,
+    by: str,
+    now_ms: int,
+    publish: Callable[[str], None],
+    lane: str | None = None,
+) -> Taken:
+    """Store a person's answer, and wake the agent that waits for it once it is durable.
+
+    Args:
+        conn: The unit.
+        permission_id: Which question.
+        answer: What the person says.
+        by: Who, for the audit.
+        now_ms: Now.
+        publish: Wakes the readers of a topic.
+        lane: Where it was answered; a question of another lane is gone there. None: anywhere.
+    """
+    found = rows.find_permission(conn, permission_id)
+    if found is None or (lane is not None and found.lane != lane):
+        return Taken.GONE
+    if found.state not in {PermissionState.ASKED, PermissionState.EXPIRED}:
+        return Taken.ANSWERED
+    if not found.is_open(now_ms):
+        return Taken.TOO_LATE
+    rows.close_question(conn, permission_id, answer.state, by=by, now_ms=now_ms)
+    after_commit(conn, lambda: publish(permission_topic(permission_id)))
+    return Taken.TAKEN
+
+
+def press_answer(
+    conn: Connection,
+    word: str,
+    permission_id: str,
+    *,
+    lane: str,
+    by: str,
+    now_ms: int,
+    publish: Callable[[str], None],
+) -> str:
+    """Do what a pressed button of a question says, and return the line that acknowledges it."""
+    answer = Answer(word)
+    taken = answer_question(conn, permission_id, answer, by=by, now_ms=now_ms, publish=publish, lane=lane)
+    return SAID[answer.state] if taken is Taken.TAKEN else NOT_TAKEN[taken]
 
 
 def permission_topic(permission_id: str) -> str:
