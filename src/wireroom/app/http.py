@@ -23,6 +23,7 @@ from wireroom.api import (
     deliveries,
     errors,
     legacy,
+    permissions,
     runner,
     runs,
     websockets,
@@ -119,7 +120,8 @@ def documented(services: Services) -> FastAPI:
 
 
 def _own_routers(services: Services) -> Sequence[APIRouter]:
-    return runs.router(services), deliveries.router(services), chat.router(services)
+    own = (runs, deliveries, chat, permissions)
+    return [part.router(services) for part in own]
 
 
 def _runner_routers(services: Services) -> Sequence[APIRouter]:
