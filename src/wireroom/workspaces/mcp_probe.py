@@ -51,7 +51,7 @@ async def probe(server: McpServer, *, cwd: Path, env: Mapping[str, str], limit: 
     try:
         async with Child(argv, cwd=cwd, env=whole, takes_input=True) as child:
             out, err = child.pipes
-            stdout, stderr = await child.read(out, answer.add), await child.read(err, note)
+            stdout, stderr = child.read(out, answer.add), child.read(err, note)
             stdout.add_done_callback(lambda _: answer.settled.set())
             child.write(json.dumps(_INITIALIZE).encode() + b"\n")
             async with asyncio.timeout(limit.total_seconds()):

@@ -60,7 +60,7 @@ async def run_program(
     """
     async with Child(argv, cwd=cwd, env=env) as child:
         outputs = [_Collected(most_bytes), _Collected(most_bytes)]
-        readers = [await child.read(pipe, into.add) for pipe, into in zip(child.pipes, outputs, strict=True)]
+        readers = [child.read(pipe, into.add) for pipe, into in zip(child.pipes, outputs, strict=True)]
         async with asyncio.timeout(limit.total_seconds()):
             await child.exit()
         await asyncio.wait(readers, timeout=_DRAIN.total_seconds())
@@ -92,7 +92,6 @@ class Child:
             start_new_session=True,
         )
         self._readers: list[asyncio.Task[None]] = []
-        self._transports: list[asyncio.BaseTransport] = []
 
     @property
     def pipes(self) -> list[IO[bytes]]:
@@ -111,20 +110,20 @@ class Child:
             with contextlib.suppress(OSError):
                 self._popen.stdin.write(data)
 
-    async def read(self, pipe: IO[bytes], take: Callable[[bytes], None]) -> asyncio.Task[None]:
+    def read(self, pipe: IO[bytes], take: Callable[[bytes], None]) -> asyncio.Task[None]:
         """Hand each piece that comes from the pipe to `take`, from now on; the task ends with the pipe."""
-        reader = asyncio.StreamReader()
-        loop = asyncio.get_running_loop()
-        transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
-        self._transports.append(transport)
-        task = asyncio.create_task(_pump(reader, take), name=f"output of {self._popen.pid}")
+        task = asyncio.create_task(_pump(pipe.fileno(), take), name=f"output of {self._popen.pid}")
         self._readers.append(task)
         return task
 
     async def exit(self) -> None:
         """Wait until the program itself has exited; it stays a zombie until the context is left."""
         if sys.platform == "linux":
-            await _readable(os.pidfd_open(self._popen.pid))
+            descriptor = os.pidfd_open(self._popen.pid)
+            try:
+                await _readable(descriptor)
+            finally:
+                os.close(descriptor)
         else:
             while self._popen.poll() is None:  # noqa: ASYNC110 - there is no event to wait for
                 await asyncio.sleep(_POLL_SECONDS)
@@ -145,8 +144,6 @@ class Child:
         for task in self._readers:
             task.cancel()
         await asyncio.gather(*self._readers, return_exceptions=True)
-        for transport in self._transports:
-            transport.close()
         for pipe in (self._popen.stdin, *self.pipes):
             if pipe is not None:
                 pipe.close()
@@ -211,9 +208,19 @@ class _Collected:
         self.cut = self.cut or len(piece) > room
 
 
-async def _pump(reader: asyncio.StreamReader, take: Callable[[bytes], None]) -> None:
-    while piece := await reader.read(_CHUNK_BYTES):
+async def _pump(descriptor: int, take: Callable[[bytes], None]) -> None:
+    """Read to the end. A transport would close the descriptor later than we do, when it may be another's."""
+    os.set_blocking(descriptor, False)
+    while True:
+        try:
+            piece = os.read(descriptor, _CHUNK_BYTES)
+        except BlockingIOError:
+            await _readable(descriptor)
+            continue
+        if not piece:
+            return
         take(piece)
+        await asyncio.sleep(0)
 
 
 def _is_zombie(pid: int) -> bool:
@@ -222,14 +229,13 @@ def _is_zombie(pid: int) -> bool:
 
 
 async def _readable(descriptor: int) -> None:
-    """Wait until the descriptor is readable, and close it."""
+    """Wait until the descriptor can be read without blocking."""
     loop, event = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(descriptor, event.set)
     try:
-        loop.add_reader(descriptor, event.set)
         await event.wait()
     finally:
         loop.remove_reader(descriptor)
-        os.close(descriptor)
 
 
 def _read(path: str) -> bytes:
