@@ -108,6 +108,7 @@ async def loop_bench(
     policy: RunPolicy | None = None,
     loops: LoopPolicy | None = None,
     progress: Progress | None = None,
+    drivers: type[AgentDriver] = AgentDriver,
 ) -> AsyncIterator[LoopBench]:
     """Run the jobs of runs on the database until the block is left; then agents are stopped at once.
 
@@ -117,6 +118,7 @@ async def loop_bench(
         policy: Limits and interruptions.
         loops: What loops are told.
         progress: Where progress is shown.
+        drivers: Asks the agents.
     """
     clock, feed, policy = SystemClock(), Feed(), policy or RunPolicy(Limits())
     db = SqliteDatabase(database_path)
@@ -125,7 +127,7 @@ async def loop_bench(
     folder = database_path.parent
     workspaces = Workspaces(Settings(data_dir=folder), os.environ, clock)
     calls = AgentCalls(db=db, clock=clock, feed=feed, policy=policy, spill_dir=folder)
-    agents = AgentDriver(db=db, clock=clock, backend=_only(backend), policy=policy, calls=calls)
+    agents = drivers(db=db, clock=clock, backend=_only(backend), policy=policy, calls=calls)
     driver = LoopDriver(
         agents, db=db, clock=clock, feed=feed, policy=loops or LoopPolicy(), look=git_evidence(workspaces)
     )

@@ -145,6 +145,8 @@ async def test_tools_are_told_with_their_ends(engine: Engine) -> None:
             AgentEvent(EventKind.TOOL_RESULT, {"id": "1", "ok": False, "summary": "1 failed"}),
         ]
         append_events(conn, RUN, 1, events, 100)
-        return rounds.tool_uses(conn, RUN, 100)
+        late = {"id": "3", "name": "bash", "summary": "of the reviewer"}
+        append_events(conn, RUN, 1, [AgentEvent(EventKind.TOOL_CALL, late)], 201)
+        return rounds.tool_uses(conn, RUN, 100, 200)
 
     assert await engine.db.write(unit) == [ToolUse("pytest", ok=False), ToolUse("make", ok=None)]

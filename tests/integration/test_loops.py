@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,11 +13,14 @@ import pytest
 
 from loop_backend import GOES_ON, RUN, LoopBackend, blocked, complete, go_on, is_review
 from loop_bench import LoopBench, loop_bench
-from wireroom.runs.agent_call import RunPolicy
+from wireroom.delivery.progress import ProgressLine
+from wireroom.runs.agent_call import AttemptEnding, RunPolicy
+from wireroom.runs.driver import AgentDriver, Question
 from wireroom.runs.events import read_events
 from wireroom.runs.limits import Limits
 from wireroom.runs.loop import RoundKind
 from wireroom.runs.options import RunOptions
+from wireroom.runs.records import Attempt
 from wireroom.runs.rounds import read_rounds
 from wireroom.runs.states import RunState
 from wireroom.testing.eventually import eventually
@@ -270,6 +274,30 @@ async def test_stop_works_in_every_phase(
     assert (run.state, run.output, run.report.error_code) == (RunState.CANCELLED, output, "cancelled")
     assert left == rounds
     assert ledger.starts().total() == len(rounds)
+
+
+class _JustEnded(AgentDriver):
+    """A stop that comes when the agent has ended by itself: the call swallows it."""
+
+    async def ask(self, attempt: Attempt, question: Question, lane: str, line: ProgressLine) -> AttemptEnding:
+        ending = await super().ask(attempt, question, lane, line)
+        await self._db.write(lambda conn: conn.exec_driver_sql("UPDATE runs SET cancel_requested_at = 1"))
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(0)
+        return ending
+
+
+async def test_stop_between_two_rounds_begins_no_other(database_path: Path) -> None:
+    """A stop is not lost because the agent that it was for had just ended."""
+    backend = LoopBackend(ScriptedAgent(database_path.parent / "agent"), {"one": complete()})
+    async with loop_bench(database_path, backend, drivers=_JustEnded) as looped:
+        await looped.ask("say one")
+        run = await looped.ended()
+    assert (run.state, run.output, run.report.error_code) == (RunState.CANCELLED, "one", "cancelled")
+    assert backend.agent.ledger.starts().total() == 1
 
 
 async def _has_said(looped: LoopBench, output: str) -> bool:

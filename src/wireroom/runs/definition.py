@@ -21,13 +21,13 @@ _LONGEST_FILE_BYTES = 262_144
 _MOST_FILES = 20
 
 _TITLE = re.compile(
-    r"^(?P<marks>[ \t]*(?:\#{1,6}[ \t]*|\*\*|__|[-*][ \t]+|\d+\.[ \t]+)*)"
+    r"^(?P<marks>[#*_\-\d. \t]*)"
     r"definition[ \t]+of[ \t]+done\b[ \t]*(?:\*\*|__)?[ \t]*(?P<rest>[^\n]*)$",
     re.IGNORECASE | re.MULTILINE,
 )
 _HEADING = re.compile(r"^[ \t]{0,3}(#{1,6})[ \t]", re.MULTILINE)
 _LINK = re.compile(r"\]\(\s*<?([^()<>\s]+\.md)>?(?:\s+\"[^\"]*\")?(?:#[^)]*)?\s*\)", re.IGNORECASE)
-_PATH = re.compile(r"(?<![\w/.~-])([\w./@+-]*[\w@+-]\.md)\b(?!\w)", re.IGNORECASE)
+_PATH = re.compile(r"(?<![\w./~@+-])([\w./@+-]*[\w@+-]\.md)\b(?!\w)", re.IGNORECASE)
 _NAMED_SO = re.compile(r"definition[-_ ]*of[-_ ]*done", re.IGNORECASE)
 
 

@@ -142,6 +142,7 @@ class LoopDriver:
 
     async def _go_round(self, loop: _Loop) -> RunEnding:
         while True:
+            _heed_cancellation()
             history = await self._db.read(lambda conn: rounds.read_rounds(conn, loop.attempt.run_id))
             match next_step(loop.attempt.prompt, history, loop.bounds):
                 case Stop(verdict):
@@ -180,8 +181,8 @@ class LoopDriver:
         return ending
 
     async def _review_prompt(self, loop: _Loop, step: DoReview, facts: Evidence | None) -> str:
-        run_id, since_ms = loop.attempt.run_id, step.work.started_at
-        uses = await self._db.read(lambda conn: rounds.tool_uses(conn, run_id, since_ms))
+        run_id, begun, ended = loop.attempt.run_id, step.work.started_at, step.work.finished_at or 0
+        uses = await self._db.read(lambda conn: rounds.tool_uses(conn, run_id, begun, ended))
         work = review.Work(
             task=loop.attempt.prompt,
             definition=loop.definition.text if loop.definition else None,
@@ -298,6 +299,13 @@ class _RoundLine:
 
     async def close(self) -> None:
         """Do nothing: the line is the run's."""
+
+
+def _heed_cancellation() -> None:
+    """Raise what a call of an agent has swallowed: it ended by itself just when it was to be stopped."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError("stopped between two rounds")
 
 
 def _judged(ending: AttemptEnding) -> review.Verdict:

@@ -20,7 +20,9 @@ from wireroom.workspaces.work import Evidence
 _LONGEST_ANSWER_CHARS = 64_000
 _LONGEST_WORK_CHARS = 40_000
 _LONGEST_WORDS_CHARS = 4_000
+_MOST_OBJECTS = 500
 _SHOWN_TESTS = 20
+_KEY = "code_complete"
 _DECODER = json.JSONDecoder()
 _OBJECT_START = re.compile(r'\{(?=\s*")')
 
@@ -227,11 +229,13 @@ def _middle_cut(text: str, limit: int) -> str:
 
 def _verdict_objects(text: str) -> Iterator[Mapping[str, Any]]:
     """Yield every whole JSON object that decides, outermost first; strings and braces are JSON's matter."""
+    starts = [found.start() for found in _OBJECT_START.finditer(text)] if _KEY in text else []
     at = 0
-    while (start := _OBJECT_START.search(text, at)) is not None:
-        at = start.end()
+    for start in starts[-_MOST_OBJECTS:]:
+        if start < at:
+            continue
         try:
-            found, end = _DECODER.raw_decode(text, start.start())
+            found, end = _DECODER.raw_decode(text, start)
         except (ValueError, RecursionError):
             continue
         if _decides(found):
@@ -241,16 +245,14 @@ def _verdict_objects(text: str) -> Iterator[Mapping[str, Any]]:
 
 def _decides(found: Mapping[str, Any]) -> bool:
     """Tell whether the booleans are booleans: `"true"` and 1 are not."""
-    return isinstance(found.get("code_complete"), bool) and isinstance(
-        found.get("break_iteration", False), bool
-    )
+    return isinstance(found.get(_KEY), bool) and isinstance(found.get("break_iteration", False), bool)
 
 
 def _verdict(found: Mapping[str, Any]) -> Verdict:
     why = _words(found.get("justification"))
     if found.get("break_iteration", False):
         return Blocked(why or "The review gives no reason.")
-    if found["code_complete"]:
+    if found[_KEY]:
         return Complete(why)
     return Continue(why, _words(found.get("next_prompt")) or _go_on(why))
 

@@ -72,7 +72,8 @@ _LAST_USAGE = Statement("""
 
 _TOOL_EVENTS = Statement("""
     SELECT kind, payload FROM run_events
-    WHERE run_id = :run_id AND created_at >= :since_ms AND kind IN ('tool_call', 'tool_result')
+    WHERE run_id = :run_id AND created_at BETWEEN :since_ms AND :until_ms
+      AND kind IN ('tool_call', 'tool_result')
     ORDER BY seq LIMIT :most
 """)
 """Which tools were used, and how that ended."""
@@ -191,11 +192,13 @@ def read_rounds(conn: Connection, run_id: str) -> Sequence[Round]:
     ]
 
 
-def tool_uses(conn: Connection, run_id: str, since_ms: int) -> Sequence[ToolUse]:
-    """Return the tools that were used since the time, in order, with how that ended."""
+def tool_uses(conn: Connection, run_id: str, since_ms: int, until_ms: int) -> Sequence[ToolUse]:
+    """Return the tools that were used from one time to the other, in order, with how that ended."""
     summaries: dict[str, str] = {}
     ends: dict[str, bool] = {}
-    events = _TOOL_EVENTS.rows(conn, run_id=run_id, since_ms=since_ms, most=_MOST_TOOL_EVENTS)
+    events = _TOOL_EVENTS.rows(
+        conn, run_id=run_id, since_ms=since_ms, until_ms=until_ms, most=_MOST_TOOL_EVENTS
+    )
     for number, (kind, stored) in enumerate(events):
         payload = msgspec.json.decode(stored)
         call = payload["id"] or str(number)

@@ -24,6 +24,7 @@ from wireroom.runs.definition import Definition, definition_in, files_named, fin
         pytest.param("Read what the definition of done says.", None, id="only-mentioned"),
         pytest.param("## Definition of done\n\n## Next", None, id="empty"),
         pytest.param("", None, id="nothing"),
+        pytest.param("#" * 50_000, None, id="marks-without-end"),
     ],
 )
 def test_definition_is_the_passage_under_its_heading(text: str, passage: str | None) -> None:
@@ -40,6 +41,7 @@ def test_definition_is_the_passage_under_its_heading(text: str, passage: str | N
         pytest.param("See [x](https://example.org/a.md)", [], id="address"),
         pytest.param("Read a.mdx and b.md5", [], id="other-files"),
         pytest.param("a.md a.md", ["a.md"], id="once"),
+        pytest.param("+" * 100_000 + "](" * 50_000, [], id="signs-without-end"),
     ],
 )
 def test_files_are_those_that_the_prompt_points_at(prompt: str, files: list[str]) -> None:

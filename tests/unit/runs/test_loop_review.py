@@ -60,7 +60,8 @@ CONTRADICTION = Unreadable("The review contains verdicts that contradict each ot
         pytest.param('{"code_complete": 1}', NO_VERDICT, id="number-for-a-boolean"),
         pytest.param('{"code_complete": true, "break_iteration": "no"}', NO_VERDICT, id="break-is-text"),
         pytest.param('{"code_complete": true, "break_iteration": null}', NO_VERDICT, id="break-is-null"),
-        pytest.param('{"a":' * 50_000, NO_VERDICT, id="deeper-than-the-parser"),
+        pytest.param('{"code_complete":' * 50_000, NO_VERDICT, id="deeper-than-the-parser"),
+        pytest.param('{"a": 1}' * 2_000 + COMPLETE, Complete("all there"), id="after-many-objects"),
         pytest.param("{" * 64_000, NO_VERDICT, id="braces-only"),
     ],
 )
@@ -118,6 +119,7 @@ def test_verdict_survives_any_justification(before: str, why: str, after: str) -
         pytest.param("Don't open a PR", False, id="no-request"),
         pytest.param("Don\u2019t push to origin", False, id="typographic-apostrophe"),
         pytest.param("Change the code without pushing it to the remote.", False, id="without-pushing"),
+        pytest.param("not " * 20_000 + " " * 20_000, False, id="words-without-end"),
     ],
 )
 def test_push_is_wanted_where_the_text_demands_it(wanted: str, does: bool) -> None:
