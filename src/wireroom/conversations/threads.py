@@ -7,10 +7,14 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from wireroom.conversations.context import Turn
+from wireroom.conversations.context import Turn, extended_summary
 from wireroom.store.statement import Row, Statement
 
 _TITLE_CHARS = 60
+_KEPT_WHOLE = 40
+"""Newest messages that are told to an agent as they are."""
+_FOLD_EVERY = 20
+_SUMMARY_CHARS = 12_000
 
 _COLUMNS = "id, channel, lane, workdir, backend, session_id, session_backend, title"
 _CURRENT = Statement(f"SELECT {_COLUMNS} FROM conversations WHERE lane = :lane AND is_current = 1")
@@ -43,10 +47,25 @@ _APPEND = Statement("""
 """)
 """Add a message."""
 
-_RECENT = Statement("""
-    SELECT role, content FROM messages WHERE conversation_id = :id ORDER BY seq DESC LIMIT :limit
+_SUMMARY = Statement("SELECT summary, summary_upto FROM conversations WHERE id = :id")
+"""What is remembered of the oldest messages, and up to which."""
+
+_BETWEEN = Statement("""
+    SELECT role, content FROM messages WHERE conversation_id = :id AND seq > :after AND seq <= :upto
+    ORDER BY seq
 """)
-"""The newest messages, newest first."""
+"""Messages in order, the first excluded and the last included."""
+
+_RECENT = Statement("""
+    SELECT role, content FROM messages WHERE conversation_id = :id AND seq > :after
+    ORDER BY seq DESC LIMIT :limit
+""")
+"""The newest messages after one, newest first."""
+
+_SET_SUMMARY = Statement("""
+    UPDATE conversations SET summary = :summary, summary_upto = :upto WHERE id = :id
+""")
+"""Remember the oldest messages in short."""
 
 _SESSION = Statement("""
     UPDATE conversations SET session_id = :session_id, session_backend = :backend WHERE id = :id
@@ -69,6 +88,16 @@ class Conversation:
     """The coding agent's own session, valid for `session_backend` only."""
     session_backend: str | None
     title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What is known of a conversation."""
+
+    summary: str
+    """The oldest messages in short, a line each."""
+    turns: Sequence[Turn]
+    """Those after them, oldest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,17 +134,35 @@ def find_conversation(conn: Connection, conversation_id: str) -> Conversation | 
 def append_message(
     conn: Connection, conversation_id: str, role: str, content: str, *, run_id: str | None, now_ms: int
 ) -> int:
-    """Add a message at the end and return its number, 1 for the first."""
+    """Add a message at the end and return its number, 1 for the first.
+
+    Now and then this folds the oldest messages into the conversation's summary; they stay as they are.
+    """
     title = next(iter(content.strip().splitlines()), "")[:_TITLE_CHARS]
     seq: int = _COUNT_MESSAGE.value(conn, id=conversation_id, title=title, now_ms=now_ms)
     _APPEND.run(conn, id=conversation_id, seq=seq, role=role, content=content, run_id=run_id, now_ms=now_ms)
+    if seq % _FOLD_EVERY == 0 and seq > _KEPT_WHOLE:
+        _fold(conn, conversation_id, seq - _KEPT_WHOLE)
     return seq
 
 
-def recent_turns(conn: Connection, conversation_id: str, limit: int) -> Sequence[Turn]:
-    """Return the newest turns, oldest first; at most `limit`."""
-    rows = _RECENT.rows(conn, id=conversation_id, limit=limit)
-    return [Turn(role, content) for role, content in reversed(rows)]
+def recall(conn: Connection, conversation_id: str) -> Memory:
+    """Return what there is to tell an agent of a conversation. Changes nothing."""
+    found = _SUMMARY.row(conn, id=conversation_id)
+    if found is None:
+        return Memory("", ())
+    summary, upto = found
+    newest = _RECENT.rows(conn, id=conversation_id, after=upto, limit=_KEPT_WHOLE + _FOLD_EVERY)
+    return Memory(summary or "", [Turn(role, content) for role, content in reversed(newest)])
+
+
+def _fold(conn: Connection, conversation_id: str, upto: int) -> None:
+    found = _SUMMARY.row(conn, id=conversation_id)
+    if found is not None:
+        summary, after = found
+        folded = [Turn(*row) for row in _BETWEEN.rows(conn, id=conversation_id, after=after, upto=upto)]
+        longer = extended_summary(summary or "", folded, _SUMMARY_CHARS)
+        _SET_SUMMARY.run(conn, id=conversation_id, summary=longer, upto=upto)
 
 
 def remember_session(conn: Connection, conversation_id: str, *, backend: str, session_id: str | None) -> None:

@@ -15,6 +15,7 @@ from msgspec import structs
 from wireroom.backends.protocol import AgentRequest, AnyBackend
 from wireroom.clock import Clock
 from wireroom.conversations.context import Turn, bounded_context
+from wireroom.conversations.threads import Memory
 from wireroom.delivery.clean import clean_terminal_text
 from wireroom.delivery.progress import ProgressLine
 from wireroom.errors import AgentUnavailable, LeaseLost, StoreUnavailable, WireroomError
@@ -133,10 +134,11 @@ class AgentDriver:
         )
 
     async def _context(self, attempt: Attempt, question: Question) -> str:
-        turns: Sequence[Turn] = ()
+        memory = Memory("", ())
         if not attempt.is_first:
-            turns = await self._db.read(lambda conn: records.earlier_turns(conn, attempt))
-        return bounded_context([*turns, *question.said], self._policy.context_chars)
+            memory = await self._db.read(lambda conn: records.remembered(conn, attempt))
+        turns = [*memory.turns, *question.said]
+        return bounded_context(turns, self._policy.context_chars, memory.summary)
 
 
 def _failed(reason: str, code: str) -> AttemptEnding:

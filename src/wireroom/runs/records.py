@@ -12,8 +12,13 @@ from pathlib import Path
 from msgspec import structs
 from sqlalchemy import Connection
 
-from wireroom.conversations.context import Turn
-from wireroom.conversations.threads import append_message, find_conversation, recent_turns, remember_session
+from wireroom.conversations.threads import (
+    Memory,
+    append_message,
+    find_conversation,
+    recall,
+    remember_session,
+)
 from wireroom.delivery.outbox import Button, fill_delivery
 from wireroom.errors import LeaseLost, NotFound
 from wireroom.jobs.port import Jobs
@@ -27,7 +32,6 @@ from wireroom.runs.verdict import Verdict, answer_markdown
 
 QUEUE = "runs"
 KIND = "run"
-_CONTEXT_TURNS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,10 +206,12 @@ def begin_attempt(
     )
 
 
-def earlier_turns(conn: Connection, attempt: Attempt) -> Sequence[Turn]:
-    """Return what was said in the conversation before the attempt's own prompt, oldest first."""
-    turns = recent_turns(conn, attempt.conversation_id, _CONTEXT_TURNS)
-    return turns[:-1] if turns and turns[-1].role == "user" else turns
+def remembered(conn: Connection, attempt: Attempt) -> Memory:
+    """Return what was said in the conversation before the attempt's own prompt."""
+    memory = recall(conn, attempt.conversation_id)
+    if memory.turns and memory.turns[-1].role == "user":
+        return replace(memory, turns=memory.turns[:-1])
+    return memory
 
 
 def standing_of(conn: Connection, run_id: str) -> Standing:
