@@ -49,6 +49,7 @@ class RunSummaryBody(BaseModel):
     source: str
     prompt_excerpt: str
     backend: str
+    mode: str = Field(description="execute or iterate.")
     state: str = Field(
         description="queued, running, succeeded, failed, exhausted, timed_out, cancelled or interrupted."
     )
@@ -70,6 +71,7 @@ class RunSummaryBody(BaseModel):
             source=run.source,
             prompt_excerpt=run.prompt_excerpt,
             backend=run.backend,
+            mode=run.mode.value,
             state=run.state.value,
             reason=run.reason,
             exit_code=run.exit_code,
@@ -97,10 +99,18 @@ class RunBody(BaseModel):
     source: str
     prompt: str
     backend: str
+    mode: str = Field(description="execute or iterate.")
+    repository: str | None = Field(description="As its caller named it.")
     state: str
     reason: str | None
+    error_code: str | None = Field(description="A word for programs, such as timeout; see `runs.options`.")
     output: str | None = Field(description="What the agent said, whole or in part, as Markdown.")
     exit_code: int | None
+    iterations: int | None = Field(description="Rounds of the loop after the first.")
+    max_iterations: int | None
+    justification: str | None = Field(description="What the last review said.")
+    branch: str | None = Field(description="Of the run's worktree.")
+    diff: dict[str, Any] | None = Field(description="files, insertions, deletions, commits, pushed.")
     usage: dict[str, Any] | None = Field(description="input_tokens, output_tokens, cost_usd.")
     event_count: int
     interruptions: int
@@ -119,10 +129,18 @@ class RunBody(BaseModel):
             source=run.source,
             prompt=run.prompt,
             backend=run.backend,
+            mode=run.mode.value,
+            repository=run.options.repository,
             state=run.state.value,
             reason=run.reason,
+            error_code=run.report.error_code,
             output=run.output,
             exit_code=run.exit_code,
+            iterations=run.report.iterations,
+            max_iterations=run.report.max_iterations,
+            justification=run.report.justification,
+            branch=run.report.branch,
+            diff=run.report.diff,
             usage=run.usage,
             event_count=run.event_count,
             interruptions=run.interruptions,

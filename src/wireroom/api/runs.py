@@ -31,9 +31,12 @@ from wireroom.clock import to_ms
 from wireroom.delivery.queries import recipient_of_run
 from wireroom.errors import BadInput, Conflict, NotFound
 from wireroom.intake.ask import Question
+from wireroom.intake.program_requests import CHANNEL as PROGRAMS
+from wireroom.intake.program_requests import ProgramIntake
+from wireroom.runs.cancel import Cancelled, cancel_run
 from wireroom.runs.events import StoredEvent, read_events
 from wireroom.runs.feed import lane_topic, run_topic
-from wireroom.runs.queries import Cancelled, RunView, cancel_run, find_run
+from wireroom.runs.queries import RunView, find_run
 from wireroom.runs.states import RunState
 from wireroom.runs.summaries import count_runs, list_summaries
 from wireroom.store.database import after_commit
@@ -71,6 +74,9 @@ class _RunRoutes:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._db = services.db
+        self._programs = ProgramIntake(
+            services.jobs, services.feed, services.asker, queue_limit=services.settings.queue_limit
+        )
 
     async def list_runs(
         self, state: RunState | None = None, lane: str | None = None, page: Page = 1, per_page: PerPage = 50
@@ -155,15 +161,20 @@ class _RunRoutes:
         run = _existing(conn, run_id)
         if not run.state.is_final:
             raise Conflict(f"Run {run.id} has not ended yet ({run.state}).")
-        question = Question(
-            request_id or f"retry-{run.id}", run.prompt, run.lane, run.source, run.source_message_id
-        )
-        to = recipient_of_run(conn, run.id)
         now_ms = to_ms(self._services.clock.now())
-        asked = ask_once(conn, self._services.asker, question, now_ms, to=to)
+        asked = self._ask_again(conn, run, request_id or f"retry-{run.id}", now_ms)
         if asked.created:
             note_action(conn, caller, "run.retry", run.id, now_ms=now_ms, detail=asked.run_id)
         return asked
+
+    def _ask_again(self, conn: Connection, run: RunView, request_id: str, now_ms: int) -> AskedBody:
+        """Ask a chat's question where it was asked, a program's in its own conversation."""
+        if run.source == PROGRAMS:
+            stored = self._programs.again(conn, run, request_id, now_ms)
+            return AskedBody(run_id=stored.run_id, request_id=request_id, created=stored.created)
+        question = Question(request_id, run.prompt, run.lane, run.source, run.source_message_id)
+        to = recipient_of_run(conn, run.id)
+        return ask_once(conn, self._services.asker, question, now_ms, to=to)
 
     async def _follow(self, request: Request, run_id: str, after: int) -> AsyncGenerator[str, None]:
         async def look() -> Batch:

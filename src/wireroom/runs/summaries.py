@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, func, select
 
-from wireroom.runs.states import RunState
+from wireroom.runs.states import RunMode, RunState
 from wireroom.store.schema import runs
 
 EXCERPT_CHARS = 200
@@ -26,6 +26,7 @@ class RunSummary:
     prompt_excerpt: str
     """At most `EXCERPT_CHARS` characters."""
     backend: str
+    mode: RunMode
     state: RunState
     reason: str | None
     exit_code: int | None
@@ -48,6 +49,7 @@ def list_summaries(
             runs.c.source,
             func.substr(runs.c.prompt, 1, EXCERPT_CHARS).label("prompt_excerpt"),
             runs.c.backend,
+            runs.c.mode,
             runs.c.state,
             runs.c.reason,
             runs.c.exit_code,
@@ -89,6 +91,7 @@ def _summary(row: Row[*tuple[Any, ...]]) -> RunSummary:
         source=row.source,
         prompt_excerpt=row.prompt_excerpt,
         backend=row.backend,
+        mode=RunMode(row.mode),
         state=RunState(row.state),
         reason=row.reason,
         exit_code=row.exit_code,
