@@ -9,9 +9,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from runner_callers import SECRET, Caller, calling, runner_service
 from wireroom.app.service import Service
+from wireroom.store.schema import callbacks, runs
 from wireroom.testing.eventually import eventually
 from wireroom.testing.scripted_agent import ScriptedAgent
 
@@ -117,19 +119,15 @@ async def test_execute_keeps_what_was_said_before_a_timeout(
     assert answer.body["requestId"]
 
 
-async def test_execute_works_in_the_repository(program: Caller, service: Service, root: Path) -> None:
+@pytest.mark.parametrize("repository", ["shop", None, " "])
+async def test_execute_works_in_the_repository(
+    program: Caller, service: Service, root: Path, repository: str | None
+) -> None:
     """The named folder is the agent's; without one it is the root."""
-    for repository, folder in (("shop", root / "shop"), (None, root), (" ", root)):
-        body = (
-            await program.post("/cursor/execute", {"prompt": f"say {folder}", "repository": repository})
-        ).body
-        run_id = body["runId"]
-
-        def workdir(conn: object, run_id: str = run_id) -> str:
-            found = conn.exec_driver_sql(f"SELECT workdir FROM runs WHERE id = '{run_id}'")  # type: ignore[attr-defined]
-            return str(found.scalar_one())
-
-        assert await service.services.db.read(workdir) == str(folder)
+    body = (await program.post("/cursor/execute", {"prompt": "say x", "repository": repository})).body
+    query = select(runs.c.workdir).where(runs.c.id == body["runId"])
+    found = await service.services.db.read(lambda conn: conn.execute(query).scalar_one())
+    assert found == str(root / "shop" if repository == "shop" else root)
 
 
 @every_route
@@ -405,6 +403,103 @@ async def test_iterate_of_a_failed_agent_is_unprocessable(program: Caller) -> No
     assert (answer.status, answer.body["success"]) == (422, False)
     assert answer.body["output"] == "half"
     assert answer.body["error"]
+
+
+async def test_retried_run_stays_in_its_conversation(program: Caller) -> None:
+    """A retry asks the same of the same conversation, repository and mode."""
+    wanted = {"prompt": "say half; exit 3", "conversationId": "mine", "repository": "shop"}
+    first = (await program.post("/cursor/execute", wanted)).body
+    retry = await program.post(f"/api/runs/{first['runId']}/retry")
+    assert retry.status == 202
+    run = await program.run_in_state(retry.body["run_id"], "failed")
+    assert (run["conversation_id"], run["repository"], run["mode"]) == ("mine", "shop", "execute")
+    again = await program.post(f"/api/runs/{first['runId']}/retry")
+    assert (again.body["run_id"], again.body["created"]) == (run["id"], False)
+
+
+@pytest.mark.parametrize("path", ASYNC)
+@pytest.mark.parametrize(
+    ("wanted", "error"),
+    [
+        ({}, "prompt is required"),
+        ({"prompt": "say x", "repository": "nowhere"}, NO_REPOSITORY.format("nowhere")),
+    ],
+)
+async def test_request_that_cannot_be_run_is_reported_by_callback(
+    program: Caller, service: Service, path: str, wanted: dict[str, str], error: str
+) -> None:
+    """With a callback it is accepted, kept as a failed run, and its callback says why."""
+    body = {**wanted, "id": "bad", "callbackUrl": "http://127.0.0.1:1/callback?secret=s"}
+    answer = await program.post(path, body)
+    assert (answer.status, answer.body["message"]) == (200, ACCEPTED)
+    run = (await program.get("/api/runs/bad")).body
+    assert (run["state"], run["reason"], run["started_at"]) == ("failed", error, None)
+    [(state, payload)] = await callbacks_of(service, run["id"])
+    assert state != "waiting"
+    assert {
+        "success": False,
+        "requestId": "bad",
+        "error": error,
+        "exitCode": 1,
+        "duration": "0ms",
+        "output": "",
+    }.items() <= json.loads(payload or "").items()
+
+
+@pytest.mark.parametrize("name", ["callbackUrl", "callback_url"])
+@pytest.mark.parametrize("path", ASYNC)
+async def test_callback_is_stored_with_the_run(
+    program: Caller, service: Service, agent: ScriptedAgent, path: str, name: str
+) -> None:
+    """The promise is kept where the request is; the secret of its address is kept apart."""
+    wanted = {"prompt": agent.gate("go"), name: "http://127.0.0.1:1/callback?secret=s"}
+    answer = await program.post(path, wanted)
+    assert await callbacks_of(service, answer.body["runId"]) == [("waiting", None)]
+    agent.open_gate("go")
+
+
+@every_route
+async def test_callback_address_that_cannot_be_meant_is_refused(program: Caller, path: str) -> None:
+    """400 and nothing stored; the synchronous routes ignore the address."""
+    answer = await program.post(path, {"prompt": "say x", "id": "odd", "callbackUrl": "ftp://x"})
+    if path in ASYNC:
+        assert (answer.status, answer.body["success"]) == (400, False)
+        assert (await program.get("/api/runs/odd")).status == 404
+    else:
+        assert answer.status in {200, 422}
+
+
+@pytest.mark.parametrize(
+    ("setting", "url"),
+    [
+        ("http://app:3000", "http://app:3000/cursor-runner/callback"),
+        ("http://app:3000/mine", "http://app:3000/mine"),
+    ],
+)
+async def test_loop_without_an_address_reports_to_the_setting(
+    database_path: Path, agent: ScriptedAgent, setting: str, url: str
+) -> None:
+    """`/cursor/iterate/async` has a default receiver; `/cursor/execute/async` has none."""
+    async with (
+        runner_service(database_path.parent, agent, default_callback_url=setting) as service,
+        calling(service) as program,
+    ):
+        gate = {"prompt": agent.gate("go")}
+        loop = (await program.post("/cursor/iterate/async", gate)).body["runId"]
+        plain = (await program.post("/cursor/execute/async", gate)).body["runId"]
+        found = await service.services.db.read(
+            lambda conn: conn.execute(select(callbacks.c.run_id, callbacks.c.url)).all()
+        )
+        agent.open_gate("go")
+    assert [(run_id, sent) for run_id, sent in found] == [(loop, url)]
+    assert plain != loop
+
+
+async def callbacks_of(service: Service, run_id: str) -> list[tuple[str, str | None]]:
+    """Return the state and payload of the run's callbacks."""
+    query = select(callbacks.c.state, callbacks.c.payload).where(callbacks.c.run_id == run_id)
+    rows = await service.services.db.read(lambda conn: conn.execute(query).all())
+    return [(row.state, row.payload) for row in rows]
 
 
 async def test_service_that_stops_tells_its_waiting_caller(database_path: Path, agent: ScriptedAgent) -> None:
