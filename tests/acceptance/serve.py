@@ -1,5 +1,7 @@
 """The product in a process of its own, as `wireroom up` runs it, with a scripted coding agent.
 
+That is left out when the environment names a back end.
+
 Started by `installation`. The environment holds the product's settings and, beside them:
 
     ACCEPTANCE_AGENT   the scripted agent's folder
@@ -33,7 +35,9 @@ async def serve() -> bool:
     """Run until SIGTERM; True when a part of the service failed on its own."""
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    backend = ScriptedBackend(ScriptedAgent(Path(os.environ["ACCEPTANCE_AGENT"])))
+    backend = None
+    if "WIREROOM_BACKEND" not in os.environ:
+        backend = ScriptedBackend(ScriptedAgent(Path(os.environ["ACCEPTANCE_AGENT"])))
     engine = open_faulty_engine(os.environ["ACCEPTANCE_FAULT"])
     service = Service(load_settings(), backend=backend, engine=engine)
     async with service:
