@@ -11,6 +11,14 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
+# The coding agents that `make test-agents` drives. One more is a line here, and an entry in tests/agents/programs.py.
+AGENTS := \
+	@anthropic-ai/claude-code@2.1.330 \
+	@google/gemini-cli@0.61.0 \
+	@openai/codex@0.169.0 \
+	opencode-ai@1.18.33
+AGENTS_STAMP := .agents/.installed
+
 # Two quiets: errors are shown, notes about the machine's own pip configuration are not.
 PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check --no-input install
 COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 \
@@ -18,10 +26,10 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run demo test check fmt bench docs lock clean
+.PHONY: help run demo test test-agents check fmt bench docs lock clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(STAMP) ## Start Wireroom on its embedded default and print the address and a login
 	@exec $(BIN)/wireroom up
@@ -33,6 +41,10 @@ test: $(DEV_STAMP) ## Run the tests; those of the page need Debian's chromium
 	@test -x /usr/bin/chromium || \
 		echo 'No chromium here: the browser tests are left out. On Debian: apt-get install chromium'
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal $(ARGS)
+
+test-agents: $(DEV_STAMP) $(AGENTS_STAMP) ## Drive the real coding agents, with a model that is played; needs npm
+	WIREROOM_TEST_AGENTS=$(CURDIR)/.agents/node_modules/.bin \
+		$(BIN)/python -m pytest tests/agents --capture=no -p no:randomly $(ARGS)
 
 check: $(DEV_STAMP) ## Lint, format, strict types, import rules
 	$(BIN)/ruff check .
@@ -55,7 +67,15 @@ lock: $(DEV_STAMP) ## Resolve the dependencies again, with hashes
 	$(COMPILE) --constraint requirements-dev.lock --output-file requirements.lock
 
 clean: ## Remove what these targets made, but never your data
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist
+	rm -rf $(VENV) .agents .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist
+
+$(AGENTS_STAMP): Makefile
+	@command -v npm >/dev/null || { \
+		echo 'npm is not here; it comes with Node.js: https://nodejs.org' >&2; exit 1; }
+	@mkdir -p .agents
+	@echo 'Installing the coding agents into .agents: about 1.2 GB.'
+	npm install --prefix .agents --no-audit --no-fund --loglevel error $(AGENTS)
+	@touch $@
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
