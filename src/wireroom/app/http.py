@@ -32,6 +32,7 @@ from wireroom.api.cors import CrossOrigin
 from wireroom.api.health import health
 from wireroom.api.services import Services
 from wireroom.api.telegram_admin import WEBHOOK_PATH, WebhookAdmin
+from wireroom.app.live_sockets import LiveSockets
 from wireroom.errors import SettingsError
 from wireroom.intake.webhook import Webhook
 from wireroom.web import page
@@ -161,6 +162,8 @@ class WebServer:
         config = uvicorn.Config(
             app,
             log_config=None,
+            # Below that it names addresses with their queries, where callers may have put a secret.
+            log_level="warning",
             access_log=False,
             server_header=False,
             lifespan="off",
@@ -168,7 +171,7 @@ class WebServer:
             date_header=False,
             timeout_graceful_shutdown=3,
             timeout_keep_alive=30,
-            ws="websockets-sansio",
+            ws=LiveSockets,
             ws_max_size=_MAX_SAID_BYTES,
             ws_max_queue=4,
             ws_ping_interval=20.0,
