@@ -23,13 +23,14 @@ from wireroom.jobs.embedded_worker import EmbeddedWorker
 from wireroom.jobs.port import Jobs, QueueSpec
 from wireroom.runs import records
 from wireroom.runs.agent_call import AgentCalls, RunPolicy
+from wireroom.runs.cancel import cancel_run
 from wireroom.runs.driver import AgentDriver
 from wireroom.runs.executor import Executor
 from wireroom.runs.feed import Feed
 from wireroom.runs.limits import Limits
 from wireroom.runs.loop_driver import LoopDriver, LoopPolicy
 from wireroom.runs.options import RunOptions
-from wireroom.runs.queries import RunView, cancel_run, find_run
+from wireroom.runs.queries import RunView, find_run
 from wireroom.runs.rounds import read_rounds
 from wireroom.runs.states import RunMode
 from wireroom.settings import Settings

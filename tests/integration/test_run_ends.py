@@ -24,11 +24,12 @@ from wireroom.jobs.embedded import EmbeddedJobs
 from wireroom.jobs.port import Dead, Done, Job, Jobs
 from wireroom.runs import records
 from wireroom.runs.agent_call import AgentCalls, RunPolicy
+from wireroom.runs.cancel import Cancelled, cancel_run
 from wireroom.runs.driver import AgentDriver
 from wireroom.runs.executor import MAX_TRIES, Executor
 from wireroom.runs.feed import Feed
 from wireroom.runs.limits import Limits
-from wireroom.runs.queries import Cancelled, RunView, cancel_run, find_run
+from wireroom.runs.queries import RunView, find_run
 from wireroom.runs.states import RunState
 from wireroom.settings import Settings
 from wireroom.store.database import Database

@@ -28,8 +28,9 @@ from wireroom.clock import to_ms
 from wireroom.errors import BadInput, NotFound, StoreUnavailable, WireroomError
 from wireroom.intake.access import same_secret
 from wireroom.intake.webhook import BodyTooLarge, client_of
+from wireroom.runs.cancel import Cancelled, cancel_run
 from wireroom.runs.feed import lane_topic, run_topic
-from wireroom.runs.queries import Cancelled, RunView, cancel_run, find_run
+from wireroom.runs.queries import RunView, find_run
 from wireroom.runs.states import RunState
 from wireroom.store.database import after_commit
 from wireroom.store.schema import runs

@@ -75,7 +75,7 @@ def cancel(run_id: str) -> None:
     """Stop a running run, or take a waiting one out of the queue."""
 
     async def work() -> None:
-        from wireroom.runs.queries import Cancelled, cancel_run  # noqa: PLC0415 - heavy; see cli.main
+        from wireroom.runs.cancel import Cancelled, cancel_run  # noqa: PLC0415 - heavy; see cli.main
 
         async with open_services() as services:
             now_ms = to_ms(services.clock.now())

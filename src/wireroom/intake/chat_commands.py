@@ -11,7 +11,8 @@ from wireroom.intake import words
 from wireroom.intake.ask import Asker, Question
 from wireroom.intake.commands import Command, CommandName
 from wireroom.jobs.port import Jobs
-from wireroom.runs.queries import Cancelled, cancel_run, recent_runs, unfinished_runs
+from wireroom.runs.cancel import Cancelled, cancel_run
+from wireroom.runs.queries import recent_runs, unfinished_runs
 
 
 class ChatCommands:

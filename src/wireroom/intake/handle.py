@@ -24,8 +24,9 @@ from wireroom.intake.chat_commands import ChatCommands
 from wireroom.intake.commands import CommandName, parse_command
 from wireroom.intake.update import Incoming, Other, Place, Pressed, Said, read_update
 from wireroom.jobs.port import Dead, Done, Job, Jobs, Outcome
+from wireroom.runs.cancel import cancel_run
 from wireroom.runs.permissions import press_answer
-from wireroom.runs.queries import cancel_run, find_run, reword_waiting, run_of_message
+from wireroom.runs.queries import find_run, reword_waiting, run_of_message
 from wireroom.store.database import Database, after_commit
 from wireroom.store.patience import write_patiently
 

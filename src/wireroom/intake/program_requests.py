@@ -12,7 +12,7 @@ from functools import partial
 from msgspec.structs import replace
 from sqlalchemy import Connection, select
 
-from wireroom.callbacks.outbox import fill_callback, open_callback
+from wireroom.callbacks.outbox import open_callback
 from wireroom.conversations.threads import (
     Conversation,
     NewConversation,
@@ -20,14 +20,13 @@ from wireroom.conversations.threads import (
     find_conversation,
     find_current,
 )
-from wireroom.errors import Conflict, NotFound
+from wireroom.errors import Conflict
 from wireroom.intake.ask import Asker
 from wireroom.jobs.port import Jobs
 from wireroom.runs.feed import Feed, lane_topic
 from wireroom.runs.options import RunOptions
 from wireroom.runs.queries import RunView, find_run
 from wireroom.runs.records import NewRun, create_run, end_without_agent
-from wireroom.runs.result_body import result_body
 from wireroom.runs.states import RunMode, RunState
 from wireroom.runs.verdict import Verdict
 from wireroom.store.database import after_commit
@@ -158,8 +157,6 @@ class ProgramIntake:
         if stored.created:
             verdict = Verdict(RunState.FAILED, "", reason, None, "rejected")
             end_without_agent(conn, self._jobs, stored.run_id, verdict, now_ms)
-            run = _existing(conn, stored.run_id)
-            fill_callback(conn, self._jobs, run.id, result_body(run), now_ms)
         return stored
 
     def again(self, conn: Connection, run: RunView, request_id: str, now_ms: int) -> Accepted:
@@ -227,10 +224,3 @@ def _known(conn: Connection, wanted: ProgramRequest) -> Accepted | None:
     if (run.request_id, run.prompt, run.mode) != (wanted.request_id, wanted.prompt, wanted.mode):
         raise Conflict(f"The id {wanted.request_id} was used for something else. Use a fresh one.")
     return Accepted(run.id, run.request_id, run.conversation_id, created=False)
-
-
-def _existing(conn: Connection, run_id: str) -> RunView:
-    run = find_run(conn, run_id)
-    if run is None:
-        raise NotFound(f"There is no run {run_id}.")
-    return run

@@ -19,7 +19,7 @@ from wireroom.conversations.threads import (
     recall,
     remember_session,
 )
-from wireroom.delivery.outbox import Button, fill_delivery
+from wireroom.delivery.outbox import Button
 from wireroom.errors import LeaseLost, NotFound
 from wireroom.jobs.port import Jobs
 from wireroom.runs import loop, rounds
@@ -28,6 +28,7 @@ from wireroom.runs.events import append_events, state_event, text_so_far
 from wireroom.runs.options import RunOptions, RunReport, encode, read_options, read_report
 from wireroom.runs.process_group import ProcessMark
 from wireroom.runs.states import RunMode, RunState, check_move
+from wireroom.runs.telling import tell_end
 from wireroom.runs.verdict import Verdict, answer_markdown
 
 QUEUE = "runs"
@@ -281,7 +282,7 @@ def finish_run(
     if run.started_at is not None:
         append_message(conn, run.conversation_id, "assistant", answer, run_id=run_id, now_ms=now_ms)
     buttons = () if verdict.state is RunState.SUCCEEDED else (Button("🔁 Try again", f"w:retry:{run_id}"),)
-    fill_delivery(conn, jobs, run_id, answer, buttons)
+    tell_end(conn, jobs, run_id, answer, buttons, now_ms=now_ms)
 
 
 def end_without_agent(conn: Connection, jobs: Jobs, run_id: str, verdict: Verdict, now_ms: int) -> None:

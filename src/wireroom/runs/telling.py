@@ -1,0 +1,40 @@
+"""Tells those who wait for it how a run ended: the chat that asked, the program that is called back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection
+
+from wireroom.callbacks.outbox import fill_callback
+from wireroom.delivery.outbox import Button, fill_delivery
+from wireroom.errors import NotFound
+from wireroom.jobs.port import Jobs
+from wireroom.runs.queries import find_run
+from wireroom.runs.result_body import result_body
+from wireroom.store.statement import Statement
+
+_OPEN_CALLBACK = Statement("SELECT 1 FROM callbacks WHERE run_id = :run_id AND state = 'waiting' LIMIT 1")
+"""Whether a program waits to be called back."""
+
+
+def tell_end(
+    conn: Connection, jobs: Jobs, run_id: str, answer: str, buttons: Sequence[Button] = (), *, now_ms: int
+) -> None:
+    """Fill the chat's answer and the program's callback; call it last in the unit that ends the run.
+
+    Args:
+        conn: The unit's connection; the run's row already says how it ended.
+        jobs: Where delivery and callback are queued.
+        run_id: The run.
+        answer: What people read, as Markdown.
+        buttons: What they may press below it.
+        now_ms: The time.
+    """
+    fill_delivery(conn, jobs, run_id, answer, tuple(buttons))
+    if _OPEN_CALLBACK.value(conn, run_id=run_id) is None:
+        return
+    run = find_run(conn, run_id)
+    if run is None:
+        raise NotFound(f"There is no run {run_id}.")
+    fill_callback(conn, jobs, run_id, result_body(run), now_ms)
