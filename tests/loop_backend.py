@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from wireroom.backends.protocol import AgentRequest, Command, StreamParser
-from wireroom.conversations.threads import NewConversation, begin_conversation
+from wireroom.conversations.threads import NewConversation, begin_conversation, find_conversation
 from wireroom.jobs.port import Jobs
 from wireroom.runs.options import RunOptions
 from wireroom.runs.records import NewRun, create_run
@@ -94,9 +94,9 @@ def ask_for_run(
     options: RunOptions | None = None,
     mode: RunMode = RunMode.ITERATE,
 ) -> None:
-    """Store the run `RUN` in a conversation of its own. A unit of work."""
-    conversation = NewConversation(CONVERSATION, "web", LANE, str(workdir))
-    begin_conversation(conn, conversation, now_ms)
+    """Store the run `RUN` in a conversation of its own, begun if need be. A unit of work."""
+    if find_conversation(conn, CONVERSATION) is None:
+        begin_conversation(conn, NewConversation(CONVERSATION, "web", LANE, str(workdir)), now_ms)
     new = NewRun(
         id=RUN,
         request_id="request-1",

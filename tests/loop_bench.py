@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,10 +12,11 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from loop_backend import CONVERSATION, RUN, LoopBackend, ask_for_run
+from loop_backend import CONVERSATION, LANE, RUN, LoopBackend, ask_for_run
 from wireroom.app.loops import git_evidence
 from wireroom.backends.protocol import AnyBackend
 from wireroom.clock import Clock, SystemClock, to_ms
+from wireroom.conversations.threads import NewConversation, append_message, begin_conversation
 from wireroom.delivery.progress import NoProgress, Progress
 from wireroom.errors import AgentUnavailable
 from wireroom.jobs.embedded import EmbeddedJobs
@@ -57,11 +58,18 @@ class LoopBench:
         *,
         mode: RunMode = RunMode.ITERATE,
         waiting: timedelta = timedelta(),
+        after: Sequence[str] = (),
     ) -> None:
-        """Store the run, as one that has been waiting for this long."""
+        """Store the run, as one that has waited for this long, after these messages, the first a person's."""
         now_ms = to_ms(self.clock.now() - waiting)
 
         def unit(conn: Connection) -> None:
+            if after:
+                wanted = NewConversation(CONVERSATION, "web", LANE, str(self.workdir))
+                begin_conversation(conn, wanted, now_ms)
+            for number, content in enumerate(after):
+                role = "assistant" if number % 2 else "user"
+                append_message(conn, CONVERSATION, role, content, run_id=None, now_ms=now_ms)
             ask_for_run(conn, self.jobs, prompt, self.workdir, now_ms=now_ms, options=options, mode=mode)
 
         await self.db.write(unit)

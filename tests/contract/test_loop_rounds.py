@@ -135,6 +135,20 @@ async def test_end_of_a_run_without_an_agent_tells_what_its_rounds_gave(engine: 
     assert [one.state for one in await _rounds(engine)] == ["failed", "succeeded", "cancelled"]
 
 
+async def test_run_cut_off_in_a_round_has_the_words_of_that_round(engine: Engine) -> None:
+    """What was said in earlier rounds is not said again before it."""
+
+    def unit(conn: Connection) -> str:
+        for word in ("first", "second"):
+            _open(conn, RoundKind.WORK, 10)
+            append_events(conn, RUN, 1, [AgentEvent(EventKind.TEXT, {"text": word})], 20)
+            _open(conn, RoundKind.REVIEW, 30)
+        records.end_without_agent(conn, engine.jobs, RUN, STOPPED, 60)
+        return str(conn.exec_driver_sql("SELECT output FROM runs").scalar_one())
+
+    assert await engine.db.write(unit) == "second"
+
+
 async def test_tools_are_told_with_their_ends(engine: Engine) -> None:
     """A call whose end was not seen has none."""
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,15 @@ import pytest
 
 from loop_backend import GOES_ON, RUN, LoopBackend, blocked, complete, go_on, is_review
 from loop_bench import LoopBench, loop_bench
+from wireroom.backends.protocol import AgentResult, StreamParser
 from wireroom.delivery.progress import ProgressLine
 from wireroom.runs.agent_call import AttemptEnding, RunPolicy
+from wireroom.runs.budget import Price
 from wireroom.runs.driver import AgentDriver, Question
 from wireroom.runs.events import read_events
 from wireroom.runs.limits import Limits
 from wireroom.runs.loop import RoundKind
+from wireroom.runs.loop_driver import LoopPolicy
 from wireroom.runs.options import RunOptions
 from wireroom.runs.records import Attempt
 from wireroom.runs.rounds import read_rounds
@@ -223,6 +227,35 @@ async def test_money_budget_without_a_price_calls_no_agent(database_path: Path) 
     assert looped.backend.agent.ledger.entries() == []
 
 
+class _Spending(LoopBackend):
+    """Each call uses a million tokens."""
+
+    def parser(self) -> StreamParser:
+        return _SpendingParser(super().parser())
+
+
+class _SpendingParser:
+    def __init__(self, inner: StreamParser) -> None:
+        self.feed = inner.feed
+        self._result = inner.result
+
+    def result(self, exit_code: int | None, stderr: str = "") -> AgentResult:
+        usage = {"input_tokens": 1_000_000, "output_tokens": 0, "cost_usd": None}
+        return replace(self._result(exit_code, stderr), usage=usage)
+
+
+async def test_money_is_counted_by_the_price_table_over_all_calls(database_path: Path) -> None:
+    """Work and review both cost; the sum is the run's usage."""
+    backend = _Spending(ScriptedAgent(database_path.parent / "agent"), {"one": go_on("say one", "no tests")})
+    loops = LoopPolicy(prices={"scripted": Price(input=1.0, output=1.0)})
+    async with loop_bench(database_path, backend, loops=loops) as looped:
+        await looped.ask("say one", RunOptions(budget_usd=1.5))
+        run = await looped.ended()
+    assert (run.state, run.report.error_code) == (RunState.EXHAUSTED, "budget")
+    assert run.reason == "Not finished, its budget of $1.5 is used up ($2.00 spent): no tests"
+    assert run.usage == {"input_tokens": 2_000_000, "output_tokens": 0, "cost_usd": 2.0}
+
+
 async def test_git_vetoes_complete_work_that_is_not_pushed(database_path: Path) -> None:
     """Where a push is demanded, the reviewer's word is not enough."""
     workdir = database_path.parent / "work"
@@ -308,7 +341,8 @@ async def _has_said(looped: LoopBench, output: str) -> bool:
 async def test_stop_of_the_service_lets_the_next_start_go_on_at_the_round(database_path: Path) -> None:
     """Rounds that ended are not repeated; the one that was cut off is told to go on, in its session."""
     gate = ScriptedAgent(database_path.parent / "agent").gate("second")
-    reviews = {"one": go_on(f"{gate}\nsay two"), "two": complete()}
+    next_prompt = f"{gate}\nsay two"
+    reviews = {"one": f"session of-a-reviewer; {go_on(next_prompt)}", "two": complete()}
     async with looping(database_path, reviews) as looped:
         await looped.ask("session s-1; say one")
         ledger = looped.backend.agent.ledger
@@ -329,8 +363,38 @@ async def test_stop_of_the_service_lets_the_next_start_go_on_at_the_round(databa
     ]
     first = again.backend.works[0]
     assert (first.goes_on, first.session_id) == (True, "s-1")
-    assert ledger.starts()[f"{GOES_ON}{gate}\nsay two"] == 1
+    assert ledger.starts()[GOES_ON + next_prompt] == 1
     assert [role for role, _ in messages] == ["user", "assistant"]
+
+
+async def test_session_of_a_review_that_was_cut_off_is_not_the_workers(database_path: Path) -> None:
+    """The next start resumes the worker's own session."""
+    gate = ScriptedAgent(database_path.parent / "agent").gate("review")
+    reviews = {"one": f"session of-a-reviewer\n{gate}\n{go_on('say two')}", "two": complete()}
+
+    async def told(looped: LoopBench) -> bool:
+        events = await looped.db.read(lambda conn: read_events(conn, RUN))
+        return [one.payload["session_id"] for one in events if one.kind == "session"] == [
+            "s-1",
+            "of-a-reviewer",
+        ]
+
+    async with looping(database_path, reviews) as looped:
+        await looped.ask("session s-1; say one")
+        await eventually(lambda: told(looped), "the reviewer has named its session", 10)
+    looped.backend.agent.open_gate("review")
+    async with looping(database_path, reviews) as again:
+        run = await again.ended()
+    assert run.state is RunState.SUCCEEDED
+    assert [one.session_id for one in again.backend.works] == ["s-1"]
+
+
+async def test_reviewer_is_told_nothing_of_the_conversation_before(database_path: Path) -> None:
+    """A worker without a session has what was said before as context; a reviewer has the task alone."""
+    async with looping(database_path, {"one": complete()}, resumes_sessions=False) as looped:
+        await looped.ask("say one", after=["hello", "hi"])
+        await looped.ended()
+    assert [one.context for one in looped.backend.requests] == ["User: hello\n\nYou: hi", ""]
 
 
 async def test_loop_that_may_not_go_on_after_a_stop_keeps_its_output(database_path: Path) -> None:

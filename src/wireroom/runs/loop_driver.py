@@ -152,9 +152,8 @@ class LoopDriver:
                 case DoReview() as step:
                     ending = await self._review(loop, step)
             if ending.cut_off:
-                said_now = "" if isinstance(step, DoReview) else ending.verdict.output
-                verdict = replace(ending.verdict, output=said_now or output_of(history))
-                return await self._ending(loop, verdict, cut_off=True)
+                said = "" if isinstance(step, DoReview) else ending.verdict.output
+                return await self._ending(loop, replace(ending.verdict, output=said), cut_off=True)
 
     async def _work(self, loop: _Loop, step: DoWork, said: Sequence[Turn]) -> AttemptEnding:
         seq = await self._open(loop, RoundKind.WORK, step.number, step.prompt)
@@ -247,6 +246,7 @@ class LoopDriver:
         await self._write(loop, unit)
 
     async def _ending(self, loop: _Loop, verdict: Verdict, *, cut_off: bool = False) -> RunEnding:
+        """Return the end of the loop; where the last agent said nothing, the work before it speaks."""
         attempt = loop.attempt
         history = await self._db.read(lambda conn: rounds.read_rounds(conn, attempt.run_id))
         noted = structs.replace(attempt.report, command=loop.command, error_code=verdict.error_code)
