@@ -89,12 +89,14 @@ async def test_real_agent_uses_an_mcp_server_of_its_run(bench: Bench) -> None:
 
 
 async def test_real_agent_says_that_a_session_is_lost(bench: Bench) -> None:
-    """A session that it does not know is told as lost, so that the run is made again without it."""
+    """A session that it does not know is told as lost, with servers too: the run is made again without it."""
     unknown = {"opencode": "ses_11111111111111111111111111"}
     session = unknown.get(bench.program.name, "11111111-1111-4111-8111-111111111111")
+    server = McpServer("sky", sys.executable, (str(_MCP_SERVER),), {"SKY_KEY": "k3y-secret"})
     async with bench.model as model:
-        result, _ = await bench.run("Hello", session_id=session)
-        assert (result.is_error, result.session_lost) == (True, True)
+        for servers in ((), (server,)):
+            result, _ = await bench.run("Hello", session_id=session, servers=servers)
+            assert (result.is_error, result.session_lost) == (True, True)
         assert not model.requests
 
 

@@ -44,7 +44,7 @@ class CursorBackend:
     """Starts `cursor-agent --print`; the prompt goes to standard input.
 
     It reads MCP servers from its HOME alone, where its sessions are too. So a run with servers gets a HOME of
-    its own, needs `CURSOR_API_KEY`, and resumes no session.
+    its own, needs `CURSOR_API_KEY`, and finds no session of before.
     """
 
     name = "cursor"
@@ -69,7 +69,7 @@ class CursorBackend:
             path = private_file(request, "cursor-home/.cursor/mcp.json")
             files[path] = as_file(common_servers(request.mcp_servers))
             environment["HOME"] = str(path.parents[1])
-        elif request.session_id:
+        if request.session_id:
             argv += ["--resume", argument_of(request.session_id, "the session")]
         return Command(tuple(argv), request.workdir, environment, framed_prompt(request), files)
 

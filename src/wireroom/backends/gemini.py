@@ -39,7 +39,7 @@ class GeminiBackend:
 
     `--skip-trust`, because without a terminal it refuses to work in a folder that nobody declared trusted.
     It reads MCP servers from its home alone, where its sessions are too. So a run with servers gets a home of
-    its own, needs `GEMINI_API_KEY`, and resumes no session.
+    its own, needs `GEMINI_API_KEY`, and finds no session of before.
     """
 
     name = "gemini"
@@ -73,7 +73,7 @@ class GeminiBackend:
             path = private_file(request, "gemini-home/.gemini/settings.json")
             files[path] = as_file(_WITH_KEY | gemini_servers(request.mcp_servers))
             environment["GEMINI_CLI_HOME"] = str(path.parents[1])
-        elif request.session_id:
+        if request.session_id:
             argv += ["--resume", argument_of(request.session_id, "the session")]
         return Command(tuple(argv), request.workdir, environment, framed_prompt(request), files)
 

@@ -111,7 +111,7 @@ def test_cursor_command_keeps_the_prompt_off_the_command_line() -> None:
 
 
 def test_cursor_servers_get_a_home_of_their_own() -> None:
-    """The servers stand in the HOME of this run alone, where no session of before can be."""
+    """The servers stand in the HOME of this run alone; a session of before is asked for all the same."""
     server = McpServer("sky", "/bin/sky", env={"SKY_KEY": "k"})
     ours = {"HOME": "/home/ada", "CURSOR_API_KEY": "k"}
     request = AgentRequest(
@@ -123,4 +123,4 @@ def test_cursor_servers_get_a_home_of_their_own() -> None:
     assert path.is_relative_to("/private")
     assert json.loads(command.files[path])["mcpServers"]["sky"]["env"] == {"SKY_KEY": "k"}
     assert "--approve-mcps" in command.argv
-    assert "--resume" not in command.argv
+    assert command.argv[-2:] == ("--resume", "s-1")

@@ -111,7 +111,7 @@ def test_gemini_command_reads_the_prompt_from_standard_input() -> None:
 
 
 def test_gemini_servers_get_a_home_of_their_own() -> None:
-    """The servers stand in settings of this run alone, where no session of before can be."""
+    """The servers stand in settings of this run alone; a session of before is asked for, and told as lost."""
     servers = (
         McpServer("sky", "/bin/sky", ("-x",), {"SKY_KEY": "k"}),
         McpServer("net", url="http://net/mcp", headers={"X-Key": "k"}),
@@ -126,7 +126,7 @@ def test_gemini_servers_get_a_home_of_their_own() -> None:
         "sky": {"command": "/bin/sky", "args": ["-x"], "env": {"SKY_KEY": "k"}, "trust": True},
         "net": {"httpUrl": "http://net/mcp", "headers": {"X-Key": "k"}, "trust": True},
     }
-    assert "--resume" not in command.argv
+    assert command.argv[-2:] == ("--resume", SESSION)
 
 
 @pytest.mark.parametrize("field", ["session_id", "model"])
