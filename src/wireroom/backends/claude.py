@@ -2,7 +2,8 @@
 
 Source: Claude Code documentation, "Run Claude Code programmatically" and the message types of the Agent SDK
 reference (`SDKMessage`). `--include-partial-messages` makes the text arrive as it is written; a long answer
-would else be a long silence, and end as an idle timeout.
+would else be a long silence, and end as an idle timeout. Its cost, unlike its tokens, is that of the whole
+session: a resumed one begins with what it cost before.
 """
 
 from __future__ import annotations
