@@ -189,7 +189,7 @@ async def test_files_are_written_and_read_within_the_folder_alone(
     for path in ("../stolen", f"{tmp_path}/stolen", "link/stolen"):
         assert "outside the folder" in (await session.ask(f"write {path} x")).result.text
     assert not (tmp_path / "stolen").exists()
-    assert "no file" in (await session.ask("read missing")).result.text
+    assert "Resource not found" in (await session.ask("read missing")).result.text
 
 
 async def test_terminals_are_declined(session: AcpSession) -> None:

@@ -25,7 +25,8 @@ def read_text(root: Path, path: str, *, line: int, limit: int) -> str:
     """
     file = _inside(root, path)
     if not file.exists():
-        raise NotFound(f"There is no file {path}.")
+        # Agents whose file calls go to us know a missing file by these words only.
+        raise NotFound(f"Resource not found: ENOENT: no such file or directory, open '{path}'")
     if not file.is_file() or file.stat().st_size > MOST_BYTES:
         raise Refused(f"{path} is no file of at most {MOST_BYTES:,} bytes.")
     text = file.read_text(encoding="utf-8", errors="replace")

@@ -92,10 +92,14 @@ def refusal(number: int | str, code: int, message: str) -> str:
 
 
 def initialize() -> dict[str, Any]:
-    """Return what we can do: read and write files of the folder; agents run their own commands."""
+    """Return what we can do: write files of the folder; agents read and run for themselves.
+
+    Reading is served when asked for, but not offered: we have no unsaved text that an agent could not see,
+    and Gemini's (0.61) takes the error that a file is missing for a broken file.
+    """
     return {
         "protocolVersion": PROTOCOL_VERSION,
-        "clientCapabilities": {"fs": {"readTextFile": True, "writeTextFile": True}, "terminal": False},
+        "clientCapabilities": {"fs": {"readTextFile": False, "writeTextFile": True}, "terminal": False},
         "clientInfo": {"name": "wireroom", "title": "Wireroom", "version": __version__},
     }
 

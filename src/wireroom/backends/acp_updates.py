@@ -99,7 +99,7 @@ class UpdateReader:
         call_id = text_of(told.get("toolCallId"))
         call = self._call(call_id)
         call.learn(told)
-        about: Any = call.input or [call.title, *call.paths]
+        about: Any = call.input or [call.title, call.paths, told.get("content")]
         known = json.dumps([call.tool, about], sort_keys=True, default=str)
         digest = hashlib.sha256(known.encode(errors="replace")).hexdigest()
         return self._announce(call_id, call), PermissionQuestion(call.tool, call.subject, digest)
@@ -108,7 +108,7 @@ class UpdateReader:
         self, answer: Mapping[str, Any], session_id: str | None
     ) -> tuple[list[AgentEvent], AgentResult]:
         """Return how the turn ended, and the event of what it used; only `end_turn` is a success."""
-        events = self._note_usage(mapping_of(answer.get("usage")))
+        events = self._note_usage(_usage_of(answer))
         reason = text_of(answer.get("stopReason"))
         if reason == "end_turn":
             text = self._said.last_message or self._said.text
@@ -196,6 +196,14 @@ class UpdateReader:
         "plan": _plan,
         "usage_update": _spent,
     }
+
+
+def _usage_of(answer: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what the turn used; Gemini tells it in a place of its own."""
+    quota = mapping_of(mapping_of(answer.get("_meta")).get("quota"))
+    counted = mapping_of(quota.get("token_count"))
+    elsewhere = {"inputTokens": counted.get("input_tokens"), "outputTokens": counted.get("output_tokens")}
+    return mapping_of(answer.get("usage")) or (elsewhere if counted else {})
 
 
 def _content(block: object) -> str:

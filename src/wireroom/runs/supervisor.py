@@ -13,6 +13,7 @@ import subprocess
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -24,7 +25,7 @@ from wireroom.runs.limits import Ending, Limits, next_step
 from wireroom.runs.output import CappedOutput, Captured, LineSplitter
 from wireroom.runs.pipes import feed, pump
 from wireroom.runs.process_exit import exit_of
-from wireroom.runs.process_group import Members, ProcessMark, mark_process
+from wireroom.runs.process_group import KILL_LIMIT, Members, ProcessMark, mark_process
 from wireroom.runs.spawn import start_process
 
 __all__ = ["Ending", "Limits", "Outcome", "ProcessMark", "Receivers", "supervise"]
@@ -163,17 +164,27 @@ class _Attempt:
         elif ending is Ending.EXITED:
             await self._drain()
         await self._members.end(self._limits.grace)
-        self._popen.poll()
+        await self._reap()
         await self._drain()
         await self._close()
         self._raise_from_receivers()
+
+    async def _reap(self) -> None:
+        """Collect the leader, which looks ended before its last thread has."""
+        if self._popen.poll() is None:
+            await self._exit_within(KILL_LIMIT)
+            self._popen.poll()
+
+    async def _exit_within(self, limit: timedelta) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(exit_of(self._popen), limit.total_seconds())
 
     async def abandon(self) -> None:
         """End the group and leave nothing behind, no spill files either: nobody will see an outcome."""
         if self._dialogue is not None:
             self._dialogue.task.cancel()
         await self._members.end(self._limits.grace)
-        self._popen.poll()
+        await self._reap()
         await self._close()
         self._stdout.discard()
         self._stderr.discard()
@@ -184,9 +195,7 @@ class _Attempt:
             await dialogue.ask_to_stop(self._limits.polite)
         elif self._has_served and self._popen.stdin is not None:
             self._popen.stdin.close()
-            exited = self._task("exit", exit_of(self._popen))
-            await asyncio.wait({exited}, timeout=self._limits.polite.total_seconds())
-            await _stop([exited])
+            await self._exit_within(self._limits.polite)
         else:
             await self._drain()
 
