@@ -29,7 +29,8 @@ from wireroom.runs.driver import AgentDriver
 from wireroom.runs.executor import Executor
 from wireroom.runs.feed import Feed
 from wireroom.runs.limits import Limits
-from wireroom.runs.loop_driver import LoopDriver, LoopPolicy
+from wireroom.runs.loop_driver import LoopDriver
+from wireroom.runs.loop_policy import LoopPolicy
 from wireroom.runs.options import RunOptions
 from wireroom.runs.queries import RunView, find_run
 from wireroom.runs.rounds import read_rounds

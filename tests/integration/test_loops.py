@@ -22,7 +22,7 @@ from wireroom.runs.driver import AgentDriver, Question
 from wireroom.runs.events import read_events
 from wireroom.runs.limits import Limits
 from wireroom.runs.loop import RoundKind
-from wireroom.runs.loop_driver import LoopPolicy
+from wireroom.runs.loop_policy import LoopPolicy
 from wireroom.runs.options import RunOptions
 from wireroom.runs.records import Attempt
 from wireroom.runs.rounds import read_rounds

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from wireroom.runs.budget import Budget, read_prices
 from wireroom.runs.loop import Bounds
-from wireroom.runs.loop_driver import Look, LoopPolicy
+from wireroom.runs.loop_driver import Look
+from wireroom.runs.loop_policy import LoopPolicy
 from wireroom.runs.records import Attempt
 from wireroom.settings import Settings
 from wireroom.workspaces.work import Evidence
@@ -32,6 +33,6 @@ def git_evidence(workspaces: Workspaces) -> Look:
     """Return how a loop looks at what git shows of an attempt's folder."""
 
     async def look(attempt: Attempt) -> Evidence | None:
-        return await workspaces.evidence(Workspace(attempt.workdir, branch=None, base=None))
+        return await workspaces.evidence(Workspace(attempt.workdir, branch=None, base=attempt.base))
 
     return look

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from wireroom.errors import BadInput, SettingsError
+from wireroom.errors import SettingsError
 
 TELLS_COST = frozenset({"claude", "opencode"})
 """Back ends whose agents report the cost of a call themselves."""
@@ -80,16 +80,6 @@ def unpriced(budget: Budget, prices: Prices, callees: Iterable[tuple[str | None,
             name = f"The model {model!r}" if model else f"{backend!r}, which chooses its model itself,"
             return f"{name} has no price, so a money budget cannot be kept. Add it to WIREROOM_PRICES."
     return None
-
-
-def refuse_unpriced(budget: Budget, prices: Prices, callees: Iterable[tuple[str | None, str]]) -> None:
-    """Refuse a request whose money budget cannot be kept, before it is stored.
-
-    Raises:
-        BadInput: says which model has no price.
-    """
-    if (reason := unpriced(budget, prices, callees)) is not None:
-        raise BadInput(reason)
 
 
 def priced(usage: Mapping[str, Any], price: Price | None) -> dict[str, Any]:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import structlog
@@ -22,12 +21,11 @@ from wireroom.delivery.progress import ProgressLine
 from wireroom.errors import WireroomError
 from wireroom.runs import records, review, rounds
 from wireroom.runs.agent_call import AttemptEnding
-from wireroom.runs.budget import Price, Prices, price_of, priced, unpriced
+from wireroom.runs.budget import Price, price_of, priced
 from wireroom.runs.definition import Definition, find_definition
 from wireroom.runs.driver import AgentDriver, Question
 from wireroom.runs.feed import Feed, lane_topic, run_topic
 from wireroom.runs.loop import (
-    DEFAULT_ROUNDS,
     Bounds,
     DoReview,
     DoWork,
@@ -43,6 +41,7 @@ from wireroom.runs.loop import (
     turns_of,
     usage_of,
 )
+from wireroom.runs.loop_policy import LoopPolicy, model_of, reviewer_of, why_unpriced
 from wireroom.runs.records import Attempt
 from wireroom.runs.states import RunMode, RunState
 from wireroom.runs.verdict import RunEnding, Verdict
@@ -55,21 +54,6 @@ Look = Callable[[Attempt], Awaitable[Evidence | None]]
 
 T = TypeVar("T")
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class LoopPolicy:
-    """What loops are told by the settings."""
-
-    bounds: Bounds = field(default_factory=lambda: Bounds(DEFAULT_ROUNDS))
-    """For callers that name none."""
-    prices: Prices = field(default_factory=dict)
-    reviewer: str = ""
-    """Back end that reviews; empty: the one that works."""
-    model: str | None = None
-    """Model of workers that name none."""
-    root: Path | None = None
-    """Folder around the folders of work, where tasks may be described."""
 
 
 @dataclass(slots=True)
@@ -124,7 +108,7 @@ class LoopDriver:
         )
         report = structs.replace(attempt.report, max_iterations=loop.bounds.max_rounds)
         await self._write(loop, lambda conn: rounds.take_over(conn, attempt.run_id, attempt.epoch, report))
-        if (reason := self._unpriced(loop)) is not None:
+        if (reason := why_unpriced(self._policy, attempt.options, attempt.backend)) is not None:
             return await self._ending(loop, Verdict(RunState.FAILED, "", reason, None, "budget"))
         loop.definition = await asyncio.to_thread(
             find_definition, attempt.prompt, attempt.workdir, self._policy.root
@@ -133,12 +117,8 @@ class LoopDriver:
 
     def _reviewer(self, attempt: Attempt) -> Attempt:
         """Return the attempt as the reviewer's calls are made: never in a session of the worker's."""
-        name = attempt.options.reviewer or self._policy.reviewer or attempt.backend
+        name = reviewer_of(self._policy, attempt.options, attempt.backend)
         return replace(attempt, backend=name, session_id=None, reviews=True)
-
-    def _unpriced(self, loop: _Loop) -> str | None:
-        callees = [(self._model(loop, one), one.backend) for one in (loop.attempt, loop.reviewer)]
-        return unpriced(loop.bounds.budget, self._policy.prices, callees)
 
     async def _go_round(self, loop: _Loop) -> RunEnding:
         while True:
@@ -276,10 +256,7 @@ class LoopDriver:
         return price_of(self._policy.prices, self._model(loop, called), called.backend)
 
     def _model(self, loop: _Loop, called: Attempt) -> str | None:
-        """Return the model to ask for: the worker's is no model of another back end's reviewer."""
-        if called.backend != loop.attempt.backend:
-            return None
-        return called.options.model or self._policy.model
+        return model_of(self._policy, called.options, loop.attempt.backend, called.backend)
 
     def _now_ms(self) -> int:
         return to_ms(self._clock.now())

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from wireroom.errors import BadInput, SettingsError
-from wireroom.runs.budget import (
-    Budget,
-    Price,
-    price_of,
-    priced,
-    read_prices,
-    refuse_unpriced,
-    summed,
-    unpriced,
-)
+from wireroom.runs.budget import Budget, Price, price_of, priced, read_prices, summed, unpriced
+from wireroom.runs.loop import Bounds
+from wireroom.runs.loop_policy import LoopPolicy, refuse_unpriced
+from wireroom.runs.options import RunOptions
 
 PRICES = {"gpt": Price(input=1.0, output=10.0), "cursor": Price(input=3.0, output=15.0)}
 
@@ -100,13 +95,41 @@ def test_sum_of_usage_has_a_cost_only_if_each_part_has() -> None:
 def test_money_budget_needs_a_price_for_everyone(
     budget: Budget, callees: list[tuple[str | None, str]], named: str | None
 ) -> None:
-    """A budget that cannot be kept is refused before anything is stored."""
+    """The reason names who has no price, and where prices stand."""
     reason = unpriced(budget, PRICES, callees)
     if named is None:
         assert reason is None
-        refuse_unpriced(budget, PRICES, callees)
     else:
         assert reason is not None
         assert named in reason
-        with pytest.raises(BadInput, match="WIREROOM_PRICES"):
-            refuse_unpriced(budget, PRICES, callees)
+        assert "WIREROOM_PRICES" in reason
+
+
+POLICY = LoopPolicy(prices=PRICES, model="gpt")
+
+
+@pytest.mark.parametrize(
+    ("policy", "options", "is_kept"),
+    [
+        pytest.param(POLICY, RunOptions(budget_usd=1), True, id="model-of-the-settings"),
+        pytest.param(POLICY, RunOptions(budget_usd=1, model="other"), False, id="model-of-the-caller"),
+        pytest.param(POLICY, RunOptions(model="other"), True, id="no-budget"),
+        pytest.param(POLICY, RunOptions(budget_usd=1, reviewer="cursor"), True, id="priced-reviewer"),
+        pytest.param(POLICY, RunOptions(budget_usd=1, reviewer="gemini"), False, id="unpriced-reviewer"),
+        pytest.param(
+            replace(POLICY, bounds=Bounds(5, Budget(usd=1)), reviewer="gemini"),
+            RunOptions(),
+            False,
+            id="all-by-settings",
+        ),
+    ],
+)
+def test_loop_whose_money_cannot_be_counted_is_refused(
+    policy: LoopPolicy, options: RunOptions, is_kept: bool
+) -> None:
+    """The request of a caller is refused before anything is stored, for worker and reviewer alike."""
+    if is_kept:
+        refuse_unpriced(policy, options, "codex")
+        return
+    with pytest.raises(BadInput, match="WIREROOM_PRICES"):
+        refuse_unpriced(policy, options, "codex")
