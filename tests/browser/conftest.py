@@ -59,14 +59,15 @@ class Program:
     login_link: str
 
 
-async def start(data_dir: Path, port: int = 0) -> Program:
-    """Start the program over a data folder and read what it prints for people."""
+async def start(data_dir: Path, port: int = 0, **settings: str) -> Program:
+    """Start the program over a data folder, with more settings, and read what it prints for people."""
     environment = {
         "PATH": os.environ["PATH"],
         "WIREROOM_DATA_DIR": str(data_dir),
         "WIREROOM_BACKEND": "demo",
         "WIREROOM_DRAIN_SECONDS": "0",
         "PORT": str(port),
+        **settings,
     }
     process = await asyncio.create_subprocess_exec(
         str(Path(sys.executable).with_name("wireroom")),

@@ -78,6 +78,10 @@ export class Log {
     this.#step("note", el("code", { className: "step-text", textContent: text }));
   }
 
+  _permission({ tool, summary, state }) {
+    if (state !== "asked") this.#step("note", el("span", { className: "step-text", textContent: `Permission ${state}: ${tool}: ${summary}` }));
+  }
+
   _state({ state, reason }) {
     if (state === "running") {
       this.#attempts += 1;

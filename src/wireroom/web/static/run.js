@@ -3,6 +3,7 @@
 import { call } from "./api.js";
 import { byId, duration, el, setIcon } from "./dom.js";
 import { Log } from "./log.js";
+import { Permissions } from "./permissions.js";
 
 const SHOWN = {
   queued: ["clock", "Queued"],
@@ -22,6 +23,7 @@ export class RunView {
   /** The newest that is known of it; null until Wireroom has it. */
   run = null;
   #log;
+  #permissions;
   #whole = false;
   #touched = false;
 
@@ -30,7 +32,7 @@ export class RunView {
     this.requestId = requestId;
     this.element = byId("run-template").content.firstElementChild.cloneNode(true);
     this.parts = Object.fromEntries(
-      ["bubble", "ask-note", "reply", "state-icon", "state-text", "elapsed", "stop", "log", "log-title", "steps", "saying", "reason", "said", "reply-foot", "again"].map(
+      ["bubble", "ask-note", "reply", "state-icon", "state-text", "elapsed", "stop", "log", "log-title", "steps", "questions", "saying", "reason", "said", "reply-foot", "again"].map(
         (name) => [name, this.element.querySelector(`.${name}`)],
       ),
     );
@@ -40,6 +42,7 @@ export class RunView {
     this.parts.log.querySelector("summary").addEventListener("click", () => (this.#touched = true));
     this.parts.log.addEventListener("toggle", () => this.parts.log.open && this.#loadLog());
     this.#log = new Log(this.parts.steps, this.parts.saying);
+    this.#permissions = new Permissions(this.parts.questions);
   }
 
   /** Say something under the question, such as that it is not sent yet. */
@@ -58,6 +61,7 @@ export class RunView {
     this.#head(run);
     const over = isFinal(run.state);
     if (over) this.#showAnswer(run);
+    if (over) this.#permissions.clear();
     this.parts["reply-foot"].hidden = !over || run.state === "succeeded";
     this.parts.log.hidden = run.event_count === 0 && this.#log.seq === 0;
     if (!this.#touched) this.parts.log.open = run.state === "running" && this.#log.seq > 0;
@@ -67,6 +71,7 @@ export class RunView {
     for (const event of events) {
       if (event.seq !== this.#log.seq + 1) continue;
       this.#log.add(event);
+      if (event.kind === "permission" && !(this.run && isFinal(this.run.state))) this.#permissions.take(event.payload);
     }
     const steps = this.#log.tools;
     this.parts["log-title"].textContent = steps ? `Log · ${steps} ${steps === 1 ? "step" : "steps"}` : "Log";
