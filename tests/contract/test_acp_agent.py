@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -20,8 +20,17 @@ from wireroom.runs.limits import Ending
 from wireroom.runs.process_group import Members
 from wireroom.testing.acp_agent import ScriptedAcpAgent
 from wireroom.testing.eventually import eventually
+from wireroom.testing.leaks import LeakCheck
 
 pytestmark = pytest.mark.timeout(60)
+
+
+@pytest.fixture(autouse=True)
+async def nothing_left() -> AsyncIterator[None]:
+    """Fail a test that leaves a process, a descriptor or a task behind."""
+    check = LeakCheck("test-")
+    yield
+    await check.assert_none()
 
 
 @pytest.fixture
