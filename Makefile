@@ -13,9 +13,11 @@ DEV_STAMP := $(VENV)/.installed-dev
 
 # The coding agents that `make test-agents` drives. One more is a line here, and an entry in tests/agents/programs.py.
 AGENTS := \
+	@agentclientprotocol/claude-agent-acp@0.100.0 \
 	@anthropic-ai/claude-code@2.1.330 \
 	@google/gemini-cli@0.61.0 \
 	@openai/codex@0.169.0 \
+	@zed-industries/codex-acp@0.16.0 \
 	opencode-ai@1.18.33
 AGENTS_STAMP := .agents/.installed
 

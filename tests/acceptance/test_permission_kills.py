@@ -27,8 +27,12 @@ def questions(telegram: BotAPIServer, chat: Chat) -> list[SeenMessage]:
 async def test_a_question_outlives_a_kill(tmp_path: Path, by: str, pressed: str) -> None:
     """Whenever the button is pressed, the agent goes on with that answer, and nobody is asked twice."""
     agent = ScriptedAcpAgent(tmp_path / "acp")
-    settings = {"WIREROOM_BACKEND": "acp", "WIREROOM_ACP_COMMAND": agent.command}
-    async with BotAPIServer() as telegram, installed(tmp_path, telegram, by=by, **settings) as service:
+    async with (
+        BotAPIServer() as telegram,
+        installed(
+            tmp_path, telegram, by=by, WIREROOM_BACKEND="acp", WIREROOM_ACP_COMMAND=agent.command
+        ) as service,
+    ):
         chat = telegram.private_chat(telegram.user(7, "Ada"))
         await service.start(forked=True)
         asked = telegram.message_id_of(

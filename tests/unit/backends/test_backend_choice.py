@@ -9,7 +9,7 @@ import pytest
 from wireroom.app.backends import Backends
 from wireroom.backends.environment import agent_environment
 from wireroom.backends.protocol import AgentRequest
-from wireroom.backends.registry import NAMES, choose_backend, program_of
+from wireroom.backends.registry import NAMES, any_backend, choose_backend, program_of
 from wireroom.errors import SettingsError
 from wireroom.settings import Settings
 
@@ -52,6 +52,12 @@ def test_choice_finds_cursor_by_its_own_path(tmp_path: Path) -> None:
     installed(tmp_path, "agent-of-mine")
     settings = Settings(backend="auto", cursor_cli_path=str(tmp_path / "agent-of-mine"))
     assert choose_backend(settings, {"PATH": "/nowhere"}).name == "cursor"
+
+
+def test_choice_knows_agents_that_are_talked_with_or_called() -> None:
+    """`acp` and `remote` are found by name alone; all others are as `choose_backend` has them."""
+    names = ("acp", " Remote ", "demo")
+    assert [any_backend(Settings(backend=name), {}).name for name in names] == ["acp", "remote", "demo"]
 
 
 def test_choice_of_an_unknown_name_lists_the_known_ones() -> None:
