@@ -24,7 +24,7 @@ from wireroom.api.chat_cursor import OVERLAP_MS, Cursor, Standing, first_cursor,
 from wireroom.api.conversation_bodies import conversation_body
 from wireroom.api.conversations import UNKNOWN
 from wireroom.backends.protocol import EventKind
-from wireroom.conversations.transcript import Transcript, read_transcript
+from wireroom.conversations.transcript import Face, read_face, read_transcript
 from wireroom.runs.events import StoredEvent, read_events
 from wireroom.runs.states import RunState
 from wireroom.store.schema import runs
@@ -75,16 +75,15 @@ class ConversationReader:
         self.topic = topic
         self._id = conversation_id
         self._cursor = cursor
-        self._face: tuple[object, ...] | None = None
-        self._summary_upto = 0
+        self._face: Face | None = None
         self._is_missed = False
 
     def look(self, conn: Connection) -> Look:
         """Return what follows, and move on; see `Reader`."""
-        found = read_transcript(conn, self._id, limit=MOST_MESSAGES, most_chars=MOST_CHARS)
-        if found is None:
+        face = read_face(conn, self._id)
+        if face is None:
             return self._miss()
-        messages = self._news_of(found)
+        messages = self._news_of(conn, face)
         if self._cursor is None:
             self._cursor = first_cursor([one.standing for one in self._watched(conn, _start(conn, self._id))])
         lines = self._lines(conn, self._cursor)
@@ -97,21 +96,21 @@ class ConversationReader:
         self._is_missed = True
         return Look([{"type": "error", "error": UNKNOWN, "conversationId": self._id}])
 
-    def _news_of(self, found: Transcript) -> list[dict[str, Any]]:
-        face = (found.message_count, found.summary_upto, *(one.run_id for one in found.waiting))
+    def _news_of(self, conn: Connection, face: Face) -> list[dict[str, Any]]:
+        """Return the conversation if it has changed; a run's log grows far more often than that."""
         if face == self._face:
             return []
-        body = {"conversationId": self._id, "conversation": conversation_body(found)}
-        if self._face is None:
-            kind = "conversation.created" if self._is_missed else "conversation.snapshot"
-            told = {"type": kind, **body}
+        found = read_transcript(conn, self._id, limit=MOST_MESSAGES, most_chars=MOST_CHARS)
+        before, self._face = self._face, face
+        if found is None:
+            return []
+        if before is None:
+            told = {"type": "conversation.created" if self._is_missed else "conversation.snapshot"}
         else:
-            is_summarised = found.summary_upto != self._summary_upto
+            is_summarised = face.summary_upto != before.summary_upto
             reason = "summarized" if is_summarised else "message_added"
-            told = {"type": "conversation.updated", "reason": reason, **body}
-        self._face = face
-        self._summary_upto = found.summary_upto
-        return [told]
+            told = {"type": "conversation.updated", "reason": reason}
+        return [{**told, "conversationId": self._id, "conversation": conversation_body(found)}]
 
     def _watched(self, conn: Connection, since_ms: int) -> Sequence[_Run]:
         query = (

@@ -28,6 +28,15 @@ _WAITING = Statement("""
 """)
 """What was asked and has not begun; its message is written when it begins."""
 
+_FACE = Statement("SELECT message_count, summary_upto FROM conversations WHERE id = :id")
+"""What changes with every message."""
+
+_WAITING_IDS = Statement("""
+    SELECT id FROM runs WHERE conversation_id = :id AND state = 'queued' AND started_at IS NULL
+    ORDER BY queued_at
+""")
+"""The questions whose turn has not come."""
+
 _NO_END = 1 << 31
 _AT_ONCE = 20
 
@@ -48,6 +57,16 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class Face:
+    """What of a conversation tells whether it must be read again."""
+
+    message_count: int
+    summary_upto: int
+    waiting: Sequence[str]
+    """Runs whose turn has not come."""
+
+
+@dataclass(frozen=True, slots=True)
 class Transcript:
     """A conversation and its newest messages, oldest first."""
 
@@ -65,6 +84,16 @@ class Transcript:
     messages: Sequence[Message]
     waiting: Sequence[Message]
     """Questions whose turn has not come."""
+
+
+def read_face(conn: Connection, conversation_id: str) -> Face | None:
+    """Return what tells whether the conversation has changed, None when there is none of this id."""
+    row = _FACE.row(conn, id=conversation_id)
+    if row is None:
+        return None
+    message_count, summary_upto = row
+    waiting = [run_id for (run_id,) in _WAITING_IDS.rows(conn, id=conversation_id)]
+    return Face(message_count, summary_upto, waiting)
 
 
 def read_transcript(
