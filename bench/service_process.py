@@ -18,14 +18,15 @@ import aiohttp
 import uvloop
 
 from wireroom.app.engine import Engine
+from wireroom.app.runner import Surroundings
 from wireroom.app.service import Service
 from wireroom.cli.logs import set_up_logs
 from wireroom.cli.service import spare_the_collector
 from wireroom.clock import to_ms
 from wireroom.jobs.port import Done, Job, Outcome
 from wireroom.runs import records
+from wireroom.runs.agent_host import Outside
 from wireroom.runs.executor import Executor
-from wireroom.runs.feed import Feed
 from wireroom.settings import load_settings
 
 SECRET = "bench-webhook-secret"  # noqa: S105 - made up, and known to the load generator
@@ -66,11 +67,11 @@ class _Dispatcher:
 
 
 class _DispatchingService(Service):
-    def _executor(self, engine: Engine, feed: Feed) -> Executor:
+    def _executor(self, around: Surroundings, outside: Outside) -> Executor:
         url = os.environ.get("BENCH_RUNNER_URL")
         if url is None:
-            return super()._executor(engine, feed)
-        dispatcher = _Dispatcher(engine, self, url)
+            return super()._executor(around, outside)
+        dispatcher = _Dispatcher(around.engine, self, url)
         self._stack.push_async_callback(dispatcher.close)
         return dispatcher  # type: ignore[return-value]  # the service only uses `handle`
 

@@ -164,6 +164,11 @@ class AgentSettings(BaseSettings):
         ge=1,
         description="Tries of one callback before it becomes a dead letter.",
     )
+    elevenlabs_enabled: bool = named(
+        "ELEVENLABS_AGENT_ENABLED",
+        default=False,
+        description="Call ElevenLabs agents back, too.",
+    )
     default_callback_url: str = named(
         "JAREK_VA_URL",
         default="",

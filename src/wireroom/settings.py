@@ -91,7 +91,8 @@ class Settings(AgentSettings):
     backend: str = named(
         "WIREROOM_BACKEND",
         default="auto",
-        description="Coding agent: claude, codex, cursor, gemini, opencode, acp, remote or demo; auto: the first found.",
+        description="Coding agent: claude, codex, cursor, gemini, opencode, acp, remote or demo; "
+        "auto: the first found.",
     )
     cursor_cli_path: str = named(
         "CURSOR_CLI_PATH",

@@ -20,11 +20,12 @@ from pydantic.fields import FieldInfo
 from starlette.routing import Route
 
 from wireroom import errors
+from wireroom.api.callback_inbox import CallbackInbox
 from wireroom.api.errors import status_of
 from wireroom.api.health import health
 from wireroom.api.services import Services
 from wireroom.api.telegram_admin import WebhookAdmin
-from wireroom.app.http import documented, plain_routes
+from wireroom.app.http import Doors, documented, plain_routes
 from wireroom.backends import protocol
 from wireroom.cli.main import cli
 from wireroom.clock import SystemClock
@@ -33,6 +34,7 @@ from wireroom.intake.webhook import Webhook
 from wireroom.perf.metrics import REGISTRY
 from wireroom.settings import Settings, variables_of
 from wireroom.telegram import errors as telegram_errors
+from wireroom.workspaces.workspace import Workspaces
 
 FOLDER = Path(__file__).parents[2] / "docs" / "reference"
 BLOCK = re.compile(r"(<!-- made: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -109,7 +111,7 @@ def options() -> str:
 
 def api() -> str:
     """Return one row a route that the API's description has."""
-    paths: dict[str, dict[str, Any]] = documented(_services()).openapi()["paths"]
+    paths: dict[str, dict[str, Any]] = documented(_services(), _workspaces()).openapi()["paths"]
     rows = [
         (f"`{method.upper()} {path}`", " ".join(route["description"].split()))
         for path, methods in paths.items()
@@ -123,8 +125,11 @@ def routes() -> set[str]:
     nothing: Any = None
     webhook = Webhook(nothing, bot_id=0, secret="")
     admin = WebhookAdmin(None, api_secret="", webhook_secret="", base_url="")
-    plain = plain_routes(webhook, admin, ready=health, metrics=health)
-    app = documented(_services())
+    services = _services()
+    inbox = CallbackInbox(nothing, services.clock, services.feed, secrets=[])
+    doors = Doors(webhook, admin, inbox, _workspaces())
+    plain = plain_routes(services, doors, nothing, ready=health, metrics=health)
+    app = documented(services, doors.workspaces)
     served = {(method, route.path) for route in plain for method in route.methods or ()}
     served |= {
         (method, route.path)
@@ -151,6 +156,10 @@ def _services() -> Services:
         api_secret="",
         base_url=str,
     )
+
+
+def _workspaces() -> Workspaces:
+    return Workspaces(Settings(), {}, SystemClock())
 
 
 TABLES: dict[str, Callable[[], str]] = {

@@ -34,8 +34,13 @@ class ProgramDoor:
     def __init__(self, services: Services) -> None:
         """Keep the service's parts."""
         self._services = services
+        settings = services.settings
         self.intake = ProgramIntake(
-            services.jobs, services.feed, services.asker, queue_limit=services.settings.queue_limit
+            services.jobs,
+            services.feed,
+            services.asker,
+            queue_limit=settings.queue_limit,
+            elevenlabs=settings.elevenlabs_enabled,
         )
 
     async def accept(self, caller: Caller, wanted: ProgramRequest) -> Accepted:

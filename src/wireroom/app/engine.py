@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from wireroom.callbacks import outbox as callback_outbox
 from wireroom.clock import Clock
 from wireroom.delivery import outbox
 from wireroom.errors import SettingsError
@@ -25,6 +26,7 @@ from wireroom.store.sqlite import SqliteDatabase
 
 _INTAKE_CONCURRENCY = 64
 _DELIVERY_CONCURRENCY = 64
+_CALLBACK_CONCURRENCY = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ def queue_specs(settings: Settings, gives_way: GiveWay | None = None) -> list[Qu
         QueueSpec(accept.QUEUE, _INTAKE_CONCURRENCY, quick, gives_way=gives_way),
         QueueSpec(records.QUEUE, settings.slots, patient),
         QueueSpec(outbox.QUEUE, _DELIVERY_CONCURRENCY, patient, drains=True),
+        QueueSpec(callback_outbox.QUEUE, _CALLBACK_CONCURRENCY, patient, drains=True),
     ]
 
 

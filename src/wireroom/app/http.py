@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import uvicorn
 from fastapi import APIRouter, FastAPI
@@ -18,50 +19,71 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from wireroom import __version__
 from wireroom.api import (
     agent_conversations,
+    callbacks,
     chat,
     conversations,
     deliveries,
     errors,
+    git,
     legacy,
     permissions,
+    repositories,
     runner,
     runs,
     websockets,
 )
+from wireroom.api.agent_tools import AgentTools
+from wireroom.api.callback_inbox import CallbackInbox
 from wireroom.api.cors import CrossOrigin
 from wireroom.api.health import health
+from wireroom.api.runner_calls import InnerCalls
+from wireroom.api.runner_relay import RunnerCalls, RunnerRelay
 from wireroom.api.services import Services
 from wireroom.api.telegram_admin import WEBHOOK_PATH, WebhookAdmin
 from wireroom.app.live_sockets import LiveSockets
 from wireroom.errors import SettingsError
 from wireroom.intake.webhook import Webhook
 from wireroom.web import page
+from wireroom.workspaces.workspace import Workspaces
 
 Handler = Callable[[Request], Awaitable[Response]]
 _MAX_SAID_BYTES = 4096
 """Of one message of a WebSocket's subscriber, who has nothing to say."""
 
 
-def build_http(
-    services: Services, webhook: Webhook, admin: WebhookAdmin, *, ready: Handler, metrics: Handler
-) -> ASGIApp:
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """Where the world comes in, beside what every route is given."""
+
+    webhook: Webhook
+    admin: WebhookAdmin
+    inbox: CallbackInbox
+    workspaces: Workspaces
+
+
+def build_http(services: Services, doors: Doors, *, ready: Handler, metrics: Handler) -> ASGIApp:
     """Return the whole surface as one ASGI application."""
-    app = Starlette(routes=plain_routes(webhook, admin, ready=ready, metrics=metrics))
+    rest = documented(services, doors.workspaces)
+    runner_calls = InnerCalls(rest, services.api_secret)
+    app = Starlette(routes=plain_routes(services, doors, runner_calls, ready=ready, metrics=metrics))
     # Not mounted: a mount at / would also take the other methods of the paths above, and answer them 404.
-    app.router.default = documented(services)
-    hot = {("POST", WEBHOOK_PATH): webhook.receive, ("GET", "/health"): health}
+    app.router.default = rest
+    hot = {("POST", WEBHOOK_PATH): doors.webhook.receive, ("GET", "/health"): health}
     return HotRoutes(hot, CrossOrigin(app, services.settings.frontend_url))
 
 
 def plain_routes(
-    webhook: Webhook, admin: WebhookAdmin, *, ready: Handler, metrics: Handler
+    services: Services, doors: Doors, runner_calls: RunnerCalls, *, ready: Handler, metrics: Handler
 ) -> Sequence[Route]:
     """Return the routes that need nothing of FastAPI."""
     return [
         Route("/health", health),
         Route("/ready", ready),
         Route("/metrics", metrics),
-        *admin.routes(webhook.receive),
+        *doors.admin.routes(doors.webhook.receive),
+        *doors.inbox.routes(),
+        *RunnerRelay(services, runner_calls).routes(),
+        *AgentTools(services, runner_calls).routes(),
         UnlessPage("/", _health_at_root),
     ]
 
@@ -102,7 +124,7 @@ async def _health_at_root(request: Request) -> Response:
     return response
 
 
-def documented(services: Services) -> FastAPI:
+def documented(services: Services, workspaces: Workspaces) -> FastAPI:
     """Return the routes that OpenAPI describes, the page, and the WebSockets.
 
     The order matters: conversations end in a catch-all below `/api`, so what else begins with that, such as
@@ -111,9 +133,10 @@ def documented(services: Services) -> FastAPI:
     app = FastAPI(title="Wireroom", version=__version__, docs_url=None, redoc_url=None)
     errors.install(app)
     legacy.install(app)
-    for router in (*_own_routers(services), *_runner_routers(services)):
+    for router in (*_own_routers(services), *_runner_routers(services, workspaces)):
         app.include_router(router)
     for prefix in ("/conversations/api", "/api"):
+        app.include_router(repositories.working_directory_router(services, workspaces, prefix))
         app.include_router(conversations.router(services, prefix))
     app.router.routes.extend(page.routes(services))
     app.router.routes.extend(websockets.routes(services))
@@ -121,15 +144,17 @@ def documented(services: Services) -> FastAPI:
 
 
 def _own_routers(services: Services) -> Sequence[APIRouter]:
-    own = (runs, deliveries, chat, permissions)
+    own = (runs, deliveries, callbacks, chat, permissions)
     return [part.router(services) for part in own]
 
 
-def _runner_routers(services: Services) -> Sequence[APIRouter]:
+def _runner_routers(services: Services, workspaces: Workspaces) -> Sequence[APIRouter]:
     """Return the older services' routes, except the conversations with their catch-all."""
     return (
         runner.open_router(services),
         runner.router(services),
+        repositories.router(services, workspaces),
+        git.router(services, workspaces),
         agent_conversations.router(services, "/agent-conversations/api"),
         agent_conversations.router(services, "/api/agent"),
     )

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-import socket
 from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -19,39 +18,37 @@ import aiohttp
 import structlog
 
 from wireroom.api.auth import new_login_link
+from wireroom.api.callback_inbox import CallbackInbox
 from wireroom.api.health import metrics_route, ready_route
 from wireroom.api.services import Services
 from wireroom.api.telegram_admin import WebhookAdmin
 from wireroom.app.backends import Backends
 from wireroom.app.bot import make_bot
+from wireroom.app.chores import chores
 from wireroom.app.engine import Engine, OpenEngine, open_engine
-from wireroom.app.http import WebServer, bind, build_http
+from wireroom.app.http import Doors, WebServer, bind, build_http
 from wireroom.app.ids import new_id, workdir_of
-from wireroom.app.loops import git_evidence, loop_policy
 from wireroom.app.pairing import new_pairing_code
-from wireroom.app.permissions import make_permissions
+from wireroom.app.runner import Surroundings, make_callback_sender, make_executor
 from wireroom.backends.protocol import AnyBackend
+from wireroom.callbacks import outbox
 from wireroom.clock import Clock, SystemClock
 from wireroom.delivery.progress import NoProgress
 from wireroom.intake import accept
 from wireroom.intake.ask import Asker
 from wireroom.intake.chat_commands import ChatCommands
 from wireroom.intake.handle import NoHints, UpdateHandler
-from wireroom.intake.housekeeping import keep_tombstones
 from wireroom.intake.receipts import Receipts
 from wireroom.intake.webhook import Webhook
 from wireroom.jobs.port import Handler, Worker
 from wireroom.perf.loop_lag import watch_loop
 from wireroom.runs import records
-from wireroom.runs.agent_call import AgentCalls, RunPolicy
 from wireroom.runs.agent_host import Outside
-from wireroom.runs.driver import AgentDriver
 from wireroom.runs.executor import Executor
 from wireroom.runs.feed import Feed
-from wireroom.runs.limits import Limits
-from wireroom.runs.loop_driver import LoopDriver
 from wireroom.secret_files import ADDRESS_FILE, make_data_dir, secret_of
 from wireroom.settings import Settings
+from wireroom.workspaces.private_dir import remove_leftovers
 from wireroom.workspaces.workspace import Workspaces
 
 _log = structlog.get_logger(__name__)
@@ -166,65 +163,36 @@ class Service:
             problems=self._problems,
         )
         outside = Outside(session, self._callback_url, api_secret)
-        executor = self._executor(engine, feed, outside)
+        around = Surroundings(
+            settings=settings,
+            environment=os.environ,
+            engine=engine,
+            clock=self.clock,
+            feed=feed,
+            backends=self._backends,
+            workspaces=Workspaces(settings, os.environ, self.clock),
+        )
+        executor = self._executor(around, outside)
         handlers: dict[str, Handler] = {
             accept.KIND: self._update_handler(engine, asker, feed).handle,
             records.KIND: executor.handle,
+            outbox.KIND: make_callback_sender(around, session, api_secret).handle,
         }
         if self.bot is not None:
             handlers |= self.bot.handlers
         engine.db.on_outside_change(feed.publish_all)
         await executor.adopt_orphans()
-        self._work(engine, handlers)
-        self._listen(engine, webhook_secret, api_secret)
+        await asyncio.to_thread(remove_leftovers, settings.data_dir)
+        self._work(engine, handlers, around.workspaces)
+        self._listen(engine, webhook_secret, api_secret, around.workspaces)
 
     def _callback_url(self) -> str:
         """Return where a remote runner reports: our public address, or the one we listen on."""
         base = self.settings.telegram_webhook_base_url.rstrip("/") or self.address
         return f"{base}/cursor-runner/callback"
 
-    def _executor(self, engine: Engine, feed: Feed, outside: Outside) -> Executor:
-        settings = self.settings
-        limits = Limits(hard=settings.run_limit, idle=settings.idle_limit, spill_bytes=settings.output_bytes)
-        policy = RunPolicy(
-            limits=limits,
-            resume_interrupted=settings.interrupted_policy == "resume",
-            max_interruptions=settings.max_interruptions,
-            context_chars=settings.context_chars,
-            log_bytes=settings.output_bytes,
-            model=settings.model or None,
-            queue_wait=timedelta(seconds=settings.queue_wait_seconds),
-        )
-        calls = AgentCalls(
-            db=engine.db,
-            clock=self.clock,
-            feed=feed,
-            policy=policy,
-            spill_dir=settings.data_dir / "spill",
-            permissions=make_permissions(settings, engine, self.clock, feed),
-            outside=outside,
-        )
-        driver = AgentDriver(
-            db=engine.db, clock=self.clock, backend=self._backends.get, policy=policy, calls=calls
-        )
-        loops = LoopDriver(
-            driver,
-            db=engine.db,
-            clock=self.clock,
-            feed=feed,
-            policy=loop_policy(settings),
-            look=git_evidence(Workspaces(settings, os.environ, self.clock)),
-        )
-        return Executor(
-            db=engine.db,
-            jobs=engine.jobs,
-            clock=self.clock,
-            feed=feed,
-            progress=NoProgress() if self.bot is None else self.bot.signs,
-            policy=policy,
-            driver=loops,
-            worker=f"{socket.gethostname()}:{os.getpid()}",
-        )
+    def _executor(self, around: Surroundings, outside: Outside) -> Executor:
+        return make_executor(around, NoProgress() if self.bot is None else self.bot.signs, outside)
 
     def _update_handler(self, engine: Engine, asker: Asker, feed: Feed) -> UpdateHandler:
         bot = self.bot
@@ -242,14 +210,14 @@ class Service:
             publish=feed.publish,
         )
 
-    def _work(self, engine: Engine, handlers: dict[str, Handler]) -> None:
+    def _work(self, engine: Engine, handlers: dict[str, Handler], workspaces: Workspaces) -> None:
         """Begin to run jobs and what goes with them; on the way out agents get time to end."""
         tasks = [
             self._task(engine.worker.run(handlers), "jobs"),
             self._task(watch_loop(), "loop watch"),
-            self._task(
-                keep_tombstones(engine.db, self.clock, timedelta(days=self.settings.tombstone_days)),
-                "tombstones",
+            *(
+                self._task(chore, name)
+                for name, chore in chores(self.settings, engine.db, self.clock, workspaces).items()
             ),
         ]
         self._worker_task = tasks[0]
@@ -262,7 +230,7 @@ class Service:
                 intake.append(self._task(self.bot.poller.run(), "polling"))
             self._stack.push_async_callback(_cancel_all, intake)
 
-    def _listen(self, engine: Engine, webhook_secret: str, api_secret: str) -> None:
+    def _listen(self, engine: Engine, webhook_secret: str, api_secret: str, workspaces: Workspaces) -> None:
         settings = self.settings
         receipts = Receipts(
             engine.db, engine.jobs, self.clock, bot_id=settings.bot_id, gives_way=engine.gives_way
@@ -274,10 +242,15 @@ class Service:
             webhook_secret=webhook_secret,
             base_url=settings.telegram_webhook_base_url,
         )
+        inbox = CallbackInbox(
+            engine.db,
+            self.clock,
+            self.services.feed,
+            secrets=[api_secret, settings.cursor_runner_secret.get_secret_value()],
+        )
         http = build_http(
             self.services,
-            webhook,
-            admin,
+            Doors(webhook, admin, inbox, workspaces),
             ready=ready_route(engine.db, lambda: not self._worker_task.done(), self._problems),
             metrics=metrics_route(engine.db, engine.jobs),
         )

@@ -105,14 +105,22 @@ def _database(settings: Settings) -> Finding:
 
 
 def _agent(settings: Settings) -> Finding:
-    from wireroom.backends.registry import choose_backend  # noqa: PLC0415 - heavy; see cli.main
+    from wireroom.backends.registry import any_backend, program_of  # noqa: PLC0415 - heavy; see cli.main
 
     try:
-        backend = choose_backend(settings, os.environ)
+        backend = any_backend(settings, os.environ)
     except WireroomError as error:
         return Finding("Coding agent", False, str(error), fatal=True)
-    programs = {"claude": settings.claude_cli_path, "cursor": settings.cursor_cli_path}
-    program = programs.get(backend.name)
+    needed = {
+        "acp": ("WIREROOM_ACP_COMMAND", settings.acp_command),
+        "remote": ("CURSOR_RUNNER_URL", settings.cursor_runner_url),
+    }
+    variable, value = needed.get(backend.name, ("", "nothing"))
+    if not value:
+        return Finding("Coding agent", False, f"{backend.name}, but {variable} is not set", fatal=True)
+    if backend.name == "remote":
+        return Finding("Coding agent", True, f"remote, the runner at {value}")
+    program = program_of(backend.name, settings)
     if program is None:
         text = "demo (works without a model); install claude or cursor-agent for a real one"
         return Finding("Coding agent", True, text)

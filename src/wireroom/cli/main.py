@@ -10,7 +10,7 @@ import sys
 import typer
 
 from wireroom import __version__
-from wireroom.cli import deliveries, doctor, runs, service, telegram, updates
+from wireroom.cli import callbacks, deliveries, doctor, runs, service, telegram, updates
 from wireroom.errors import WireroomError
 
 cli = typer.Typer(
@@ -25,6 +25,7 @@ cli.command("pair")(service.pair)
 cli.command("doctor")(doctor.doctor)
 cli.add_typer(runs.cli, name="runs")
 cli.add_typer(deliveries.cli, name="deliveries")
+cli.add_typer(callbacks.cli, name="callbacks")
 cli.add_typer(updates.cli, name="updates")
 cli.add_typer(telegram.cli, name="telegram")
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import secrets
 
+import msgspec
 import typer
 
 from wireroom.cli.session import fail, one_line, open_services, print_rows, run, when
@@ -28,7 +27,7 @@ def list_runs(
         async with open_services() as services:
             found = await services.db.read(lambda conn: recent_runs(conn, state=state or None, limit=limit))
         if as_json:
-            typer.echo(json.dumps([dataclasses.asdict(view) for view in found]))
+            typer.echo(msgspec.json.encode(found).decode())
             return
         rows = [
             (view.id, view.state, when(view.queued_at), view.backend, one_line(view.prompt)) for view in found
@@ -115,4 +114,4 @@ def _told(payload: dict[str, object]) -> str:
     for name in ("text", "summary", "state"):
         if name in payload:
             return str(payload[name])
-    return json.dumps(payload)
+    return msgspec.json.encode(payload).decode()

@@ -118,7 +118,9 @@ def count_running(conn: Connection) -> int:
 class ProgramIntake:
     """Stores programs' requests."""
 
-    def __init__(self, jobs: Jobs, feed: Feed, asker: Asker, *, queue_limit: int) -> None:
+    def __init__(
+        self, jobs: Jobs, feed: Feed, asker: Asker, *, queue_limit: int, elevenlabs: bool = False
+    ) -> None:
         """Keep the neighbours.
 
         Args:
@@ -126,11 +128,13 @@ class ProgramIntake:
             feed: Told of each new run.
             asker: Begins conversations, and names the coding agent of new runs.
             queue_limit: Runs that may wait.
+            elevenlabs: Voice agents of ElevenLabs are called back, too.
         """
         self._jobs = jobs
         self._feed = feed
         self._asker = asker
         self._queue_limit = queue_limit
+        self._elevenlabs = elevenlabs
 
     def accept(self, conn: Connection, wanted: ProgramRequest, now_ms: int) -> Accepted | QueueFull:
         """Store the run, its job and its callback.
@@ -199,7 +203,7 @@ class ProgramIntake:
             # Only on PostgreSQL: the same request was committed since `_known` looked.
             return _known(conn, wanted) or self._store(conn, wanted, now_ms)
         if wanted.callback_url is not None:
-            open_callback(conn, new.id, wanted.callback_url, now_ms)
+            open_callback(conn, new.id, wanted.callback_url, now_ms, elevenlabs=self._elevenlabs)
         after_commit(conn, partial(self._feed.publish, lane_topic(lane)))
         return Accepted(new.id, wanted.request_id, conversation.id, created=True)
 

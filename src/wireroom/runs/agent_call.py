@@ -23,6 +23,7 @@ from wireroom.backends.protocol import (
     Errand,
     InteractiveBackend,
 )
+from wireroom.backends.wire import notice
 from wireroom.clock import Clock, to_ms
 from wireroom.delivery.progress import ProgressLine
 from wireroom.errors import AgentUnavailable, LeaseLost, StoreUnavailable
@@ -113,6 +114,9 @@ class AgentCalls:
                 if shown.take(event):
                     line.show(shown.text)
 
+            if attempt.round <= 1:
+                for text in attempt.notices:
+                    take(notice(text))
             served, cut_off = await _to_the_end(
                 self._serve(attempt, backend, request, take, log=log, stop=stop), stop
             )

@@ -131,6 +131,8 @@ class AgentDriver:
             context="" if session or attempt.reviews else await self._context(attempt, question),
             model=question.model,
             goes_on=question.goes_on,
+            private_dir=attempt.private_dir,
+            mcp_servers=attempt.mcp_servers,
         )
 
     async def _context(self, attempt: Attempt, question: Question) -> str:

@@ -49,7 +49,11 @@ class RunReport(msgspec.Struct, omit_defaults=True):
     branch: str | None = None
     worktree: str | None = None
     diff: dict[str, Any] | None = None
-    """files, insertions, deletions, commits, pushed; see `workspaces`."""
+    """files, insertions, deletions, commits, uncommitted, pushed; see `workspaces`."""
+    patch: str | None = None
+    """What was changed, as a unified diff."""
+    patch_cut: bool = False
+    """The diff goes on."""
 
 
 _options = msgspec.json.Decoder(RunOptions).decode

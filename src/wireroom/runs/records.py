@@ -12,6 +12,7 @@ from pathlib import Path
 from msgspec import structs
 from sqlalchemy import Connection
 
+from wireroom.backends.protocol import McpServer
 from wireroom.conversations.threads import (
     Memory,
     append_message,
@@ -77,6 +78,13 @@ class Attempt:
     """The call is of a reviewer: what it says is no answer, and its session is not the conversation's."""
     round: int = 0
     """The round of the loop that an agent is called for, by its `seq`; 0 without a loop."""
+    base: str | None = None
+    """The commit that the work begins with; None outside of git."""
+    private_dir: Path | None = None
+    """A folder for the agent's configuration."""
+    mcp_servers: tuple[McpServer, ...] = ()
+    notices: tuple[str, ...] = ()
+    """What people should know about the place of work, for the log."""
 
     @property
     def call_id(self) -> str:

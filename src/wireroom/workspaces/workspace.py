@@ -77,6 +77,15 @@ class Workspaces:
         notice = f"There is no branch {branch}: the work begins where the checkout stands." if missing else ""
         return Workspace(made.path, made.branch, made.base, is_worktree=True, notice=notice)
 
+    async def look_at(self, path: Path) -> Workspace:
+        """Return a folder as it is, made if it is missing; outside of git this costs no command.
+
+        Raises:
+            OSError: it cannot be made.
+        """
+        await asyncio.to_thread(path.mkdir, parents=True, exist_ok=True)
+        return await self._place(path)
+
     async def evidence(self, workspace: Workspace) -> Evidence | None:
         """Return where the workspace's checkout stands; None outside of git.
 

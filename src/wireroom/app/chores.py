@@ -1,0 +1,68 @@
+"""What a service does now and then, for as long as it runs: forget what is old, clear what is left over."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection, select, text
+
+from wireroom.callbacks.inbox import forget_results
+from wireroom.clock import Clock, to_ms
+from wireroom.errors import StoreUnavailable, WireroomError
+from wireroom.intake.housekeeping import keep_tombstones
+from wireroom.runs.retention import forget_old_conversations
+from wireroom.settings import Settings
+from wireroom.store.database import Database
+from wireroom.store.schema import runs
+from wireroom.workspaces.workspace import Workspaces
+
+_SWEEP_SECONDS = 3600.0
+_RESULTS_ARE_KEPT = timedelta(days=7)
+_log = structlog.get_logger(__name__)
+
+
+def chores(
+    settings: Settings, db: Database, clock: Clock, workspaces: Workspaces
+) -> dict[str, Coroutine[Any, Any, None]]:
+    """Return the endless chores by name; each is to run as a task of its own."""
+    found = {
+        "tombstones": keep_tombstones(db, clock, timedelta(days=settings.tombstone_days)),
+        "worktrees": sweep_worktrees(db, workspaces),
+        "remote results": forget_remote_results(db, clock),
+    }
+    if settings.conversation_days:
+        found["retention"] = forget_old_conversations(db, clock, timedelta(days=settings.conversation_days))
+    return found
+
+
+async def sweep_worktrees(db: Database, workspaces: Workspaces) -> None:
+    """Remove the worktrees that were not used for long, every hour, until cancelled."""
+    while True:
+        try:
+            removed = await workspaces.sweep(await db.read(_unfinished))
+            if removed:
+                _log.info("worktrees_removed", run_ids=removed)
+        except (WireroomError, OSError) as error:
+            _log.warning("worktrees_not_swept", reason=str(error))
+        await asyncio.sleep(_SWEEP_SECONDS)
+
+
+async def forget_remote_results(db: Database, clock: Clock) -> None:
+    """Delete what remote runners reported a week ago, every hour, until cancelled."""
+    while True:
+        try:
+            before_ms = to_ms(clock.now() - _RESULTS_ARE_KEPT)
+            await db.write(partial(forget_results, before_ms=before_ms))
+        except StoreUnavailable as error:
+            _log.warning("remote_results_not_forgotten", reason=str(error))
+        await asyncio.sleep(_SWEEP_SECONDS)
+
+
+def _unfinished(conn: Connection) -> frozenset[str]:
+    query = select(runs.c.id).where(text("state IN ('queued', 'running')"))
+    return frozenset(conn.scalars(query))
