@@ -64,10 +64,15 @@ class Caller:
 
 
 @asynccontextmanager
-async def runner_service(data_dir: Path, agent: ScriptedAgent, **settings: Any) -> AsyncIterator[Service]:
-    """Run a service over the scripted agent, on a migrated file; `settings` by field name."""
+async def runner_service(
+    data_dir: Path, agent: ScriptedAgent, *, script: str | None = None, **settings: Any
+) -> AsyncIterator[Service]:
+    """Run a service over the scripted agent, on a migrated file; `settings` by field name.
+
+    With a `script`, the agent follows that whatever it is asked.
+    """
     known: Json = {"data_dir": data_dir, "port": 0, "webhook_secret": SECRET, "drain_seconds": 0}
-    async with Service(Settings(**{**known, **settings}), backend=ScriptedBackend(agent)) as service:
+    async with Service(Settings(**{**known, **settings}), backend=ScriptedBackend(agent, script)) as service:
         yield service
 
 

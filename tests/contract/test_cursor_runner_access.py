@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -91,7 +92,7 @@ async def test_session_counts_from_the_frontend(database_path: Path, agent: Scri
 
 async def test_open_route_needs_no_secret(database_path: Path, agent: ScriptedAgent) -> None:
     """A program of the named network may call what is named, and nothing else; a browser may not."""
-    settings = {"open_routes": ("/cursor/execute", "/api/ws"), "open_networks": LOOPBACK}
+    settings: dict[str, Any] = {"open_routes": ("/cursor/execute", "/api/ws"), "open_networks": LOOPBACK}
     async with (
         runner_service(database_path.parent, agent, **settings) as service,
         calling(service, secret=None) as program,
@@ -113,7 +114,7 @@ async def test_open_route_needs_no_secret(database_path: Path, agent: ScriptedAg
 
 async def test_open_route_is_closed_to_other_networks(database_path: Path, agent: ScriptedAgent) -> None:
     """The connection's own address counts; what a header says does not."""
-    settings = {"open_routes": ("/cursor",), "open_networks": (ip_network("10.0.0.0/8"),)}
+    settings: dict[str, Any] = {"open_routes": ("/cursor",), "open_networks": (ip_network("10.0.0.0/8"),)}
     async with (
         runner_service(database_path.parent, agent, **settings) as service,
         calling(service, {"X-Forwarded-For": "10.0.0.1"}, secret=None) as program,

@@ -385,16 +385,36 @@ async def test_runs_of_one_conversation_go_one_at_a_time(program: Caller, agent:
     await program.run_in_state("a2", "succeeded")
 
 
-async def test_iterate_answers_with_its_rounds(program: Caller) -> None:
-    """A loop tells its rounds and no command; 0 rounds mean the default of five."""
-    answer = await program.post(
-        "/cursor/iterate", {"prompt": "say x", "maxIterations": 0, "id": "loop", "branchName": "main"}
-    )
-    assert answer.status in {200, 422}
-    assert answer.body["success"] is (answer.status == 200)
-    assert (answer.body["requestId"], answer.body["maxIterations"]) == ("loop", 5)
-    assert answer.body["iterations"] >= 0
+async def test_iterate_answers_with_its_rounds(database_path: Path, agent: ScriptedAgent) -> None:
+    """A loop whose review says complete is a 200 with its rounds; 0 rounds mean the default of five."""
+    verdict = {"code_complete": True, "break_iteration": False, "justification": "All is there."}
+    async with (
+        runner_service(database_path.parent, agent, script=f"say {json.dumps(verdict)}") as service,
+        calling(service) as program,
+    ):
+        wanted = {"prompt": "do it", "maxIterations": 0, "id": "loop", "branchName": "main"}
+        answer = await program.post("/cursor/iterate", wanted)
+    assert answer.status == 200
+    assert {
+        "success": True,
+        "requestId": "loop",
+        "branchName": "main",
+        "iterations": 0,
+        "maxIterations": 5,
+        "reviewJustification": "All is there.",
+        "error": None,
+        "exitCode": 0,
+    }.items() <= answer.body.items()
     assert "command" not in answer.body
+
+
+async def test_iterate_without_a_verdict_is_unprocessable(program: Caller) -> None:
+    """A review that cannot be read is no success: 422, with what was said and why."""
+    answer = await program.post("/cursor/iterate", {"prompt": "say x", "maxIterations": 25})
+    assert (answer.status, answer.body["success"]) == (422, False)
+    assert (answer.body["output"], answer.body["maxIterations"]) == ("x", 25)
+    assert answer.body["error"]
+    assert answer.body["errorCode"]
 
 
 async def test_iterate_of_a_failed_agent_is_unprocessable(program: Caller) -> None:
