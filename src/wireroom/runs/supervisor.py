@@ -117,17 +117,16 @@ class _Attempt:
 
     def begin(self, stdin: bytes | None, receivers: Receivers, talk: Talk | None) -> None:
         """Start to read both outputs, and to write standard input or to talk."""
-        pipe, on_line, has_room = self._popen.stdin, receivers.on_line, None
-        if talk is not None and pipe is not None:
-            self._dialogue = Dialogue(pipe, talk, f"agent {self.mark.pid} talk")
-            on_line, has_room = self._dialogue.put, self._dialogue.has_room
-        elif pipe is not None:
-            self._writer = self._task("stdin", feed(pipe, stdin or b""))
-        reading = self._read(self._popen.stdout, self._stdout, on_line, has_room)
         self._read(self._popen.stderr, self._stderr, receivers.on_error_line)
-        if self._dialogue is not None:
-            dialogue = self._dialogue
+        pipe = self._popen.stdin
+        if talk is not None and pipe is not None:
+            dialogue = self._dialogue = Dialogue(pipe, talk, f"agent {self.mark.pid} talk")
+            reading = self._read(self._popen.stdout, self._stdout, dialogue.put, dialogue.has_room)
             reading.add_done_callback(lambda _: dialogue.end_of_output())
+            return
+        self._read(self._popen.stdout, self._stdout, receivers.on_line)
+        if pipe is not None:
+            self._writer = self._task("stdin", feed(pipe, stdin or b""))
 
     async def watch(self, cancel: asyncio.Event) -> Ending:
         """Wait until the program exits, has served or must be ended; raise what a receiver or talk raised."""
