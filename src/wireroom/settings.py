@@ -275,6 +275,11 @@ class Settings(AgentSettings):
         return timedelta(seconds=self.idle_seconds)
 
     @property
+    def repositories_root(self) -> Path:
+        """Folder of the repositories, with or without a setting; need not exist."""
+        return (self.repositories_path or self.data_dir / "repositories").resolve()
+
+    @property
     def slots(self) -> int:
         """Agents that work at once."""
         return 1 if self.low_resource else self.run_slots

@@ -15,10 +15,12 @@ from wireroom.api.auth import Caller
 from wireroom.api.guard import note_action
 from wireroom.api.legacy import ShortRefusal
 from wireroom.api.services import Services
-from wireroom.backends.registry import NAMES
+from wireroom.backends.registry import FURTHER_NAMES, NAMES
 from wireroom.clock import to_ms
 from wireroom.errors import BadInput, Conflict, NotFound
 from wireroom.intake.program_requests import Accepted, ProgramIntake, ProgramRequest, QueueFull
+from wireroom.runs.loop_policy import loop_policy, refuse_unpriced
+from wireroom.runs.states import RunMode
 from wireroom.workspaces.confine import resolve_inside
 
 RETRY_AFTER_SECONDS = 10
@@ -87,16 +89,26 @@ class ProgramDoor:
         if not wanted.prompt.strip():
             raise ShortRefusal(HTTPStatus.BAD_REQUEST, "prompt is required")
         for name in (wanted.backend, wanted.options.reviewer):
-            if name is not None and name not in {*NAMES, self._services.asker.backend}:
+            if name is not None and name not in {*NAMES, *FURTHER_NAMES, self._services.asker.backend}:
                 raise ShortRefusal(HTTPStatus.BAD_REQUEST, f"There is no coding agent {name}.")
+        if wanted.mode is RunMode.ITERATE:
+            self._check_price(wanted)
         repository = wanted.options.repository
         if repository is None or not repository.strip():
             return None
-        root = self._services.settings.repositories_path
-        folder = None if root is None else await asyncio.to_thread(_folder, root, repository)
+        root = self._services.settings.repositories_root
+        folder = await asyncio.to_thread(_folder, root, repository)
         if folder is None:
             raise ShortRefusal(HTTPStatus.NOT_FOUND, _NO_REPOSITORY.format(repository))
         return str(folder)
+
+    def _check_price(self, wanted: ProgramRequest) -> None:
+        """Refuse a loop whose money budget could not be kept."""
+        policy = loop_policy(self._services.settings)
+        try:
+            refuse_unpriced(policy, wanted.options, wanted.backend or self._services.asker.backend)
+        except BadInput as error:
+            raise ShortRefusal(HTTPStatus.BAD_REQUEST, str(error)) from error
 
     async def _write(
         self,

@@ -30,7 +30,7 @@ from wireroom.api.sse import DESCRIBED, Batch, EventStream, follow, message
 from wireroom.clock import to_ms
 from wireroom.delivery.queries import recipient_of_run
 from wireroom.errors import BadInput, Conflict, NotFound
-from wireroom.intake.ask import Question
+from wireroom.intake.again import same_question
 from wireroom.intake.program_requests import CHANNEL as PROGRAMS
 from wireroom.intake.program_requests import ProgramIntake
 from wireroom.runs.cancel import Cancelled, cancel_run
@@ -172,7 +172,7 @@ class _RunRoutes:
         if run.source == PROGRAMS:
             stored = self._programs.again(conn, run, request_id, now_ms)
             return AskedBody(run_id=stored.run_id, request_id=request_id, created=stored.created)
-        question = Question(request_id, run.prompt, run.lane, run.source, run.source_message_id)
+        question = same_question(run, request_id)
         to = recipient_of_run(conn, run.id)
         return ask_once(conn, self._services.asker, question, now_ms, to=to)
 

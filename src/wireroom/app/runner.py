@@ -13,7 +13,7 @@ import aiohttp
 
 from wireroom.app.backends import Backends
 from wireroom.app.engine import Engine
-from wireroom.app.loops import git_evidence, loop_policy
+from wireroom.app.loops import git_evidence
 from wireroom.app.permissions import make_permissions
 from wireroom.callbacks.client import CallbackClient
 from wireroom.callbacks.guard import Guard, read_rules
@@ -27,6 +27,7 @@ from wireroom.runs.executor import Executor
 from wireroom.runs.feed import Feed
 from wireroom.runs.limits import Limits
 from wireroom.runs.loop_driver import LoopDriver
+from wireroom.runs.loop_policy import loop_policy
 from wireroom.runs.places import PlacedDriver
 from wireroom.settings import Settings
 from wireroom.workspaces.mcp import McpServers

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from wireroom.conversations.context import Turn, extended_summary
+from wireroom.errors import NotFound
 from wireroom.store.statement import Row, Statement
 
 _TITLE_CHARS = 60
@@ -114,11 +115,17 @@ class NewConversation:
 def begin_conversation(conn: Connection, wanted: NewConversation, now_ms: int) -> Conversation:
     """Close the lane's current conversation and begin the wanted one.
 
-    When another unit begins one at the same moment, that one is returned.
+    When another unit begins one at the same moment, or one of this id exists, that one is returned.
+
+    Raises:
+        NotFound: it was deleted at the same moment.
     """
     _CLOSE_CURRENT.run(conn, lane=wanted.lane)
     begun = _insert(conn, wanted, now_ms)
-    return begun or find_current(conn, wanted.lane) or begin_conversation(conn, wanted, now_ms)
+    found = begun or find_current(conn, wanted.lane) or find_conversation(conn, wanted.id)
+    if found is None:
+        raise NotFound(f"Conversation {wanted.id} went while it began.")
+    return found
 
 
 def find_current(conn: Connection, lane: str) -> Conversation | None:

@@ -17,8 +17,10 @@ from wireroom.delivery.outbox import Recipient, open_delivery
 from wireroom.intake import words
 from wireroom.jobs.port import Jobs
 from wireroom.runs.feed import Feed, lane_topic
+from wireroom.runs.options import RunOptions
 from wireroom.runs.queries import count_unfinished
 from wireroom.runs.records import NewRun, create_run
+from wireroom.runs.states import RunMode
 from wireroom.store.database import after_commit
 from wireroom.store.schema import runs
 
@@ -34,6 +36,8 @@ class Question:
     channel: str
     """telegram, web or api."""
     source_message_id: int | None = None
+    mode: RunMode = RunMode.EXECUTE
+    options: RunOptions | None = None
 
 
 class Asker:
@@ -89,6 +93,8 @@ class Asker:
                 backend=conversation.backend or self.backend,
                 workdir=conversation.workdir,
                 source_message_id=question.source_message_id,
+                mode=question.mode,
+                options=question.options,
             ),
             now_ms,
         )

@@ -8,7 +8,8 @@ from wireroom import __version__
 from wireroom.clock import Clock, to_ms
 from wireroom.delivery.outbox import Recipient
 from wireroom.intake import words
-from wireroom.intake.ask import Asker, Question
+from wireroom.intake.again import same_question
+from wireroom.intake.ask import Asker
 from wireroom.intake.commands import Command, CommandName
 from wireroom.jobs.port import Jobs
 from wireroom.runs.cancel import Cancelled, cancel_run
@@ -66,6 +67,6 @@ class ChatCommands:
         run = next(ended, None)
         if run is None:
             return words.NOTHING_TO_RETRY
-        question = Question(f"telegram-{to.bot_id}-{update_id}", run.prompt, lane, "telegram", to.reply_to)
+        question = same_question(run, f"telegram-{to.bot_id}-{update_id}", message_id=to.reply_to)
         self._asker.ask(conn, question, to_ms(self._clock.now()), to=to)
         return None

@@ -19,6 +19,7 @@ from wireroom.delivery.outbox import Button, Recipient, send_notice
 from wireroom.intake import people, words
 from wireroom.intake.accept import UpdateState, close_update, load_update
 from wireroom.intake.access import Access, access_of, looks_like_code
+from wireroom.intake.again import same_question
 from wireroom.intake.ask import Asker, Question
 from wireroom.intake.chat_commands import ChatCommands
 from wireroom.intake.commands import CommandName, parse_command
@@ -193,7 +194,9 @@ class UpdateHandler:
         return UpdateState.DONE, None
 
     def _ask(self, scene: _Scene, text: str, request_id: str) -> None:
-        question = Question(request_id, text, scene.lane, "telegram", scene.to.reply_to)
+        self._ask_question(scene, Question(request_id, text, scene.lane, "telegram", scene.to.reply_to))
+
+    def _ask_question(self, scene: _Scene, question: Question) -> None:
         if self._asker.ask(scene.conn, question, scene.now_ms, to=scene.to):
             chat_id, thread_id = scene.to.chat_id, scene.to.thread_id
             after_commit(scene.conn, lambda: self._hints.typing(chat_id, thread_id))
@@ -253,7 +256,10 @@ class UpdateHandler:
             return "Stopping."
         if action == "retry":
             # One button, one run, here too.
-            self._ask(scene, run.prompt, f"telegram-{self._bot_id}-retry-{run.id}")
+            again = same_question(
+                run, f"telegram-{self._bot_id}-retry-{run.id}", message_id=scene.to.reply_to
+            )
+            self._ask_question(scene, again)
             return "Trying again."
         return "This button is from another release."
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from wireroom.errors import BadInput
-from wireroom.runs.budget import Prices, unpriced
+from wireroom.runs.budget import Budget, Prices, read_prices, unpriced
 from wireroom.runs.loop import DEFAULT_ROUNDS, Bounds, bounds_of
 from wireroom.runs.options import RunOptions
+from wireroom.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,23 @@ class LoopPolicy:
     """Model of workers that name none."""
     root: Path | None = None
     """Folder around the folders of work, where tasks may be described."""
+
+
+def loop_policy(settings: Settings) -> LoopPolicy:
+    """Return what the settings say.
+
+    Raises:
+        SettingsError: WIREROOM_PRICES is no price table.
+    """
+    return LoopPolicy(
+        bounds=Bounds(
+            settings.max_rounds, Budget(settings.budget_minutes or None, settings.budget_usd or None)
+        ),
+        prices=read_prices(settings.prices),
+        reviewer=settings.review_backend,
+        model=settings.model or None,
+        root=settings.repositories_path,
+    )
 
 
 def reviewer_of(policy: LoopPolicy, options: RunOptions, backend: str) -> str:

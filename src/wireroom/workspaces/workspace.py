@@ -37,7 +37,7 @@ class Workspaces:
     def __init__(self, settings: Settings, environment: Mapping[str, str], clock: Clock) -> None:
         """Serve the folders that the settings name; the environment is ours, git sees a part of it."""
         data_dir = settings.data_dir.resolve()
-        self.root = (settings.repositories_path or data_dir / "repositories").resolve()
+        self.root = settings.repositories_root
         """Folder of the repositories; need not exist."""
         self.git = Git(environment, timedelta(milliseconds=settings.git_timeout_ms))
         self.repositories = Repositories(self.root, self.git)
