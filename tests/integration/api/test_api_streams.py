@@ -120,7 +120,7 @@ async def test_chat_stream_cut_anywhere_brings_every_line_once(
         start = (await response.json())["cursor"]
     listener = Listener(program, f"/api/chat/stream?after={start}")
     wanted = [
-        "stream 40 0.003",
+        "stream 40 0.03",
         "say one",
         "exit 2",
         "; ".join(f"tool {n}" for n in range(120)),

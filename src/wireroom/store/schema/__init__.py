@@ -19,6 +19,7 @@ from wireroom.store.schema.legacy import (
     telegram_bots,
 )
 from wireroom.store.schema.runs import permissions, remote_results, run_attempts, run_events, run_rounds, runs
+from wireroom.store.schema.tasks import task_attempts, task_dependencies, task_details, task_limits
 
 __all__ = [
     "access_codes",
@@ -45,6 +46,10 @@ __all__ = [
     "runs",
     "schema_migrations",
     "system_settings",
+    "task_attempts",
+    "task_dependencies",
+    "task_details",
+    "task_limits",
     "tasks",
     "telegram_bots",
     "updates",

@@ -24,6 +24,8 @@ Index("idx_tasks_status", tasks.c.status)
 Index("idx_tasks_order", tasks.c.order)
 Index("idx_tasks_status_order", tasks.c.status, tasks.c.order)
 Index("idx_tasks_uuid", tasks.c.uuid, unique=True)
+# SQLite's indexes end with the row's number by themselves.
+Index("ix_tasks_turn", tasks.c.status, tasks.c.order, tasks.c.id).ddl_if(dialect="postgresql")
 
 system_settings = Table(
     "system_settings",
