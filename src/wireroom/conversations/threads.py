@@ -35,6 +35,11 @@ _BEGIN = Statement("""
 _CLOSE_CURRENT = Statement("UPDATE conversations SET is_current = 0 WHERE lane = :lane AND is_current = 1")
 """Let a lane's next message begin a new conversation."""
 
+_SESSION_OF = Statement("""
+    SELECT session_id FROM conversations WHERE id = :id AND session_backend = :backend
+""")
+"""A coding agent's session."""
+
 _COUNT_MESSAGE = Statement("""
     UPDATE conversations SET message_count = message_count + 1, active_at = :now_ms,
         title = CASE WHEN message_count = 0 THEN :title ELSE title END
@@ -136,6 +141,12 @@ def find_current(conn: Connection, lane: str) -> Conversation | None:
 def find_conversation(conn: Connection, conversation_id: str) -> Conversation | None:
     """Return the conversation, None when there is none of this id. Creates nothing."""
     return _from_row(_BY_ID.row(conn, id=conversation_id))
+
+
+def session_of(conn: Connection, conversation_id: str, backend: str) -> str | None:
+    """Return the session that this coding agent has for the conversation, None if it has none."""
+    found: str | None = _SESSION_OF.value(conn, id=conversation_id, backend=backend)
+    return found
 
 
 def append_message(

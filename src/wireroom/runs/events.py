@@ -54,20 +54,27 @@ def append_events(
     last: int | None = _COUNT_EVENTS.value(conn, run_id=run_id, epoch=epoch, added=len(events))
     if last is None:
         raise LeaseLost(f"Attempt {epoch} of {run_id} is no longer the newest.")
+    append_numbered(conn, run_id, last - len(events) + 1, events, now_ms)
+    return last
+
+
+def append_numbered(
+    conn: Connection, run_id: str, first: int, events: Sequence[AgentEvent], now_ms: int
+) -> None:
+    """Add events under numbers that the caller has taken from the run's row in this very transaction."""
     _APPEND.run_many(
         conn,
         [
             {
                 "run_id": run_id,
-                "seq": last - len(events) + offset,
+                "seq": seq,
                 "now_ms": now_ms,
                 "kind": event.kind.value,
                 "payload": msgspec.json.encode(event.payload).decode(),
             }
-            for offset, event in enumerate(events, start=1)
+            for seq, event in enumerate(events, start=first)
         ],
     )
-    return last
 
 
 def read_events(conn: Connection, run_id: str, *, after: int = 0, limit: int = 500) -> Sequence[StoredEvent]:

@@ -16,16 +16,16 @@ from wireroom.backends.protocol import McpServer
 from wireroom.conversations.threads import (
     Memory,
     append_message,
-    find_conversation,
     recall,
     remember_session,
+    session_of,
 )
 from wireroom.delivery.outbox import Button
 from wireroom.errors import LeaseLost, NotFound
 from wireroom.jobs.port import Jobs
 from wireroom.runs import loop, rounds
 from wireroom.runs import statements as sql
-from wireroom.runs.events import append_events, state_event, text_so_far
+from wireroom.runs.events import append_events, append_numbered, state_event, text_so_far
 from wireroom.runs.options import RunOptions, RunReport, encode, read_options, read_report
 from wireroom.runs.process_group import ProcessMark
 from wireroom.runs.states import RunMode, RunState, check_move
@@ -184,21 +184,18 @@ def begin_attempt(
     begun = sql.BEGIN.row(conn, run_id=run_id, epoch=epoch, now_ms=now_ms)
     if begun is None:
         return None
-    prompt, mode, options, report = begun
+    first_event, prompt, mode, options, report = begun
     if run.epoch and (cut_off := sql.CLOSE_OPEN.run(conn, run_id=run_id, now_ms=now_ms)):
         sql.INTERRUPTED.run(conn, run_id=run_id, times=cut_off)
     sql.BEGIN_ATTEMPT.run(
         conn, run_id=run_id, epoch=epoch, worker=worker, now_ms=now_ms, until_ms=now_ms + lease_ms
     )
-    conversation = find_conversation(conn, run.conversation_id)
-    session_id = None
-    if conversation is not None and conversation.session_backend == run.backend:
-        session_id = conversation.session_id
     is_first = False
     if run.started_at is None:
         number = append_message(conn, run.conversation_id, "user", prompt, run_id=run_id, now_ms=now_ms)
         is_first = number == 1
-    append_events(conn, run_id, epoch, [state_event(RunState.RUNNING, None)], now_ms)
+    session_id = None if is_first else session_of(conn, run.conversation_id, run.backend)
+    append_numbered(conn, run_id, first_event, [state_event(RunState.RUNNING, None)], now_ms)
     return Attempt(
         run_id=run_id,
         epoch=epoch,

@@ -21,12 +21,13 @@ LOAD = Statement("""
 """What the moves of a run look at."""
 
 BEGIN = Statement("""
-    UPDATE runs SET epoch = :epoch, state = 'running', reason = NULL,
+    UPDATE runs SET epoch = :epoch, state = 'running', reason = NULL, event_count = event_count + 1,
         started_at = COALESCE(started_at, :now_ms)
     WHERE id = :run_id AND epoch = :epoch - 1 AND state IN ('queued', 'running')
-    RETURNING prompt, mode, options, report
+    RETURNING event_count, prompt, mode, options, report
 """)
-"""Begin the next attempt; the prompt is read here, where nobody can reword it any more."""
+"""Begin the next attempt, with the number of its first event; the prompt is read here, where nobody can
+reword it any more."""
 
 BEGIN_ATTEMPT = Statement("""
     INSERT INTO run_attempts (run_id, epoch, worker, state, started_at, lease_until)
