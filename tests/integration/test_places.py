@@ -340,10 +340,10 @@ async def test_old_worktrees_are_removed_but_none_that_is_wanted(place: Place) -
     async with place.sweeping():
         await eventually(lambda: not place.worktree(old).exists(), "the old worktree is gone", 20)
     assert place.worktree(fresh).exists()
+    assert place.worktree(unfinished).exists()
     gate.touch()
     async with place.open() as (_, caller):
         await caller.run_in_state(unfinished["runId"], "succeeded")
-    assert place.worktree(unfinished).exists()
     assert git(place.app, "show", f"wireroom/{old['runId']}:left.txt") == "left"
 
 
