@@ -153,6 +153,7 @@ def _services() -> Services:
         clock=SystemClock(),
         feed=nothing,
         asker=nothing,
+        system_settings=nothing,
         api_secret="",
         base_url=str,
     )

@@ -11,6 +11,7 @@ from wireroom.jobs.port import Jobs
 from wireroom.runs.feed import Feed
 from wireroom.settings import Settings
 from wireroom.store.database import Database
+from wireroom.system_settings import SystemSettings
 
 WEB_LANE = "web:main"
 """The lane of the page's chat."""
@@ -26,6 +27,7 @@ class Services:
     clock: Clock
     feed: Feed
     asker: Asker
+    system_settings: SystemSettings
     api_secret: str
     """What programs send as `Authorization: Bearer`, `X-Webhook-Secret` or `X-Admin-Secret`."""
     base_url: Callable[[], str]

@@ -17,6 +17,7 @@ from wireroom.intake.ask import Asker
 from wireroom.runs.feed import Feed
 from wireroom.secret_files import ADDRESS_FILE, make_data_dir, secret_of
 from wireroom.settings import Settings
+from wireroom.system_settings import SystemSettings
 
 
 @asynccontextmanager
@@ -39,6 +40,7 @@ async def services_for_commands(settings: Settings, clock: Clock) -> AsyncIterat
             clock=clock,
             feed=feed,
             asker=asker,
+            system_settings=SystemSettings(engine.db),
             api_secret=secret_of(settings.data_dir, "api-secret", settings.webhook_secret.get_secret_value()),
             base_url=lambda: noted_address(settings),
             fresh_pairing_code=lambda: new_pairing_code(engine.db, clock, secrets.token_bytes(16)),

@@ -30,6 +30,7 @@ from wireroom.api import (
     repositories,
     runner,
     runs,
+    settings,
     websockets,
 )
 from wireroom.api.agent_tools import AgentTools
@@ -144,7 +145,7 @@ def documented(services: Services, workspaces: Workspaces) -> FastAPI:
 
 
 def _own_routers(services: Services) -> Sequence[APIRouter]:
-    own = (runs, deliveries, callbacks, chat, permissions)
+    own = (runs, deliveries, callbacks, chat, permissions, settings)
     return [part.router(services) for part in own]
 
 

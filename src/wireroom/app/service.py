@@ -48,6 +48,7 @@ from wireroom.runs.executor import Executor
 from wireroom.runs.feed import Feed
 from wireroom.secret_files import ADDRESS_FILE, make_data_dir, secret_of
 from wireroom.settings import Settings
+from wireroom.system_settings import SystemSettings
 from wireroom.workspaces.private_dir import remove_leftovers
 from wireroom.workspaces.workspace import Workspaces
 
@@ -157,6 +158,7 @@ class Service:
             clock=self.clock,
             feed=feed,
             asker=asker,
+            system_settings=SystemSettings(engine.db),
             api_secret=api_secret,
             base_url=lambda: self.address,
             fresh_pairing_code=None if self.bot is None else self.pairing_code,

@@ -10,7 +10,7 @@ import sys
 import typer
 
 from wireroom import __version__
-from wireroom.cli import callbacks, deliveries, doctor, runs, service, telegram, updates
+from wireroom.cli import callbacks, deliveries, doctor, runs, service, settings, telegram, updates
 from wireroom.errors import WireroomError
 
 cli = typer.Typer(
@@ -27,6 +27,7 @@ cli.add_typer(runs.cli, name="runs")
 cli.add_typer(deliveries.cli, name="deliveries")
 cli.add_typer(callbacks.cli, name="callbacks")
 cli.add_typer(updates.cli, name="updates")
+cli.add_typer(settings.cli, name="settings")
 cli.add_typer(telegram.cli, name="telegram")
 
 

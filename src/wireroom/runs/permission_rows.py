@@ -22,7 +22,7 @@ _SAME = Statement("""
     SELECT permissions.id, permissions.state, expires_at, asked_at < run_attempts.started_at
     FROM permissions JOIN run_attempts
         ON run_attempts.run_id = permissions.run_id AND run_attempts.epoch = :epoch
-    WHERE permissions.run_id = :run_id AND digest = :digest ORDER BY asked_at, permissions.id
+    WHERE permissions.run_id = :run_id AND digest = :digest ORDER BY asked_at
 """)
 """What the run has asked in the same words, oldest first, and whether that was before this attempt."""
 
@@ -42,8 +42,8 @@ _FIND = Statement("""
 _LIST_OPEN = Statement("""
     SELECT permissions.id, run_id, permissions.conversation_id, tool, subject, permissions.state, asked_at,
            expires_at, answered_at, answered_by, lane, runs.state
-    FROM permissions JOIN runs ON runs.id = run_id
-    WHERE permissions.state = 'asked' AND expires_at > :now_ms AND runs.state IN ('queued', 'running')
+    FROM permissions CROSS JOIN runs
+    WHERE runs.id = run_id AND permissions.state = 'asked' AND expires_at > :now_ms AND runs.state IN ('queued', 'running')
     ORDER BY expires_at LIMIT :limit
 """)
 """Questions that a person can answer now, the most urgent first."""

@@ -5,6 +5,7 @@ Every other `*_at` column is an integer: milliseconds since the epoch, UTC (`clo
 Migrations in `store/migrations` must produce exactly this; a test compares them.
 """
 
+from wireroom.store.schema.agents import agent_calls, agents, queues
 from wireroom.store.schema.base import metadata
 from wireroom.store.schema.conversations import agent_conversations, agent_messages, conversations, messages
 from wireroom.store.schema.delivery import callbacks, deliveries, delivery_parts
@@ -23,8 +24,10 @@ from wireroom.store.schema.tasks import task_attempts, task_dependencies, task_d
 
 __all__ = [
     "access_codes",
+    "agent_calls",
     "agent_conversations",
     "agent_messages",
+    "agents",
     "audit",
     "callbacks",
     "conversations",
@@ -39,6 +42,7 @@ __all__ = [
     "people",
     "permissions",
     "polling_offsets",
+    "queues",
     "remote_results",
     "run_attempts",
     "run_events",
