@@ -30,6 +30,11 @@ class AgentSettings(BaseSettings):
     gemini_cli_path: str = named(
         "WIREROOM_GEMINI_CLI_PATH", default="gemini", description="Gemini's program."
     )
+    gemini_approval_mode: Literal["default", "auto_edit", "yolo", "plan"] = named(
+        "WIREROOM_GEMINI_APPROVAL_MODE",
+        default="auto_edit",
+        description="What Gemini may do without asking, in its own words.",
+    )
     opencode_cli_path: str = named(
         "WIREROOM_OPENCODE_CLI_PATH", default="opencode", description="OpenCode's program."
     )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from sqlalchemy import text
 
 from wireroom.clock import SystemClock
 from wireroom.intake.ask import Asker
 from wireroom.intake.chat_commands import ChatCommands
+from wireroom.intake.choices import Choices
 from wireroom.intake.handle import NoHints, UpdateHandler
 from wireroom.jobs.embedded import EmbeddedJobs
 from wireroom.jobs.port import Dead, Job
@@ -31,7 +34,7 @@ async def test_update_that_kills_the_process_is_set_aside(database: SqliteDataba
         clock=clock,
         hints=NoHints(),
         asker=asker,
-        commands=ChatCommands(jobs, clock, asker),
+        commands=ChatCommands(jobs, clock, asker, Choices(Path("/nowhere"), ["demo"])),
         bot_id=1,
         bot_username=lambda: "bot",
         allowed=(),

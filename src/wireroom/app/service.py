@@ -31,12 +31,14 @@ from wireroom.app.ids import new_id, workdir_of
 from wireroom.app.pairing import new_pairing_code
 from wireroom.app.runner import Surroundings, make_callback_sender, make_executor
 from wireroom.backends.protocol import AnyBackend
+from wireroom.backends.registry import installed_names
 from wireroom.callbacks import outbox
 from wireroom.clock import Clock, SystemClock
 from wireroom.delivery.progress import NoProgress
 from wireroom.intake import accept
 from wireroom.intake.ask import Asker
 from wireroom.intake.chat_commands import ChatCommands
+from wireroom.intake.choices import Choices
 from wireroom.intake.handle import NoHints, UpdateHandler
 from wireroom.intake.receipts import Receipts
 from wireroom.intake.webhook import Webhook
@@ -204,13 +206,18 @@ class Service:
             clock=self.clock,
             hints=NoHints() if bot is None else bot.signs,
             asker=asker,
-            commands=ChatCommands(engine.jobs, self.clock, asker),
+            commands=ChatCommands(engine.jobs, self.clock, asker, self._choices()),
             bot_id=self.settings.bot_id,
             bot_username=lambda: "" if bot is None else bot.setup.username,
             allowed=frozenset(self.settings.allowed_users),
             max_attempts=self.settings.update_attempts,
             publish=feed.publish,
         )
+
+    def _choices(self) -> Choices:
+        installed = installed_names(self.settings, os.environ)
+        names = dict.fromkeys((self._backends.default, *installed))
+        return Choices(self.settings.repositories_root, names)
 
     def _work(self, engine: Engine, handlers: dict[str, Handler], workspaces: Workspaces) -> None:
         """Begin to run jobs and what goes with them; on the way out agents get time to end."""

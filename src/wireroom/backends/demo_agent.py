@@ -313,6 +313,8 @@ def remembered(session: str) -> list[str]:
 def remember(session: str, request: str) -> None:
     """Add the request to the session's file."""
     MEMORY.mkdir(exist_ok=True)
+    # Ours, not the person's: git is not to show it as a change.
+    (MEMORY / ".gitignore").write_text("*\n", encoding="utf-8")
     with (MEMORY / session).open("a", encoding="utf-8") as file:
         file.write(" ".join(request.split())[:200] + "\n")
 

@@ -62,7 +62,12 @@ def choose_backend(settings: Settings, environment: Mapping[str, str]) -> Backen
         case "codex":
             return CodexBackend(settings.codex_cli_path, environment, settings.codex_sandbox)
         case "gemini":
-            return GeminiBackend(settings.gemini_cli_path, environment, with_servers=with_servers)
+            return GeminiBackend(
+                settings.gemini_cli_path,
+                environment,
+                settings.gemini_approval_mode,
+                with_servers=with_servers,
+            )
         case "opencode":
             return OpenCodeBackend(settings.opencode_cli_path, environment)
         case "demo":
@@ -84,6 +89,16 @@ def program_of(name: str, settings: Settings) -> str | None:
         "acp": settings.acp_command.partition(" ")[0] or "WIREROOM_ACP_COMMAND",
     }
     return programs.get(name)
+
+
+def installed_names(settings: Settings, environment: Mapping[str, str]) -> list[str]:
+    """Return the back ends that could work here: their program is there, or their setting is made."""
+    found = [name for name in NAMES if _is_installed(program_of(name, settings), environment)]
+    if settings.acp_command:
+        found.append("acp")
+    if settings.cursor_runner_url:
+        found.append("remote")
+    return found
 
 
 def _is_installed(program: str | None, environment: Mapping[str, str]) -> bool:

@@ -105,10 +105,29 @@ class Asker:
         after_commit(conn, lambda: self._feed.publish(lane_topic(question.lane)))
         return run_id
 
-    def begin(self, conn: Connection, lane: str, channel: str, now_ms: int) -> Conversation:
-        """Begin a new conversation in the lane; what runs or waits goes on in the old one."""
+    def begin(
+        self,
+        conn: Connection,
+        lane: str,
+        channel: str,
+        now_ms: int,
+        *,
+        workdir: str | None = None,
+        backend: str | None = None,
+    ) -> Conversation:
+        """Begin a new conversation in the lane; what runs or waits goes on in the old one.
+
+        Args:
+            conn: The unit's connection.
+            lane: Where it is held.
+            channel: telegram, web or api.
+            now_ms: The time.
+            workdir: Folder to work in; None: by the installation's rule.
+            backend: Coding agent; None: the installation's.
+        """
         conversation_id = self.new_id("conversation")
-        wanted = NewConversation(conversation_id, channel, lane, self.workdir(conversation_id))
+        folder = workdir or self.workdir(conversation_id)
+        wanted = NewConversation(conversation_id, channel, lane, folder, backend)
         return begin_conversation(conn, wanted, now_ms)
 
     def known(self, conn: Connection, request_id: str) -> str | None:

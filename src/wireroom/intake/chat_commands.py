@@ -2,57 +2,84 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
 from sqlalchemy import Connection
 
 from wireroom import __version__
 from wireroom.clock import Clock, to_ms
+from wireroom.conversations.threads import find_current
 from wireroom.delivery.outbox import Recipient
 from wireroom.intake import words
 from wireroom.intake.again import same_question
 from wireroom.intake.ask import Asker
+from wireroom.intake.choices import Choices
 from wireroom.intake.commands import Command, CommandName
 from wireroom.jobs.port import Jobs
 from wireroom.runs.cancel import Cancelled, cancel_run
-from wireroom.runs.queries import recent_runs, unfinished_runs
+from wireroom.runs.queries import last_ended, unfinished_runs
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A command with all that doing it needs."""
+
+    conn: Connection
+    lane: str
+    to: Recipient
+    rest: str
+    """What follows the command on its line."""
+    update_id: int
 
 
 class ChatCommands:
     """The commands of `intake.commands`, except what access needs first."""
 
-    def __init__(self, jobs: Jobs, clock: Clock, asker: Asker) -> None:
+    def __init__(self, jobs: Jobs, clock: Clock, asker: Asker, choices: Choices) -> None:
         """Keep the neighbours."""
         self._jobs = jobs
         self._clock = clock
         self._asker = asker
+        self._choices = choices
+        self._replies: Mapping[CommandName, Callable[[Asked], str | None]] = {
+            CommandName.START: self._greet,
+            CommandName.HELP: self._greet,
+            CommandName.PAIR: self._greet,
+            CommandName.STATUS: self._status,
+            CommandName.QUEUE: lambda asked: words.queue(unfinished_runs(asked.conn, asked.lane)),
+            CommandName.NEW: self._new,
+            CommandName.STOP: self._stop,
+            CommandName.RETRY: self._retry,
+            CommandName.DIFF: lambda asked: words.diff(last_ended(asked.conn, asked.lane)),
+            CommandName.REPO: self._repository,
+            CommandName.BACKEND: self._backend,
+        }
 
     def reply(
         self, conn: Connection, lane: str, to: Recipient, command: Command, update_id: int
     ) -> str | None:
         """Do the command and return what to say; None when its answer comes from a run."""
-        match command.name:
-            case CommandName.START | CommandName.HELP | CommandName.PAIR:
-                return words.greeting(self._asker.backend)
-            case CommandName.STATUS:
-                return self._status(conn, lane)
-            case CommandName.QUEUE:
-                return words.queue(unfinished_runs(conn, lane))
-            case CommandName.NEW:
-                self._asker.begin(conn, lane, "telegram", to_ms(self._clock.now()))
-                return words.NEW_CONVERSATION
-            case CommandName.STOP:
-                return self._stop(conn, lane, everything=command.rest.lower() == "all")
-            case CommandName.RETRY:
-                return self._retry(conn, lane, to, update_id)
+        return self._replies[command.name](Asked(conn, lane, to, command.rest, update_id))
 
-    def _status(self, conn: Connection, lane: str) -> str:
-        unfinished = unfinished_runs(conn, lane)
+    def _greet(self, asked: Asked) -> str:
+        del asked
+        return words.greeting(self._asker.backend)
+
+    def _new(self, asked: Asked) -> str:
+        self._asker.begin(asked.conn, asked.lane, "telegram", to_ms(self._clock.now()))
+        return words.NEW_CONVERSATION
+
+    def _status(self, asked: Asked) -> str:
+        unfinished = unfinished_runs(asked.conn, asked.lane)
         now_ms = to_ms(self._clock.now())
         return words.status(self._asker.backend, unfinished, version=__version__, now_ms=now_ms)
 
-    def _stop(self, conn: Connection, lane: str, *, everything: bool) -> str:
-        """Stop the first request, which runs or is the next to run, or with `everything` all of them."""
+    def _stop(self, asked: Asked) -> str:
+        """Stop the first request, which runs or is the next to run, or with `all` every one."""
+        conn, everything = asked.conn, asked.rest.lower() == "all"
         stopping = removed = left = 0
-        for place, run in enumerate(unfinished_runs(conn, lane)):
+        for place, run in enumerate(unfinished_runs(conn, asked.lane)):
             if place > 0 and not everything:
                 left += 1
                 continue
@@ -61,12 +88,35 @@ class ChatCommands:
             removed += done is Cancelled.REMOVED
         return words.stopped(stopping=stopping, removed=removed, left=left)
 
-    def _retry(self, conn: Connection, lane: str, to: Recipient, update_id: int) -> str | None:
+    def _retry(self, asked: Asked) -> str | None:
         """Ask the last request of the lane again that is over."""
-        ended = (run for run in recent_runs(conn, lane=lane, limit=20) if run.state.is_final)
-        run = next(ended, None)
+        run, to = last_ended(asked.conn, asked.lane), asked.to
         if run is None:
             return words.NOTHING_TO_RETRY
-        question = same_question(run, f"telegram-{to.bot_id}-{update_id}", message_id=to.reply_to)
-        self._asker.ask(conn, question, to_ms(self._clock.now()), to=to)
+        question = same_question(run, f"telegram-{to.bot_id}-{asked.update_id}", message_id=to.reply_to)
+        self._asker.ask(asked.conn, question, to_ms(self._clock.now()), to=to)
         return None
+
+    def _repository(self, asked: Asked) -> str:
+        """Begin a conversation in the repository; the coding agent stays."""
+        name = asked.rest
+        folder = self._choices.repository(name) if name else None
+        if folder is None:
+            return words.repositories(self._choices.repositories(), wanted=name)
+        before = find_current(asked.conn, asked.lane)
+        now_ms = to_ms(self._clock.now())
+        backend = before.backend if before else None
+        self._asker.begin(asked.conn, asked.lane, "telegram", now_ms, workdir=folder, backend=backend)
+        return words.in_repository(name)
+
+    def _backend(self, asked: Asked) -> str:
+        """Begin a conversation with the coding agent; the folder stays."""
+        name = asked.rest.lower()
+        before = find_current(asked.conn, asked.lane)
+        if name not in self._choices.backends:
+            current = (before and before.backend) or self._asker.backend
+            return words.backends(self._choices.backends, current, wanted=name)
+        now_ms = to_ms(self._clock.now())
+        workdir = before.workdir if before else None
+        self._asker.begin(asked.conn, asked.lane, "telegram", now_ms, workdir=workdir, backend=name)
+        return words.with_backend(name)

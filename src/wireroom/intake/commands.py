@@ -20,6 +20,9 @@ class CommandName(StrEnum):
     STOP = "stop"
     QUEUE = "queue"
     RETRY = "retry"
+    DIFF = "diff"
+    REPO = "repo"
+    BACKEND = "backend"
     PAIR = "pair"
 
     @property
@@ -36,6 +39,9 @@ _SUMMARIES = {
     CommandName.STOP: "stop the running request; `/stop all` also drops those that wait",
     CommandName.QUEUE: "what runs and what waits",
     CommandName.RETRY: "run the last request again",
+    CommandName.DIFF: "what the last request changed in its repository",
+    CommandName.REPO: "work in another repository: `/repo NAME`; without a name, list them",
+    CommandName.BACKEND: "work with another coding agent: `/backend NAME`; without a name, list them",
     CommandName.PAIR: "let me talk to you: `/pair CODE`",
 }
 _BY_NAME = {name.value: name for name in CommandName}

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from wireroom.intake.commands import CommandName
 from wireroom.runs.queries import RunView
 from wireroom.runs.states import RunState
+from wireroom.runs.verdict import fenced
 
 PAIRED = "👋 Paired. From now on I answer you. Tell me what to do, or send /help."
 ONLY_TEXT = "I can read text only, so far. Please write what you want done."
@@ -85,6 +86,55 @@ def stopped(*, stopping: int, removed: int, left: int) -> str:
     if left:
         parts.append(f"{left} waiting will still run; `/stop all` drops them.")
     return " ".join(parts)
+
+
+def diff(run: RunView | None) -> str:
+    """Return the answer to `/diff`: what the last request changed, as git shows it."""
+    if run is None:
+        return NOTHING_TO_RETRY
+    seen = run.report.diff
+    if not seen:
+        return "The last request changed nothing that git shows."
+    where = f" on branch `{run.report.branch}`" if run.report.branch else ""
+    pushed = ", pushed" if seen.get("pushed") else ""
+    head = (
+        f"**{_counted(seen['files'], 'file')} changed**, +{seen['insertions']} -{seen['deletions']}{where}; "
+        f"{_counted(seen['commits'], 'commit')}, {_counted(seen['uncommitted'], 'file')} uncommitted{pushed}."
+    )
+    if not run.report.patch:
+        return head
+    cut = "\n\nThe diff goes on; this is its beginning." if run.report.patch_cut else ""
+    return f"{head}\n\n{fenced(run.report.patch.rstrip(), 'diff')}{cut}"
+
+
+def repositories(names: Sequence[str], *, wanted: str) -> str:
+    """Return which repositories there are, for a name that is none of them or no name at all."""
+    head = f"There is no repository {excerpt(wanted)}. " if wanted else ""
+    if not names:
+        return f"{head}There are no repositories yet."
+    listed = "\n".join(f"• `{name}`" for name in names)
+    return f"{head}Choose one with `/repo NAME`:\n{listed}"
+
+
+def in_repository(name: str) -> str:
+    """Return that the chat goes on in a repository."""
+    return f"📁 A new conversation, in **{excerpt(name)}**."
+
+
+def backends(names: Sequence[str], current: str, *, wanted: str) -> str:
+    """Return which coding agents there are, for a name that is none of them or no name at all."""
+    head = f"There is no coding agent {excerpt(wanted)} here. " if wanted else ""
+    listed = "\n".join(f"• `{name}`{' (now)' if name == current else ''}" for name in names)
+    return f"{head}Choose one with `/backend NAME`:\n{listed}"
+
+
+def with_backend(name: str) -> str:
+    """Return that the chat goes on with a coding agent."""
+    return f"🤖 A new conversation, with **{name}**."
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def excerpt(prompt: str) -> str:

@@ -43,7 +43,8 @@ _LIST_OPEN = Statement("""
     SELECT permissions.id, run_id, permissions.conversation_id, tool, subject, permissions.state, asked_at,
            expires_at, answered_at, answered_by, lane, runs.state
     FROM permissions CROSS JOIN runs
-    WHERE runs.id = run_id AND permissions.state = 'asked' AND expires_at > :now_ms AND runs.state IN ('queued', 'running')
+    WHERE runs.id = run_id AND permissions.state = 'asked' AND expires_at > :now_ms
+        AND runs.state IN ('queued', 'running')
     ORDER BY expires_at LIMIT :limit
 """)
 """Questions that a person can answer now, the most urgent first."""

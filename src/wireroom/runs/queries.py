@@ -79,6 +79,12 @@ def recent_runs(
     return [_view(row) for row in conn.execute(query)]
 
 
+def last_ended(conn: Connection, lane: str) -> RunView | None:
+    """Return the lane's newest run that is over, looked for among its last twenty."""
+    ended = (run for run in recent_runs(conn, lane=lane, limit=20) if run.state.is_final)
+    return next(ended, None)
+
+
 def run_of_message(conn: Connection, lane: str, message_id: int) -> RunView | None:
     """Return the newest run that a chat message asked for."""
     query = (

@@ -96,7 +96,7 @@ def _failure(outcome: Outcome, result: AgentResult) -> str:
         return result.error
     tail = outcome.stderr.text.strip()[-_STDERR_TAIL_CHARS:]
     ended = _ended(outcome)
-    return f"{ended}\n\n{_fenced(tail)}" if tail else ended
+    return f"{ended}\n\n{fenced(tail)}" if tail else ended
 
 
 def _ended(outcome: Outcome) -> str:
@@ -115,10 +115,10 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def _fenced(text: str) -> str:
+def fenced(text: str, language: str = "") -> str:
     """Return a code block; its fence is longer than any that the text contains."""
     fence = "`" * max([3, *(len(run) + 1 for run in re.findall("`+", text))])
-    return f"{fence}\n{text}\n{fence}"
+    return f"{fence}{language}\n{text}\n{fence}"
 
 
 def spoken(span: timedelta) -> str:
