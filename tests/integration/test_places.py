@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import Connection, text
 
 from runner_callers import SECRET, Caller, Json, calling
@@ -96,7 +97,7 @@ class Place:
     @asynccontextmanager
     async def open(self, **settings: Any) -> AsyncIterator[tuple[Service, Caller]]:
         """Run the service and lend a program that calls it."""
-        known = self._settings(port=0, webhook_secret=SECRET, drain_seconds=0, **settings)
+        known = self._settings(port=0, webhook_secret=SecretStr(SECRET), drain_seconds=0, **settings)
         async with Service(known, backend=ShellBackend()) as service, calling(service) as caller:
             yield service, caller
 
