@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -64,6 +65,12 @@ async def execute(caller: Caller, prompt: str, conversation: str, **more: Any) -
     return body
 
 
+def processes_of(agent: ScriptedAgent) -> list[int]:
+    """Return every process that it started or left behind; their runs' ids are not known beforehand."""
+    sign = os.fsencode(agent.ledger.path)
+    return [pid for pid in _numbers(Path("/proc")) if sign in _command_line(pid)]
+
+
 async def assert_slots_are_free(caller: Caller, agent: ScriptedAgent) -> None:
     """Raise AssertionError unless nothing runs or waits, and as many runs as there are slots work at once."""
     queue = (await caller.get("/health/queue")).body["queue"]
@@ -89,7 +96,7 @@ async def test_every_slot_is_free_after_floods_missing_programs_and_long_prompts
         ) as service,
         calling(service) as caller,
     ):
-        leaks = LeakCheck("run-")
+        leaks = LeakCheck(str(agent.ledger.path))
         floods = await asyncio.gather(
             *(execute(caller, "flood 30000; say dry", f"flood-{number}") for number in range(SLOTS))
         )
@@ -99,6 +106,7 @@ async def test_every_slot_is_free_after_floods_missing_programs_and_long_prompts
         longs = await asyncio.gather(*(execute(caller, long, f"long-{number}") for number in range(SLOTS)))
         await assert_slots_are_free(caller, agent)
     await leaks.assert_none()
+    await eventually(lambda: not processes_of(agent), "no process of the agent's is left")
     assert {(one["success"], one["output"]) for one in floods} == {(True, "dry")}
     assert {(one["success"], one["errorCode"]) for one in absent} == {(False, "agent_missing")}
     assert all("/nowhere/claude cannot be started: it is not on the PATH" in one["error"] for one in absent)
@@ -151,13 +159,14 @@ async def test_run_ends_with_its_agent_whoever_holds_its_output(
         runner_service(database_path.parent, agent, run_slots=SLOTS) as service,
         calling(service) as caller,
     ):
-        leaks = LeakCheck("run-")
+        leaks = LeakCheck(str(agent.ledger.path))
         started = time.monotonic()
         answer = await execute(caller, f"say before; {leaves}; raw over", "c")
         seconds = time.monotonic() - started
         log = (await caller.get(f"/api/runs/{answer['runId']}/events")).body["events"]
         await assert_slots_are_free(caller, agent)
     await leaks.assert_none()
+    await eventually(lambda: not processes_of(agent), "no process of the agent's is left")
     assert (answer["success"], answer["exitCode"]) == (True, 0)
     assert "".join(event["payload"]["text"] for event in log if event["kind"] == "text") == said
     assert seconds < 15
@@ -339,6 +348,17 @@ async def test_callback_that_a_kill_left_unnoted_comes_again_under_its_key(tmp_p
 
 def _keys(receiver: Receiver) -> list[str]:
     return [one.headers["Idempotency-Key"] for one in receiver.received]
+
+
+def _numbers(folder: Path) -> list[int]:
+    return [int(entry.name) for entry in folder.iterdir() if entry.name.isdigit()]
+
+
+def _command_line(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def _free_port() -> int:
