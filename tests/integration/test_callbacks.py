@@ -23,7 +23,8 @@ from structlog.testing import capture_logs
 
 from callback_receiver import Receiver, running_receiver
 from wireroom.callbacks import outbox
-from wireroom.callbacks.client import CallbackClient, resolve_host
+from wireroom.callbacks.client import CallbackClient
+from wireroom.callbacks.exchange import resolve_host
 from wireroom.callbacks.guard import Guard, read_rules
 from wireroom.callbacks.queries import callback_state, list_callbacks
 from wireroom.callbacks.reaction import Answered, NoAnswer

@@ -51,32 +51,37 @@ class Target:
         return f"{self.scheme}://{host}:{self.port}"
 
 
-def read_target(url: str) -> Target:
-    """Take an address apart; its `secret` parameter is taken out of it.
+def read_target(url: str, *, name: str = "callbackUrl", takes_secret: bool = True) -> Target:
+    """Take an address apart.
+
+    Args:
+        url: The address.
+        name: What the caller calls it, for the message.
+        takes_secret: Whether its `secret` parameter is taken out of it.
 
     Raises:
         BadInput: it is no plain http(s) address. The message never repeats it, since it may hold a secret.
     """
     if len(url) > MAX_URL_CHARS or not _PRINTABLE.fullmatch(url):
         raise BadInput(
-            f"callbackUrl must be at most {MAX_URL_CHARS} printable ASCII characters, no space or backslash."
+            f"{name} must be at most {MAX_URL_CHARS} printable ASCII characters, no space or backslash."
         )
     try:
         parts = urlsplit(url)
         port = parts.port
         is_odd = "[" in parts.netloc and not _BRACKETS.fullmatch(parts.netloc)
     except ValueError as error:
-        raise BadInput("callbackUrl is no address.") from error
+        raise BadInput(f"{name} is no address.") from error
     if parts.scheme not in _PORTS:
-        raise BadInput("callbackUrl must begin with http:// or https://.")
+        raise BadInput(f"{name} must begin with http:// or https://.")
     if is_odd:
-        raise BadInput("callbackUrl must have nothing but a port after the brackets of its address.")
+        raise BadInput(f"{name} must have nothing but a port after the brackets of its address.")
     if "@" in parts.netloc:
-        raise BadInput("callbackUrl must not hold a user or password; put a secret in ?secret=.")
+        raise BadInput(f"{name} must not hold a user or password; put a secret in ?secret= or a header.")
     if port == 0:
-        raise BadInput("callbackUrl must not name port 0.")
-    query, secret = _without_secret(parts.query)
-    host = _checked_host(parts.hostname or "", bracketed="[" in parts.netloc)
+        raise BadInput(f"{name} must not name port 0.")
+    query, secret = _without_secret(parts.query) if takes_secret else (parts.query, None)
+    host = _checked_host(parts.hostname or "", name, bracketed="[" in parts.netloc)
     plain = urlunsplit((parts.scheme, parts.netloc.lower(), parts.path or "/", query, ""))
     return Target(plain, secret, parts.scheme, host, port or _PORTS[parts.scheme])
 
@@ -99,7 +104,7 @@ def is_elevenlabs(target: Target) -> bool:
     return "elevenlabs-agent" in target.host or ("/callback" in path and "elevenlabs" in target.host)
 
 
-def _checked_host(host: str, *, bracketed: bool) -> str:
+def _checked_host(host: str, what: str, *, bracketed: bool) -> str:
     """Return the host as it will be looked up.
 
     A name that ends in a number is how resolvers are made to read 2130706433, 0177.0.0.1 or 0x7f.1 as an
@@ -114,7 +119,7 @@ def _checked_host(host: str, *, bracketed: bool) -> str:
         or not _NAME.fullmatch(name)
         or _NUMBER.fullmatch(name.split(".")[-1])
     ):
-        raise BadInput("callbackUrl must name a host, or an address in its usual spelling.")
+        raise BadInput(f"{what} must name a host, or an address in its usual spelling.")
     return name
 
 

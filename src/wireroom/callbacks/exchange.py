@@ -1,0 +1,123 @@
+"""One HTTP request over the shared aiohttp session, to an address that the guard has seen.
+
+A name is looked up here, judged, and the connection goes to the judged address itself, with the name only in
+the Host header and in TLS. So nothing is looked up twice, no pooled connection to another address is reused,
+and redirects are not followed: whoever wants to follow one begins a new request, which is judged again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from io import BytesIO
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+import aiohttp
+from yarl import URL
+
+from wireroom.callbacks.guard import Guard, Refused
+from wireroom.callbacks.reaction import Barred, NoAnswer
+from wireroom.callbacks.target import Address, Target
+
+Resolve = Callable[[str, int], Awaitable[Sequence[Address]]]
+"""Looks a name up; raises OSError when it has no address."""
+
+FAILURES = (aiohttp.ClientError, OSError)
+"""What `GuardedClient.begin` and reading an answer may raise; `no_answer` says what it means."""
+
+_CONNECT_SECONDS = 5.0
+_MAX_ADDRESSES = 4
+_NOT_CONNECTED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+
+
+async def resolve_host(host: str, port: int) -> Sequence[Address]:
+    """Return what the system's resolver says, each address once, in its order."""
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return tuple(dict.fromkeys(ip_address(entry[4][0]) for entry in found))
+
+
+class GuardedClient:
+    """The one way out to addresses that others have named; as many at once as the session allows."""
+
+    def __init__(self, session: aiohttp.ClientSession, guard: Guard, resolve: Resolve = resolve_host) -> None:
+        """Keep the neighbours.
+
+        Args:
+            session: Shared and owned by the caller. It must not use a proxy, which would look names up.
+            guard: Says which addresses may be called.
+            resolve: Looks names up.
+        """
+        self._session = session
+        self._guard = guard
+        self._resolve = resolve
+
+    async def begin(
+        self, method: str, target: Target, body: bytes | None, headers: Callable[[bool], Mapping[str, str]]
+    ) -> aiohttp.ClientResponse | Barred:
+        """Send the request and return its answer once the headers are there; the caller releases it.
+
+        Args:
+            method: The HTTP method.
+            target: Where to.
+            body: What is sent; None for nothing.
+            headers: Gives the headers, told whether the host is trusted; see `guard.Allowed`.
+        """
+        literal = target.address
+        addresses = (literal,) if literal else await self._resolve(target.host, target.port)
+        verdict = self._guard.judge(target.host, addresses, target.port)
+        if isinstance(verdict, Refused):
+            return Barred(verdict.reason)
+        sent = {**headers(verdict.trusted), "Host": _host_header(target), "Accept-Encoding": "identity"}
+        *others, last = addresses[:_MAX_ADDRESSES]
+        for address in others:
+            # Not connected is not sent: the next address may be tried at once.
+            with suppress(*_NOT_CONNECTED):
+                return await self._send(method, target, address, body, sent)
+        return await self._send(method, target, last, body, sent)
+
+    async def _send(
+        self, method: str, target: Target, address: Address, body: bytes | None, headers: Mapping[str, str]
+    ) -> aiohttp.ClientResponse:
+        return await self._session.request(
+            method,
+            _address_url(target, address),
+            data=None if body is None else BytesIO(body),  # as bytes, megabytes would be written at one go
+            headers=headers,
+            allow_redirects=False,
+            server_hostname=target.host if target.scheme == "https" else None,
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS),
+        )
+
+
+def no_answer(error: BaseException, target: Target, seconds: float) -> NoAnswer:
+    """Return what it means that a request raised one of `FAILURES`, or took longer than so many seconds."""
+    match error:
+        case socket.gaierror():
+            return NoAnswer(f"The name {target.host} cannot be looked up ({error.strerror}).")
+        case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError():
+            return NoAnswer(f"{target.origin} cannot be reached ({type(error).__name__}).")
+        case TimeoutError():
+            return NoAnswer(f"{target.origin} did not answer within {seconds:g} s.")
+    return NoAnswer(f"{target.origin} broke off ({type(error).__name__}).")
+
+
+def _address_url(target: Target, address: Address) -> URL:
+    parts = urlsplit(target.url)
+    return URL.build(
+        scheme=target.scheme,
+        host=str(address),
+        port=target.port,
+        path=parts.path,
+        query_string=parts.query,
+        encoded=True,
+    )
+
+
+def _host_header(target: Target) -> str:
+    host = f"[{target.host}]" if ":" in target.host else target.host
+    is_usual = (target.scheme, target.port) in {("http", 80), ("https", 443)}
+    return host if is_usual else f"{host}:{target.port}"
