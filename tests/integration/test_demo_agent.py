@@ -9,6 +9,7 @@ import pytest
 
 from wireroom.backends.demo import DemoBackend
 from wireroom.backends.protocol import AgentEvent, AgentRequest, AgentResult, EventKind
+from wireroom.runs import review
 from wireroom.runs.supervisor import Ending, Limits, Outcome, Receivers, supervise
 from wireroom.testing.eventually import eventually
 
@@ -60,6 +61,23 @@ async def test_demo_writes_appends_reads_counts_and_lists(talk: Talk) -> None:
     assert await talk.ask("read notes.txt") == "`notes.txt`:\n\n```\nhello world\nmore\n```"
     assert "**3 words**" in await talk.ask("count the words in notes.txt")
     assert "`notes.txt` (17 bytes)" in await talk.ask("list files")
+
+
+@pytest.mark.parametrize(
+    ("output", "failure", "verdict"),
+    [
+        pytest.param("`1+1` = **2**", None, review.Complete, id="done"),
+        pytest.param("I have no model to think about that with", None, review.Blocked, id="not-understood"),
+        pytest.param("half", "The agent failed with exit code 1.", review.Blocked, id="failed"),
+    ],
+)
+async def test_demo_reviews_what_another_said(
+    talk: Talk, output: str, failure: str | None, verdict: type
+) -> None:
+    """Asked as a reviewer it answers with a verdict, so that the loop can be seen without a model."""
+    work = review.Work(task="add", definition=None, output=output, failure=failure, facts=None, tests=())
+    answer = await talk.ask(review.review_prompt(work))
+    assert isinstance(review.read_verdict(answer), verdict)
 
 
 async def test_demo_makes_a_web_page(talk: Talk) -> None:

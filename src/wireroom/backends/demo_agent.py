@@ -260,12 +260,25 @@ def _do_note(agent: Agent, text: str) -> None:
     agent.say(f"I have no model to think about that with, so I kept it in `{name}`.\n\n{HELP}")
 
 
+def _do_review(agent: Agent, asked: str) -> None:
+    """Decide as a reviewer of the iterate loop: I believe an agent that ended well and named no trouble."""
+    said = asked.partition("=== WHAT THE AGENT SAID ===")[2].partition("\n===")[0]
+    complete = "ended well." in asked and not re.search(r"\bI (?:cannot|have no model)\b", said)
+    verdict = {
+        "code_complete": complete,
+        "break_iteration": not complete,
+        "justification": "It ended well." if complete else "The demo agent cannot do this.",
+    }
+    agent.say(json.dumps(verdict))
+
+
 WEB_PAGE = (
     r"(?:make|create|build)\s+(?:me\s+)?a\s+(?:small\s+|simple\s+)*(?:web\s*)?(?:page|site)"
     r"\s+(?:titled|called|named|about|for)\s+(.+)"
 )
 FILE = r"[\"'`]?([\w./ -]*?[\w-])[\"'`]?"
 SKILLS: list[tuple[str, str, Callable[..., None]]] = [
+    (r"(You review the work of another coding agent.*)", "Review", _do_review),
     (
         rf"(?:write|save|put)\s+(.+?)\s+(?:to|into|in)\s+(?:the\s+)?(?:file\s+)?{FILE}",
         "Write a file",
