@@ -199,6 +199,55 @@ class AgentSettings(BaseSettings):
         description="Days without a message after which a conversation is deleted; 0: never.",
     )
 
+    tasks_at_once: int = named(
+        "WIREROOM_TASKS_AT_ONCE",
+        default=1,
+        ge=1,
+        le=100,
+        description="Tasks of the board at work at once.",
+    )
+    task_attempts: int = named(
+        "WIREROOM_TASK_ATTEMPTS",
+        default=3,
+        ge=1,
+        le=100,
+        description="Failures after which a task is given up.",
+    )
+    task_backoff_seconds: float = named(
+        "WIREROOM_TASK_BACKOFF_SECONDS",
+        default=30.0,
+        gt=0,
+        le=LONGEST_SECONDS,
+        description="Wait after a task's first failure, seconds; it doubles with each, up to half an hour.",
+    )
+    task_backend: str = named(
+        "WIREROOM_TASK_BACKEND",
+        default="",
+        description="Coding agent for tasks that name none. Default: `WIREROOM_BACKEND`.",
+    )
+    task_stuck_minutes: float = named(
+        "WIREROOM_TASK_STUCK_MINUTES",
+        default=60.0,
+        ge=0,
+        le=LONGEST_SECONDS / 60,
+        description="Minutes without a change after which a task that another program has begun is taken up.",
+    )
+    operator_chat: str = named(
+        "WIREROOM_OPERATOR_CHAT",
+        default="",
+        description="Chat that is told of tasks: its number, or `number:topic`. Default: none.",
+    )
+    quiet_hours: str = named(
+        "WIREROOM_QUIET_HOURS",
+        default="",
+        description="Hours in which that chat is left alone, such as `22:00-07:00`; it is told afterwards.",
+    )
+    time_zone: str = named(
+        "WIREROOM_TIME_ZONE",
+        default="UTC",
+        description="Where those hours are read, such as `Europe/Warsaw`.",
+    )
+
     @field_validator(
         "mcp_servers", "permission_rules", "callback_hosts", "open_routes", "open_networks", mode="before"
     )

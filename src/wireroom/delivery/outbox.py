@@ -7,6 +7,7 @@ the answer is known, and done when the chat shows it. The job of kind `deliver` 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 import msgspec
@@ -91,10 +92,19 @@ def send_notice(
     *,
     now_ms: int,
     buttons: tuple[Button, ...] = (),
+    not_before: datetime | None = None,
 ) -> int:
-    """Add a short message of Wireroom's own, as Markdown. Returns its id."""
+    """Add a short message of Wireroom's own, as Markdown, to be sent now or then. Returns its id."""
     return _insert(
-        conn, jobs, to, state=DeliveryState.PENDING, opening="…", body=body, buttons=buttons, now_ms=now_ms
+        conn,
+        jobs,
+        to,
+        state=DeliveryState.PENDING,
+        opening="…",
+        body=body,
+        buttons=buttons,
+        now_ms=now_ms,
+        not_before=not_before,
     )
 
 
@@ -152,6 +162,7 @@ def _insert(
     run_id: str | None = None,
     body: str | None = None,
     buttons: tuple[Button, ...] = (),
+    not_before: datetime | None = None,
 ) -> int:
     delivery_id: int = _OPEN.value(
         conn,
@@ -168,17 +179,26 @@ def _insert(
         now_ms=now_ms,
     )
     _FIRST_PART.run(conn, delivery_id=delivery_id, now_ms=now_ms)
-    _enqueue(conn, jobs, delivery_id, to.bot_id, to.chat_id)
+    _enqueue(conn, jobs, delivery_id, to.bot_id, to.chat_id, run_at=not_before)
     return delivery_id
 
 
-def _enqueue(conn: Connection, jobs: Jobs, delivery_id: int, bot_id: int, chat_id: int) -> None:
+def _enqueue(
+    conn: Connection,
+    jobs: Jobs,
+    delivery_id: int,
+    bot_id: int,
+    chat_id: int,
+    *,
+    run_at: datetime | None = None,
+) -> None:
     jobs.enqueue(
         conn,
         queue=QUEUE,
         kind=KIND,
         ref=str(delivery_id),
         key=f"send:{bot_id}:{chat_id}",
+        run_at=run_at,
         dedupe=f"{KIND}:{delivery_id}",
     )
 

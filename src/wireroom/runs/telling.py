@@ -1,4 +1,4 @@
-"""Tells those who wait for it how a run ended: the chat that asked, the program that is called back."""
+"""Tells those who wait for it how a run ended: the chat that asked, the caller, the task board."""
 
 from __future__ import annotations
 
@@ -17,11 +17,22 @@ from wireroom.store.statement import Statement
 _OPEN_CALLBACK = Statement("SELECT 1 FROM callbacks WHERE run_id = :run_id AND state = 'waiting' LIMIT 1")
 """Whether a program waits to be called back."""
 
+_SOURCE = Statement("SELECT source FROM runs WHERE id = :run_id")
+"""Who asked for the run."""
+
+BOARD = "task"
+"""The source of runs that the task board asked for."""
+BOARD_QUEUE = "tasks"
+BOARD_KIND = "task-turn"
+"""The job that looks at the board; it reads from the runs' rows which of them have ended."""
+
 
 def tell_end(
     conn: Connection, jobs: Jobs, run_id: str, answer: str, buttons: Sequence[Button] = (), *, now_ms: int
 ) -> None:
-    """Fill the chat's answer and the program's callback; call it last in the unit that ends the run.
+    """Fill the chat's answer and the program's callback, and tell the board of its runs.
+
+    Call it last in the unit that ends the run.
 
     Args:
         conn: The unit's connection; the run's row already says how it ended.
@@ -32,6 +43,8 @@ def tell_end(
         now_ms: The time.
     """
     fill_delivery(conn, jobs, run_id, answer, tuple(buttons))
+    if _SOURCE.value(conn, run_id=run_id) == BOARD:
+        jobs.enqueue(conn, queue=BOARD_QUEUE, kind=BOARD_KIND, ref="board", key=BOARD_KIND, dedupe=BOARD_KIND)
     if _OPEN_CALLBACK.value(conn, run_id=run_id) is None:
         return
     run = find_run(conn, run_id)

@@ -7,6 +7,7 @@ Migrations in `store/migrations` must produce exactly this; a test compares them
 
 from wireroom.store.schema.agents import agent_calls, agents, queues
 from wireroom.store.schema.base import metadata
+from wireroom.store.schema.board import task_attempts, task_dependencies, task_details, task_limits
 from wireroom.store.schema.conversations import agent_conversations, agent_messages, conversations, messages
 from wireroom.store.schema.delivery import callbacks, deliveries, delivery_parts
 from wireroom.store.schema.intake import access_codes, audit, page_sessions, people, polling_offsets, updates
@@ -20,7 +21,6 @@ from wireroom.store.schema.legacy import (
     telegram_bots,
 )
 from wireroom.store.schema.runs import permissions, remote_results, run_attempts, run_events, run_rounds, runs
-from wireroom.store.schema.tasks import task_attempts, task_dependencies, task_details, task_limits
 
 __all__ = [
     "access_codes",

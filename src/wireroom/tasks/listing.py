@@ -1,0 +1,106 @@
+"""Lists of the board for people and programs: filtered, sorted, a page at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import ColumnElement, Connection, Join, Select, func, select
+
+from wireroom.store.schema import task_dependencies, task_details, tasks
+from wireroom.tasks.rows import TaskView, view_of
+from wireroom.tasks.states import TaskStatus
+
+MOST_LISTED = 10_000
+"""Of a list that is asked for without pages."""
+SortBy = Literal["order", "createdat", "updatedat", "id"]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which tasks, in which order."""
+
+    status: int | None = None
+    dead_only: bool = False
+    sort_by: SortBy = "order"
+    newest_first: bool = False
+    """Highest first, whatever is sorted by."""
+    limit: int = MOST_LISTED
+    offset: int = 0
+
+
+def list_tasks(conn: Connection, wanted: Wanted) -> Sequence[TaskView]:
+    """Return the tasks; of equal ones the lowest id first."""
+    key = _sort_key(wanted.sort_by)
+    query = _filtered(_columns(), wanted).order_by(
+        key.desc() if wanted.newest_first else key.asc(), tasks.c.id
+    )
+    return [view_of(tuple(row)) for row in conn.execute(query.limit(wanted.limit).offset(wanted.offset))]
+
+
+def count_tasks(conn: Connection, wanted: Wanted) -> int:
+    """Return how many tasks there are on all pages."""
+    query = _filtered(select(func.count()).select_from(_board()), wanted)
+    return int(conn.execute(query).scalar_one())
+
+
+def count_by_status(conn: Connection) -> Mapping[str, int]:
+    """Return how many tasks there are by the word for their status, and how many of them are `dead`."""
+    found = dict.fromkeys((status.label for status in TaskStatus), 0)
+    for status in TaskStatus:
+        count = select(func.count()).select_from(tasks).where(tasks.c.status == int(status))
+        found[status.label] = int(conn.execute(count).scalar_one())
+    dead = select(func.count()).select_from(task_details).where(task_details.c.is_dead == 1)
+    return found | {"dead": int(conn.execute(dead).scalar_one())}
+
+
+def needs_by_task(conn: Connection, ids: Sequence[int]) -> Mapping[int, tuple[int, ...]]:
+    """Return what each of these tasks waits for, finished or not; tasks that wait for nothing are absent."""
+    found: dict[int, tuple[int, ...]] = {}
+    table = task_dependencies
+    for start in range(0, len(ids), 500):
+        query = select(table).where(table.c.task_id.in_(ids[start : start + 500])).order_by(table.c.needs_id)
+        for task_id, needs_id in conn.execute(query):
+            found[task_id] = (*found.get(task_id, ()), needs_id)
+    return found
+
+
+def _board() -> Join:
+    return tasks.outerjoin(task_details, task_details.c.task_id == tasks.c.id)
+
+
+def _columns() -> Select[Any]:
+    board, details = tasks.c, task_details.c
+    return select(
+        board.id,
+        board.prompt,
+        board.order,
+        board.createdat,
+        board.updatedat,
+        board.uuid,
+        board.status,
+        details.repository,
+        details.branch,
+        details.backend,
+        details.labels,
+        details.not_before,
+        details.failures,
+        details.next_try_at,
+        details.is_dead,
+        details.reason,
+        details.run_id,
+    ).select_from(_board())
+
+
+def _filtered(query: Select[Any], wanted: Wanted) -> Select[Any]:
+    if wanted.status is not None:
+        query = query.where(tasks.c.status == wanted.status)
+    return query.where(task_details.c.is_dead == 1) if wanted.dead_only else query
+
+
+def _sort_key(sort_by: SortBy) -> ColumnElement[object]:
+    """Return what is sorted by; times are stored in two forms, with a T or a space in the middle."""
+    if sort_by in {"createdat", "updatedat"}:
+        return func.replace(tasks.c[sort_by], "T", " ")
+    return tasks.c[sort_by]

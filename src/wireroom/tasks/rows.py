@@ -1,0 +1,178 @@
+"""Tasks as rows: what is read of the board and of the tables beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection
+
+from wireroom.store.statement import Row, Statement
+from wireroom.tasks.choice import AtWork, Candidate
+from wireroom.tasks.states import TaskStatus, label_of, read_stamp
+
+_FIND = Statement("""
+    SELECT t.id, t.prompt, t."order", t.createdat, t.updatedat, t.uuid, t.status, d.repository, d.branch,
+        d.backend, d.labels, d.not_before, d.failures, d.next_try_at, d.is_dead, d.reason, d.run_id
+    FROM tasks t LEFT JOIN task_details d ON d.task_id = t.id WHERE t.id = :task_id
+""")
+"""One task with its details."""
+
+_ATTEMPTS = Statement("""
+    SELECT number, run_id, request_id, state, result, error, cost_usd, started_at, finished_at
+    FROM task_attempts WHERE task_id = :task_id ORDER BY number DESC LIMIT :most
+""")
+"""A task's attempts, newest first."""
+
+CANDIDATES = Statement("""
+    SELECT t.id, t."order", t.status, t.updatedat, d.epoch, d.run_id, d.is_dead, d.not_before, d.next_try_at,
+        d.labels,
+        (SELECT count(*) FROM task_dependencies n JOIN tasks o ON o.id = n.needs_id
+         WHERE n.task_id = t.id AND o.status NOT IN (1, 2))
+    FROM tasks t LEFT JOIN task_details d ON d.task_id = t.id
+    WHERE t.status = :status ORDER BY t."order", t.id LIMIT :most OFFSET :skipped
+""")
+"""A piece of the tasks of one status in the board's order, with what may hold each back."""
+
+_AT_WORK = Statement("SELECT labels FROM task_details WHERE run_id IS NOT NULL")
+"""The labels of what is at work, whatever its row says meanwhile."""
+
+_LIMITS = Statement("SELECT label, most FROM task_limits")
+"""How many of a label may be at work."""
+
+PIECE = 64
+"""Candidates read at once: most turns need the first only."""
+_MOST_IN_PROGRESS = 1_000
+_read_labels = msgspec.json.Decoder(tuple[str, ...]).decode
+
+
+@dataclass(frozen=True, slots=True)
+class TaskView:
+    """A task as people and programs see it."""
+
+    id: int
+    prompt: str
+    order: Any
+    """A number, or whatever another program stored."""
+    createdat: str | None
+    updatedat: str | None
+    uuid: str | None
+    status: Any
+    repository: str | None
+    branch: str | None
+    backend: str | None
+    labels: tuple[str, ...]
+    not_before: int | None
+    failures: int
+    next_try_at: int | None
+    is_dead: bool
+    reason: str | None
+    run_id: str | None
+    """The run that works on it."""
+
+    @property
+    def label(self) -> str:
+        """The word for its status."""
+        return label_of(self.status)
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptView:
+    """One attempt at a task."""
+
+    number: int
+    run_id: str
+    request_id: str
+    state: str
+    result: str | None
+    error: str | None
+    cost_usd: float | None
+    started_at: int
+    finished_at: int | None
+
+
+def find_task(conn: Connection, task_id: int) -> TaskView | None:
+    """Return the task, None when there is none."""
+    row = _FIND.row(conn, task_id=task_id)
+    return None if row is None else view_of(row)
+
+
+def attempts_of(conn: Connection, task_id: int, most: int = 20) -> Sequence[AttemptView]:
+    """Return the task's attempts, newest first."""
+    return [AttemptView(*row) for row in _ATTEMPTS.rows(conn, task_id=task_id, most=most)]
+
+
+def at_work(conn: Connection) -> AtWork:
+    """Return how many tasks our runs work on, in all and by label."""
+    found = [read_labels(row[0]) for row in _AT_WORK.rows(conn)]
+    by_label: dict[str, int] = {}
+    for label in (label for labels in found for label in labels):
+        by_label[label] = by_label.get(label, 0) + 1
+    return AtWork(len(found), by_label)
+
+
+def limits_by_label(conn: Connection) -> Mapping[str, int]:
+    """Return how many tasks of a label may be at work at once, for the labels that have a limit."""
+    return dict(_LIMITS.rows(conn))
+
+
+def candidates(conn: Connection) -> Iterator[Candidate]:
+    """Yield what may be begun, ready or in progress, in the board's order; reads only what is asked for."""
+    in_progress = CANDIDATES.rows(conn, status=int(TaskStatus.IN_PROGRESS), most=_MOST_IN_PROGRESS, skipped=0)
+    stuck = [_candidate(row) for row in in_progress if row[5] is None]
+    for ready in _ready(conn):
+        while stuck and _place(stuck[0]) < _place(ready):
+            yield stuck.pop(0)
+        yield ready
+    yield from stuck
+
+
+def view_of(row: Row) -> TaskView:
+    """Return a task of the columns that `_FIND` names."""
+    known = list(row)
+    known[10] = read_labels(row[10])
+    known[12] = row[12] or 0
+    known[14] = bool(row[14])
+    return TaskView(*known)
+
+
+def read_labels(stored: str | None) -> tuple[str, ...]:
+    """Return stored labels; none for a task without details."""
+    return _read_labels(stored) if stored else ()
+
+
+def _ready(conn: Connection) -> Iterator[Candidate]:
+    skipped = 0
+    while True:
+        rows = CANDIDATES.rows(conn, status=int(TaskStatus.READY), most=PIECE, skipped=skipped)
+        yield from map(_candidate, rows)
+        if len(rows) < PIECE:
+            return
+        skipped += len(rows)
+
+
+def _candidate(row: Row) -> Candidate:
+    task_id, order, status, touched, epoch, run_id, is_dead, not_before, next_try_at, labels, unmet = row
+    return Candidate(
+        id=task_id,
+        order=order,
+        status=status,
+        touched_at=read_stamp(touched),
+        epoch=epoch or 0,
+        is_at_work=run_id is not None,
+        is_dead=bool(is_dead),
+        not_before=not_before,
+        next_try_at=next_try_at,
+        unmet=unmet,
+        labels=read_labels(labels),
+    )
+
+
+def _place(candidate: Candidate) -> tuple[int, float, int]:
+    """Return where a task stands: SQLite puts NULL before numbers and numbers before texts."""
+    order = candidate.order
+    if order is None:
+        return (0, 0.0, candidate.id)
+    return (1, float(order), candidate.id) if isinstance(order, int | float) else (2, 0.0, candidate.id)
