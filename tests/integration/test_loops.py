@@ -26,7 +26,7 @@ from wireroom.runs.loop_policy import LoopPolicy
 from wireroom.runs.options import RunOptions
 from wireroom.runs.records import Attempt
 from wireroom.runs.rounds import read_rounds
-from wireroom.runs.states import RunState
+from wireroom.runs.states import RunMode, RunState
 from wireroom.testing.eventually import eventually
 from wireroom.testing.scripted_agent import ScriptedAgent
 
@@ -307,6 +307,17 @@ async def test_stop_works_in_every_phase(
     assert (run.state, run.output, run.report.error_code) == (RunState.CANCELLED, output, "cancelled")
     assert left == rounds
     assert ledger.starts().total() == len(rounds)
+
+
+async def test_log_has_what_an_agent_says_while_it_is_stopped(database_path: Path) -> None:
+    """The last words of a stopped agent are in its log, as they are in its answer."""
+    async with looping(database_path, {}) as looped:
+        await looped.ask("stubborn\nsay one\nsleep 0.5\nsay last words", mode=RunMode.EXECUTE)
+        await eventually(lambda: _has_said(looped, "one"), "the agent works", 10)
+        await looped.stop()
+        run = await looped.ended()
+        assert (run.state, run.output) == (RunState.CANCELLED, "onelast words")
+        assert await _has_said(looped, "last words")
 
 
 class _JustEnded(AgentDriver):

@@ -173,23 +173,21 @@ class AgentCalls:
         """Write the log and renew the lease while the body runs; the event stops the agent."""
         log = EventLog(self._db, self._clock, self._feed, attempt, lane, max_bytes=self._policy.log_bytes)
         writing = asyncio.create_task(log.run(), name=f"log {attempt.run_id}")
-        leasing = asyncio.create_task(
-            self._keep_lease(attempt, log.lost_lease), name=f"lease {attempt.run_id}"
-        )
+        leasing = asyncio.create_task(self._keep_lease(attempt, log), name=f"lease {attempt.run_id}")
         try:
-            yield log, log.lost_lease
+            yield log, log.stop
         finally:
             leasing.cancel()
             log.close()
             await asyncio.gather(writing, leasing, return_exceptions=True)
 
-    async def _keep_lease(self, attempt: Attempt, lost: asyncio.Event) -> None:
+    async def _keep_lease(self, attempt: Attempt, log: EventLog) -> None:
         while True:
             await asyncio.sleep(LEASE.total_seconds() / 3)
             try:
                 await self._db.write(lambda conn: self._renew(conn, attempt))
             except LeaseLost:
-                lost.set()
+                log.lose_lease()
                 return
             except StoreUnavailable as error:
                 _log.warning("run_lease_not_renewed", run_id=attempt.run_id, reason=str(error))

@@ -61,8 +61,9 @@ class EventLog:
         self._waiting = EventBuffer(max_bytes)
         self._news = asyncio.Event()
         self._closing = asyncio.Event()
-        self.lost_lease = asyncio.Event()
-        """Set when a newer attempt owns the run: the process must be stopped."""
+        self._has_lease = True
+        self.stop = asyncio.Event()
+        """Set when the agent must be stopped: somebody wants that, or a newer attempt owns the run."""
 
     def add(self, event: AgentEvent) -> None:
         """Take one event; see `EventBuffer` for what is left out. What a reviewer says is no answer text."""
@@ -91,6 +92,11 @@ class EventLog:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._closing.wait(), self._interval)
 
+    def lose_lease(self) -> None:
+        """Write nothing more, and have the agent stopped: a newer attempt owns the run."""
+        self._has_lease = False
+        self.stop.set()
+
     def close(self) -> None:
         """Let `run` write the rest and return."""
         self._waiting.end()
@@ -102,11 +108,11 @@ class EventLog:
             await self._write_batch(batch)
 
     async def _write_batch(self, batch: Sequence[AgentEvent]) -> None:
-        while not self.lost_lease.is_set():
+        while self._has_lease:
             try:
                 await self._db.write(lambda conn: self._store(conn, batch))
             except LeaseLost:
-                self.lost_lease.set()
+                self.lose_lease()
             except StoreUnavailable as error:
                 _log.warning("run_events_not_stored", run_id=self._attempt.run_id, reason=str(error))
                 await asyncio.sleep(_RETRY_SECONDS)
