@@ -127,9 +127,9 @@ def routes() -> set[str]:
     admin = WebhookAdmin(None, api_secret="", webhook_secret="", base_url="")
     services = _services()
     inbox = CallbackInbox(nothing, services.clock, services.feed, secrets=[])
-    doors = Doors(webhook, admin, inbox, _workspaces())
+    doors = Doors(webhook, admin, inbox, nothing)
     plain = plain_routes(services, doors, nothing, ready=health, metrics=health)
-    app = documented(services, doors.workspaces)
+    app = documented(services, _workspaces())
     served = {(method, route.path) for route in plain for method in route.methods or ()}
     served |= {
         (method, route.path)

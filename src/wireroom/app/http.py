@@ -44,6 +44,7 @@ from wireroom.api.telegram_admin import WEBHOOK_PATH, WebhookAdmin
 from wireroom.app.live_sockets import LiveSockets
 from wireroom.errors import SettingsError
 from wireroom.intake.webhook import Webhook
+from wireroom.mcp.door import PATH as TOOLS_PATH
 from wireroom.web import page
 from wireroom.workspaces.workspace import Workspaces
 
@@ -59,12 +60,14 @@ class Doors:
     webhook: Webhook
     admin: WebhookAdmin
     inbox: CallbackInbox
-    workspaces: Workspaces
+    tools: ASGIApp
+    """The server of tools for coding agents, with its own guard."""
 
 
-def build_http(services: Services, doors: Doors, *, ready: Handler, metrics: Handler) -> ASGIApp:
-    """Return the whole surface as one ASGI application."""
-    rest = documented(services, doors.workspaces)
+def build_http(
+    services: Services, doors: Doors, rest: ASGIApp, *, ready: Handler, metrics: Handler
+) -> ASGIApp:
+    """Return the whole surface as one ASGI application; `rest` is what `documented` has made."""
     runner_calls = InnerCalls(rest, services.api_secret)
     app = Starlette(routes=plain_routes(services, doors, runner_calls, ready=ready, metrics=metrics))
     # Not mounted: a mount at / would also take the other methods of the paths above, and answer them 404.
@@ -83,6 +86,7 @@ def plain_routes(
         Route("/metrics", metrics),
         *doors.admin.routes(doors.webhook.receive),
         *doors.inbox.routes(),
+        Route(TOOLS_PATH, doors.tools, methods=["POST"]),
         *RunnerRelay(services, runner_calls).routes(),
         *AgentTools(services, runner_calls).routes(),
         UnlessPage("/", _health_at_root),

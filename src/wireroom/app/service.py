@@ -26,8 +26,9 @@ from wireroom.app.backends import Backends
 from wireroom.app.bot import make_bot
 from wireroom.app.chores import chores
 from wireroom.app.engine import Engine, OpenEngine, open_engine
-from wireroom.app.http import Doors, WebServer, bind, build_http
+from wireroom.app.http import Doors, WebServer, bind, build_http, documented
 from wireroom.app.ids import new_id, workdir_of
+from wireroom.app.mcp import InnerRoutes, McpGate
 from wireroom.app.pairing import new_pairing_code
 from wireroom.app.runner import Surroundings, make_callback_sender, make_executor
 from wireroom.backends.protocol import AnyBackend
@@ -43,6 +44,7 @@ from wireroom.intake.handle import NoHints, UpdateHandler
 from wireroom.intake.receipts import Receipts
 from wireroom.intake.webhook import Webhook
 from wireroom.jobs.port import Handler, Worker
+from wireroom.mcp.door import McpDoor
 from wireroom.perf.loop_lag import watch_loop
 from wireroom.runs import records
 from wireroom.runs.agent_host import Outside
@@ -257,9 +259,13 @@ class Service:
             self.services.feed,
             secrets=[api_secret, settings.cursor_runner_secret.get_secret_value()],
         )
+        rest = documented(self.services, workspaces)
+        tools = McpDoor(InnerRoutes(rest, api_secret))
+        self._stack.push_async_callback(_cancel_all, [self._task(tools.run(), "tools")])
         http = build_http(
             self.services,
-            Doors(webhook, admin, inbox, workspaces),
+            Doors(webhook, admin, inbox, McpGate(self.services, tools)),
+            rest,
             ready=ready_route(engine.db, lambda: not self._worker_task.done(), self._problems),
             metrics=metrics_route(engine.db, engine.jobs),
         )

@@ -10,7 +10,7 @@ import sys
 import typer
 
 from wireroom import __version__
-from wireroom.cli import callbacks, deliveries, doctor, runs, service, settings, telegram, updates
+from wireroom.cli import callbacks, deliveries, doctor, mcp, runs, service, settings, telegram, updates
 from wireroom.errors import WireroomError
 
 cli = typer.Typer(
@@ -23,6 +23,7 @@ cli.command("up")(service.up)
 cli.command("login")(service.login)
 cli.command("pair")(service.pair)
 cli.command("doctor")(doctor.doctor)
+cli.command("mcp")(mcp.mcp)
 cli.add_typer(runs.cli, name="runs")
 cli.add_typer(deliveries.cli, name="deliveries")
 cli.add_typer(callbacks.cli, name="callbacks")

@@ -1,0 +1,1 @@
+"""Wireroom's tools for coding agents, over the Model Context Protocol."""
