@@ -103,6 +103,18 @@ class Desk:
         return await self.db.write(unit)
 
 
+async def test_of_answers_that_meet_one_counts(engine: Engine) -> None:
+    """Two people press at once: one is told that it counts, the others that it was answered before."""
+    desk = Desk(engine, PermissionPolicy())
+    asking = desk.ask(await desk.attempt())
+    question = await desk.waiting()
+    said = [Answer.ALLOW, Answer.DENY] * 4
+    taken = await asyncio.gather(*(desk.say(question, answer) for answer in said))
+    assert sorted(taken) == sorted([Taken.TAKEN, *[Taken.ANSWERED] * 7])
+    allowed = said[taken.index(Taken.TAKEN)] is Answer.ALLOW
+    assert await asking is (PermissionAnswer.ALLOWED if allowed else PermissionAnswer.DENIED)
+
+
 async def test_answer_taken_elsewhere_is_found(engine: Engine) -> None:
     """An answer that another process stored reaches the agent without a wake-up; only the first counts."""
     desk = Desk(engine, PermissionPolicy())

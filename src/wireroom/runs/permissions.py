@@ -242,7 +242,9 @@ def answer_question(
         return Taken.ANSWERED
     if not found.is_open(now_ms):
         return Taken.TOO_LATE
-    rows.close_question(conn, permission_id, answer.state, by=by, now_ms=now_ms)
+    if not rows.close_question(conn, permission_id, answer.state, by=by, now_ms=now_ms):
+        # Only on PostgreSQL: another answer was committed since we looked.
+        return Taken.ANSWERED
     after_commit(conn, lambda: publish(permission_topic(permission_id)))
     return Taken.TAKEN
 
