@@ -161,7 +161,7 @@ class AgentSettings(BaseSettings):
     callback_hosts: Annotated[tuple[str, ...], NoDecode] = named(
         "WIREROOM_CALLBACK_HOSTS",
         default=(),
-        description="Hosts that callbacks may go to besides public ones, and that are sent the secret.",
+        description="Hosts that callbacks (sent with the secret) and agents may call besides public ones.",
     )
     callback_attempts: int = named(
         "WIREROOM_CALLBACK_ATTEMPTS",
@@ -245,7 +245,27 @@ class AgentSettings(BaseSettings):
     time_zone: str = named(
         "WIREROOM_TIME_ZONE",
         default="UTC",
-        description="Where those hours are read, such as `Europe/Warsaw`.",
+        description="Where those hours, and agents' schedules without a zone, are read: `Europe/Warsaw`.",
+    )
+    queue_concurrency: int = named(
+        "BULLMQ_CONCURRENCY",
+        default=5,
+        ge=1,
+        le=1000,
+        description="Calls of agents at once in a queue, unless the queue says otherwise.",
+    )
+    catch_up_limit: int = named(
+        "WIREROOM_CATCH_UP_LIMIT",
+        default=3,
+        ge=1,
+        le=1000,
+        description="Calls of agents for missed times at once, in all queues together.",
+    )
+    call_days: float = named(
+        "WIREROOM_CALL_DAYS",
+        default=30.0,
+        gt=0,
+        description="Days that the calls of agents are remembered after their end.",
     )
 
     @field_validator(

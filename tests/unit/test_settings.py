@@ -14,6 +14,7 @@ from wireroom.settings import Settings, load_settings, variables_of
 
 FIELDS = Settings.model_fields.items()
 OLD_NAMES = {
+    "BULLMQ_CONCURRENCY",
     "HOST",
     "PORT",
     "LOG_LEVEL",

@@ -107,15 +107,22 @@ def make_callback_sender(
     Raises:
         SettingsError: WIREROOM_CALLBACK_HOSTS cannot be read.
     """
-    settings = around.settings
-    embedded = around.engine.db.dialect == "sqlite"
-    guard = Guard(read_rules(settings.callback_hosts), allow_loopback=embedded)
     return CallbackSender(
-        client=CallbackClient(session, guard, around.clock),
+        client=CallbackClient(session, make_guard(around), around.clock),
         db=around.engine.db,
         jobs=around.engine.jobs,
         clock=around.clock,
         own_secret=own_secret,
-        max_attempts=settings.callback_attempts,
+        max_attempts=around.settings.callback_attempts,
         draw=random.random,
     )
+
+
+def make_guard(around: Surroundings) -> Guard:
+    """Return which hosts callbacks and agents may call; this machine only for an embedded installation.
+
+    Raises:
+        SettingsError: WIREROOM_CALLBACK_HOSTS cannot be read.
+    """
+    embedded = around.engine.db.dialect == "sqlite"
+    return Guard(read_rules(around.settings.callback_hosts), allow_loopback=embedded)

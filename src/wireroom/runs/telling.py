@@ -26,11 +26,17 @@ BOARD_QUEUE = "tasks"
 BOARD_KIND = "task-turn"
 """The job that looks at the board; it reads from the runs' rows which of them have ended."""
 
+AGENT = "agent"
+"""The source of runs that an agent's prompt asked for."""
+AGENT_QUEUE = "agent-calls"
+AGENT_KIND = "agent-run-ended"
+"""The job that takes the run's result to the agent's call."""
+
 
 def tell_end(
     conn: Connection, jobs: Jobs, run_id: str, answer: str, buttons: Sequence[Button] = (), *, now_ms: int
 ) -> None:
-    """Fill the chat's answer and the program's callback, and tell the board of its runs.
+    """Fill the chat's answer and the program's callback, and tell board and agents of their runs.
 
     Call it last in the unit that ends the run.
 
@@ -43,8 +49,11 @@ def tell_end(
         now_ms: The time.
     """
     fill_delivery(conn, jobs, run_id, answer, tuple(buttons))
-    if _SOURCE.value(conn, run_id=run_id) == BOARD:
+    source = _SOURCE.value(conn, run_id=run_id)
+    if source == BOARD:
         jobs.enqueue(conn, queue=BOARD_QUEUE, kind=BOARD_KIND, ref="board", key=BOARD_KIND, dedupe=BOARD_KIND)
+    elif source == AGENT:
+        jobs.enqueue(conn, queue=AGENT_QUEUE, kind=AGENT_KIND, ref=run_id)
     if _OPEN_CALLBACK.value(conn, run_id=run_id) is None:
         return
     run = find_run(conn, run_id)

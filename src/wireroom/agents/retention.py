@@ -1,0 +1,53 @@
+"""Forgets calls that were over long ago, and the one-time agents that nothing is left of."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from functools import partial
+
+import structlog
+from sqlalchemy import Connection
+
+from wireroom.clock import Clock, to_ms
+from wireroom.errors import StoreUnavailable
+from wireroom.store.database import Database
+from wireroom.store.statement import Statement
+
+_EVERY_SECONDS = 3600.0
+_BATCH = 1_000
+_log = structlog.get_logger(__name__)
+
+_FORGET_CALLS = Statement("""
+    DELETE FROM agent_calls WHERE id IN (
+        SELECT id FROM agent_calls WHERE finished_at IS NOT NULL AND finished_at < :before_ms
+        ORDER BY finished_at LIMIT :most)
+""")
+"""Forget the calls that ended first."""
+
+_FORGET_AGENTS = Statement("""
+    DELETE FROM agents WHERE id IN (
+        SELECT a.id FROM agents AS a
+        WHERE a.schedule IS NULL AND a.updated_at < :before_ms
+            AND NOT EXISTS (SELECT 1 FROM agent_calls AS c WHERE c.agent_id = a.id)
+        LIMIT :most)
+""")
+"""Forget one-time agents without any call."""
+
+
+async def forget_old_calls(db: Database, clock: Clock, age: timedelta) -> None:
+    """Forget what ended longer than `age` ago, every hour, until cancelled."""
+    while True:
+        try:
+            before_ms = to_ms(clock.now() - age)
+            while forgotten := await db.write(partial(forget_before, before_ms=before_ms)):
+                _log.info("agent_calls_forgotten", rows=forgotten)
+        except StoreUnavailable as error:
+            _log.warning("agent_calls_not_forgotten", reason=str(error))
+        await asyncio.sleep(_EVERY_SECONDS)
+
+
+def forget_before(conn: Connection, before_ms: int) -> int:
+    """Forget a batch of what ended before then; return how many rows went."""
+    calls = _FORGET_CALLS.run(conn, before_ms=before_ms, most=_BATCH)
+    return calls + _FORGET_AGENTS.run(conn, before_ms=before_ms, most=_BATCH)

@@ -1,0 +1,256 @@
+"""`/agents`: scheduled and one-time agents, made, looked at, changed, run, paused, deleted; and their calls.
+
+Source: contract of cursor-agents, sections A1 and A2; the differences are in
+docs/reference/compatibility.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Annotated, Any, TypeVar
+
+from fastapi import APIRouter, Depends, Query
+from sqlalchemy import Connection
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from wireroom.agents.definition import Definition, changed_fields, read_definition
+from wireroom.agents.desk import AgentDesk
+from wireroom.agents.queries import (
+    NEWEST,
+    AgentView,
+    count_agents,
+    list_agents,
+    list_calls,
+    show_agent,
+    show_call,
+)
+from wireroom.agents.records import Saved, find_agent, get_agent
+from wireroom.api.agent_bodies import agent_status, call_body, created_agent, job_id
+from wireroom.api.guard import caller_guard, caller_of, note_action
+from wireroom.api.legacy import json_response
+from wireroom.api.program_bodies import read_fields
+from wireroom.api.services import Services
+from wireroom.clock import to_ms
+from wireroom.errors import BadInput, Conflict, NotFound
+from wireroom.intake.webhook import BodyTooLarge
+
+T = TypeVar("T")
+MAX_BODY_BYTES = 1024 * 1024
+_MAX_KEY_CHARS = 255
+Limit = Annotated[int, Query(ge=1, le=1000, description="Items at most.")]
+Offset = Annotated[int, Query(ge=0, le=1_000_000_000, description="Items to pass over.")]
+Before = Annotated[int, Query(ge=1, le=NEWEST, description="Calls with lower numbers only.")]
+
+
+def router(services: Services) -> APIRouter:
+    """Return the routes; each of them knows its caller."""
+    routes = AgentRoutes(services)
+    made = APIRouter(prefix="/agents", tags=["agents"], dependencies=[Depends(caller_guard(services))])
+    for method, path, endpoint in (
+        ("POST", "", routes.create),
+        ("GET", "", routes.list_all),
+        ("GET", "/{name}", routes.show),
+        ("PUT", "/{name}", routes.replace),
+        ("PATCH", "/{name}", routes.change),
+        ("DELETE", "/{name}", routes.delete),
+        ("POST", "/{name}/run", routes.run_now),
+        ("POST", "/{name}/pause", routes.pause),
+        ("POST", "/{name}/resume", routes.resume),
+        ("GET", "/{name}/calls", routes.calls),
+        ("POST", "/{name}/calls/{call_id}/retry", routes.retry),
+    ):
+        made.add_api_route(path, endpoint, methods=[method], response_class=Response)
+    return made
+
+
+def desk_of(services: Services) -> AgentDesk:
+    """Return the units of work on agents, by the settings."""
+    settings = services.settings
+    return AgentDesk(services.jobs, concurrency=settings.queue_concurrency, catch_ups=settings.catch_up_limit)
+
+
+async def read_body(request: Request) -> dict[str, Any]:
+    """Return the body's fields; an empty body has none.
+
+    Raises:
+        BadInput: it is no JSON object.
+        HTTPException: 413, it is too long.
+    """
+    try:
+        return await read_fields(request, MAX_BODY_BYTES)
+    except BodyTooLarge as error:
+        raise HTTPException(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body may have at most {MAX_BODY_BYTES} bytes."
+        ) from error
+
+
+class AgentRoutes:
+    """The routes of agents."""
+
+    def __init__(self, services: Services) -> None:
+        """Keep the service's parts."""
+        self._services = services
+        self._desk = desk_of(services)
+
+    async def create(self, request: Request) -> Response:
+        """Make an agent, or bring the one of this name up to date; a one-time agent is called at once.
+
+        `Idempotency-Key`, or `idempotencyKey` in the body, makes repetitions of a one-time agent one call.
+        """
+        fields = await read_body(request)
+        definition = self._read(fields)
+        key = _idempotency_key(request, fields)
+        saved = await self._act(
+            request,
+            "agent.save",
+            definition.name,
+            lambda conn, now_ms: self._desk.agents.save(conn, definition, now_ms, idempotency_key=key),
+        )
+        return _created(definition, saved)
+
+    async def list_all(self, limit: Limit = 1000, offset: Offset = 0) -> Response:
+        """List agents by name, whatever their state."""
+        found, total = await self._services.db.read(
+            lambda conn: (list_agents(conn, limit=limit, offset=offset), count_agents(conn))
+        )
+        return json_response({"agents": [agent_status(view) for view in found], "total": total})
+
+    async def show(self, name: str) -> Response:
+        """Show one agent, what it does now and did last."""
+        return json_response(agent_status(await self._view(name)))
+
+    async def replace(self, request: Request, name: str) -> Response:
+        """Make the agent of this name, or put this definition in its place."""
+        definition = self._read({**await read_body(request), "name": name})
+        saved = await self._act(
+            request, "agent.save", name, lambda conn, now_ms: self._desk.agents.save(conn, definition, now_ms)
+        )
+        return _created(definition, saved)
+
+    async def change(self, request: Request, name: str) -> Response:
+        """Change some fields of an agent that has a schedule, or gets one."""
+        changes = await read_body(request)
+
+        def unit(conn: Connection, now_ms: int) -> tuple[Definition, Saved]:
+            known = get_agent(conn, name).definition
+            definition = self._read(_merged(known, changes))
+            if definition.is_one_time:
+                raise Conflict(f'Agent "{name}" has no schedule; post it again to have it called again.')
+            return definition, self._desk.agents.save(conn, definition, now_ms)
+
+        definition, saved = await self._act(request, "agent.change", name, unit)
+        return _created(definition, saved, f'Agent "{name}" changed successfully')
+
+    async def delete(self, request: Request, name: str) -> Response:
+        """Delete an agent: its schedule ends, what waits is taken back, what works is stopped."""
+        await self._act(
+            request, "agent.delete", name, lambda conn, now_ms: self._desk.agents.delete(conn, name, now_ms)
+        )
+        return json_response({"success": True, "message": f'Agent "{name}" deleted successfully'})
+
+    async def run_now(self, request: Request, name: str) -> Response:
+        """Call it now, whatever its schedule says."""
+        key = _idempotency_key(request, await read_body(request))
+        saved = await self._act(
+            request,
+            "agent.run",
+            name,
+            lambda conn, now_ms: self._desk.agents.run_now(conn, name, now_ms, idempotency_key=key),
+        )
+        return json_response(
+            {
+                "success": True,
+                "message": f'Agent "{name}" is called',
+                "jobId": job_id(name, saved),
+                "callId": saved.call_id,
+            }
+        )
+
+    async def pause(self, request: Request, name: str) -> Response:
+        """Let its schedule rest; what waits or works goes on."""
+        await self._act(
+            request, "agent.pause", name, lambda conn, now_ms: self._desk.agents.pause(conn, name, now_ms)
+        )
+        return json_response({"success": True, "agent": agent_status(await self._view(name))})
+
+    async def resume(self, request: Request, name: str) -> Response:
+        """Let its schedule go on; the slots of the pause are noted as skipped."""
+        await self._act(
+            request, "agent.resume", name, lambda conn, now_ms: self._desk.agents.resume(conn, name, now_ms)
+        )
+        return json_response({"success": True, "agent": agent_status(await self._view(name))})
+
+    async def calls(self, name: str, limit: Limit = 50, before: Before = NEWEST) -> Response:
+        """List an agent's calls and skipped slots, newest first; `next` is the `before` of the next page."""
+
+        def unit(conn: Connection) -> list[dict[str, Any]]:
+            agent = get_agent(conn, name)
+            return [call_body(call) for call in list_calls(conn, agent.id, limit=limit, before=before)]
+
+        found = await self._services.db.read(unit)
+        more = {"next": found[-1]["id"]} if len(found) == limit else {}
+        return json_response({"calls": found, **more})
+
+    async def retry(self, request: Request, name: str, call_id: int) -> Response:
+        """Try a dead call again, with all its attempts."""
+
+        def unit(conn: Connection, now_ms: int) -> dict[str, Any]:
+            agent, call = find_agent(conn, name), show_call(conn, call_id)
+            if agent is None or call is None or call.agent_id != agent.id:
+                raise NotFound(f'Call {call_id} of agent "{name}" not found')
+            if not self._desk.calls.retry(conn, call_id, now_ms):
+                raise Conflict(f"Call {call_id} is {call.state}, not dead.")
+            again = show_call(conn, call_id)
+            return call_body(again or call)
+
+        call = await self._act(request, "agent.retry", str(call_id), unit)
+        return json_response({"success": True, "call": call})
+
+    def _read(self, fields: Mapping[str, Any]) -> Definition:
+        return read_definition(fields, self._services.settings.time_zone)
+
+    async def _view(self, name: str) -> AgentView:
+        view = await self._services.db.read(lambda conn: show_agent(conn, name))
+        if view is None:
+            raise NotFound(f'Agent "{name}" not found')
+        return view
+
+    async def _act(
+        self, request: Request, action: str, subject: str, unit: Callable[[Connection, int], T]
+    ) -> T:
+        """Write the unit and its row of the audit, together."""
+        caller, now_ms = caller_of(request), to_ms(self._services.clock.now())
+
+        def whole(conn: Connection) -> T:
+            result = unit(conn, now_ms)
+            note_action(conn, caller, action, subject, now_ms=now_ms)
+            return result
+
+        return await self._services.db.write(whole)
+
+
+def _created(definition: Definition, saved: Saved, message: str | None = None) -> Response:
+    return json_response(
+        {
+            "success": True,
+            "message": message or f'Agent "{definition.name}" created successfully',
+            "agent": created_agent(definition, saved),
+        }
+    )
+
+
+def _merged(known: Definition, changes: Mapping[str, Any]) -> dict[str, Any]:
+    merged = changed_fields(known, changes)
+    if changes.get("schedule"):
+        merged["oneTime"] = False
+    return merged
+
+
+def _idempotency_key(request: Request, fields: Mapping[str, Any]) -> str | None:
+    key = request.headers.get("idempotency-key") or fields.get("idempotencyKey") or None
+    if key is not None and (not isinstance(key, str) or len(key) > _MAX_KEY_CHARS):
+        raise BadInput(f"The idempotency key must be a string of at most {_MAX_KEY_CHARS} characters.")
+    return key
