@@ -42,6 +42,7 @@ from wireroom.intake.chat_commands import ChatCommands
 from wireroom.intake.choices import Choices
 from wireroom.intake.handle import NoHints, UpdateHandler
 from wireroom.intake.receipts import Receipts
+from wireroom.intake.setting_command import SettingCommand
 from wireroom.intake.webhook import Webhook
 from wireroom.jobs.port import Handler, Worker
 from wireroom.mcp.door import McpDoor
@@ -208,7 +209,13 @@ class Service:
             clock=self.clock,
             hints=NoHints() if bot is None else bot.signs,
             asker=asker,
-            commands=ChatCommands(engine.jobs, self.clock, asker, self._choices()),
+            commands=ChatCommands(
+                engine.jobs,
+                self.clock,
+                asker,
+                self._choices(),
+                SettingCommand(self.services.system_settings),
+            ),
             bot_id=self.settings.bot_id,
             bot_username=lambda: "" if bot is None else bot.setup.username,
             allowed=frozenset(self.settings.allowed_users),

@@ -16,9 +16,18 @@ from wireroom.intake.again import same_question
 from wireroom.intake.ask import Asker
 from wireroom.intake.choices import Choices
 from wireroom.intake.commands import Command, CommandName
+from wireroom.intake.setting_command import SettingCommand
 from wireroom.jobs.port import Jobs
 from wireroom.runs.cancel import Cancelled, cancel_run
 from wireroom.runs.queries import last_ended, unfinished_runs
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who sent a command."""
+
+    user_id: int
+    is_owner: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +40,21 @@ class Asked:
     rest: str
     """What follows the command on its line."""
     update_id: int
+    who: Sender
 
 
 class ChatCommands:
     """The commands of `intake.commands`, except what access needs first."""
 
-    def __init__(self, jobs: Jobs, clock: Clock, asker: Asker, choices: Choices) -> None:
+    def __init__(
+        self, jobs: Jobs, clock: Clock, asker: Asker, choices: Choices, settings: SettingCommand
+    ) -> None:
         """Keep the neighbours."""
         self._jobs = jobs
         self._clock = clock
         self._asker = asker
         self._choices = choices
+        self._setting_command = settings
         self._replies: Mapping[CommandName, Callable[[Asked], str | None]] = {
             CommandName.START: self._greet,
             CommandName.HELP: self._greet,
@@ -54,13 +67,14 @@ class ChatCommands:
             CommandName.DIFF: lambda asked: words.diff(last_ended(asked.conn, asked.lane)),
             CommandName.REPO: self._repository,
             CommandName.BACKEND: self._backend,
+            CommandName.SETTINGS: self._settings,
         }
 
     def reply(
-        self, conn: Connection, lane: str, to: Recipient, command: Command, update_id: int
+        self, conn: Connection, lane: str, to: Recipient, command: Command, *, update_id: int, who: Sender
     ) -> str | None:
         """Do the command and return what to say; None when its answer comes from a run."""
-        return self._replies[command.name](Asked(conn, lane, to, command.rest, update_id))
+        return self._replies[command.name](Asked(conn, lane, to, command.rest, update_id, who))
 
     def _greet(self, asked: Asked) -> str:
         del asked
@@ -74,6 +88,12 @@ class ChatCommands:
         unfinished = unfinished_runs(asked.conn, asked.lane)
         now_ms = to_ms(self._clock.now())
         return words.status(self._asker.backend, unfinished, version=__version__, now_ms=now_ms)
+
+    def _settings(self, asked: Asked) -> str:
+        who, now_ms = f"telegram {asked.who.user_id}", to_ms(self._clock.now())
+        return self._setting_command.reply(
+            asked.conn, asked.rest, who=who, is_owner=asked.who.is_owner, now_ms=now_ms
+        )
 
     def _stop(self, asked: Asked) -> str:
         """Stop the first request, which runs or is the next to run, or with `all` every one."""

@@ -23,6 +23,7 @@ class CommandName(StrEnum):
     DIFF = "diff"
     REPO = "repo"
     BACKEND = "backend"
+    SETTINGS = "settings"
     PAIR = "pair"
 
     @property
@@ -42,6 +43,7 @@ _SUMMARIES = {
     CommandName.DIFF: "what the last request changed in its repository",
     CommandName.REPO: "work in another repository: `/repo NAME`; without a name, list them",
     CommandName.BACKEND: "work with another coding agent: `/backend NAME`; without a name, list them",
+    CommandName.SETTINGS: "see and change switches: `/settings NAME on`; for my owner",
     CommandName.PAIR: "let me talk to you: `/pair CODE`",
 }
 _BY_NAME = {name.value: name for name in CommandName}

@@ -18,12 +18,12 @@ from wireroom.clock import Clock, to_ms
 from wireroom.delivery.outbox import Button, Recipient, send_notice
 from wireroom.intake import people, words
 from wireroom.intake.accept import UpdateState, close_update, load_update
-from wireroom.intake.access import Access, access_of, looks_like_code
+from wireroom.intake.access import Access, Role, access_of, looks_like_code
 from wireroom.intake.again import same_question
 from wireroom.intake.ask import Asker, Question
-from wireroom.intake.chat_commands import ChatCommands
+from wireroom.intake.chat_commands import ChatCommands, Sender
 from wireroom.intake.commands import CommandName, parse_command
-from wireroom.intake.update import Incoming, Other, Place, Pressed, Said, read_update
+from wireroom.intake.update import Incoming, Other, Place, Pressed, Said, Speaker, read_update
 from wireroom.jobs.port import Dead, Done, Job, Jobs, Outcome
 from wireroom.runs.cancel import cancel_run
 from wireroom.runs.permissions import press_answer
@@ -162,6 +162,12 @@ class UpdateHandler:
         role = people.role_of(scene.conn, self._bot_id, user_id)
         return access_of(user_id, allowed=self._allowed, role=role)
 
+    def _is_owner(self, scene: _Scene, speaker: Speaker) -> bool:
+        """Tell whether the person is the first who paired, or named by the setting."""
+        if speaker.user_id in self._allowed:
+            return True
+        return people.role_of(scene.conn, self._bot_id, speaker.user_id) is Role.OWNER
+
     def _refuse(self, scene: _Scene, incoming: Incoming, access: Access) -> tuple[UpdateState, str | None]:
         if isinstance(incoming, Said) and self._pairs(scene, incoming):
             self._notify(scene, words.PAIRED)
@@ -184,7 +190,10 @@ class UpdateHandler:
     def _said(self, scene: _Scene, said: Said) -> tuple[UpdateState, str | None]:
         command = parse_command(said.text, self._bot_username())
         if command is not None:
-            reply = self._commands.reply(scene.conn, scene.lane, scene.to, command, said.update_id)
+            who = Sender(said.speaker.user_id, is_owner=self._is_owner(scene, said.speaker))
+            reply = self._commands.reply(
+                scene.conn, scene.lane, scene.to, command, update_id=said.update_id, who=who
+            )
             if reply is not None:
                 self._notify(scene, reply)
         elif not said.text:
