@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, event, func, select, update
+from sqlalchemy import Engine as AnyEngine
 
 from wireroom.app.engine import Engine, open_engine
 from wireroom.clock import SystemClock
@@ -92,3 +94,27 @@ async def test_only_what_is_old_and_over_is_forgotten(engine: Engine) -> None:
         return names, counted[0], counted[1], counted[2]
 
     assert await engine.db.read(left) == ({"new", "working", "owing"}, 3, 3, 3)
+
+
+async def test_forgetting_names_no_run(engine: Engine) -> None:
+    """Statements do not grow with the runs of a conversation: databases take so many values and no more."""
+    lengths: list[int] = []
+
+    def prepare(conn: Connection) -> None:
+        _begin(conn, "much")
+        for number in range(100):
+            new = NewRun(f"r{number}", f"q{number}", "much", "web:much", "web", "hello", "demo", "/")
+            create_run(conn, engine.jobs, new, 0)
+        conn.execute(update(runs).values(state="succeeded"))
+
+    def note(_conn: Any, _cursor: Any, _statement: str, values: Sequence[Any], *_: Any) -> None:
+        lengths.append(len(values))
+
+    await engine.db.write(prepare)
+    event.listen(AnyEngine, "before_cursor_execute", note)
+    try:
+        assert await engine.db.write(lambda conn: forget_before(conn, 1_000, 20)) == 1
+    finally:
+        event.remove(AnyEngine, "before_cursor_execute", note)
+    assert 0 < max(lengths) < 50
+    assert not await engine.db.read(lambda conn: conn.execute(select(runs.c.id)).all())

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import Column, Connection, Table, delete, select
+from sqlalchemy import Column, Connection, Select, Table, delete, select
 
 from wireroom.clock import Clock, to_ms
 from wireroom.errors import StoreUnavailable
@@ -56,12 +56,11 @@ async def _forget_all(db: Database, before_ms: int) -> None:
 def forget_before(conn: Connection, before_ms: int, limit: int) -> int:
     """Delete at most so many conversations last used before that time; return how many went."""
     old = _old(conn, before_ms, limit)
-    of_runs = conn.execute(select(runs.c.id).where(runs.c.conversation_id.in_(old))).scalars().all()
-    of_deliveries = (
-        conn.execute(select(deliveries.c.id).where(deliveries.c.run_id.in_(of_runs))).scalars().all()
-    )
+    # As queries: the runs of twenty conversations may be more than a statement takes values.
+    of_runs = select(runs.c.id).where(runs.c.conversation_id.in_(old))
+    of_deliveries = select(deliveries.c.id).where(deliveries.c.run_id.in_(of_runs))
     _delete(conn, delivery_parts.c.delivery_id, of_deliveries)
-    _delete(conn, deliveries.c.id, of_deliveries)
+    _delete(conn, deliveries.c.run_id, of_runs)
     for table in _OF_RUNS:
         _delete(conn, table.c.run_id, of_runs)
     _delete(conn, runs.c.id, of_runs)
@@ -97,6 +96,5 @@ def _old(conn: Connection, before_ms: int, limit: int) -> Sequence[str]:
     return conn.execute(query.order_by(conversations.c.active_at).limit(limit)).scalars().all()
 
 
-def _delete(conn: Connection, column: Column[Any], values: Sequence[str] | Sequence[int]) -> None:
-    if values:
-        conn.execute(delete(column.table).where(column.in_(values)))
+def _delete(conn: Connection, column: Column[Any], values: Sequence[str] | Select[Any]) -> None:
+    conn.execute(delete(column.table).where(column.in_(values)))
