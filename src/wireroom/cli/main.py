@@ -10,7 +10,19 @@ import sys
 import typer
 
 from wireroom import __version__
-from wireroom.cli import callbacks, deliveries, doctor, mcp, runs, service, settings, telegram, updates
+from wireroom.cli import (
+    agents,
+    callbacks,
+    deliveries,
+    doctor,
+    mcp,
+    queues,
+    runs,
+    service,
+    settings,
+    telegram,
+    updates,
+)
 from wireroom.errors import WireroomError
 
 cli = typer.Typer(
@@ -25,6 +37,8 @@ cli.command("pair")(service.pair)
 cli.command("doctor")(doctor.doctor)
 cli.command("mcp")(mcp.mcp)
 cli.add_typer(runs.cli, name="runs")
+cli.add_typer(agents.cli, name="agents")
+cli.add_typer(queues.cli, name="queues")
 cli.add_typer(deliveries.cli, name="deliveries")
 cli.add_typer(callbacks.cli, name="callbacks")
 cli.add_typer(updates.cli, name="updates")
