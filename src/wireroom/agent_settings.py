@@ -268,6 +268,22 @@ class AgentSettings(BaseSettings):
         description="Days that the calls of agents are remembered after their end.",
     )
 
+    target_app_path: Path | None = named(
+        "TARGET_APP_PATH",
+        default=None,
+        description="Folder whose `scripts` is the scripts folder, unless `SCRIPTS_PATH` names one.",
+    )
+    scripts_path: Path | None = named(
+        "SCRIPTS_PATH",
+        default=None,
+        description="Folder for agents' one-off scripts. Default: `scripts` in the data folder.",
+    )
+    instructions: str = named(
+        "WIREROOM_INSTRUCTIONS",
+        default="",
+        description="What agents are told beside the prompt instead of where scripts go; `off`: nothing.",
+    )
+
     @field_validator(
         "mcp_servers", "permission_rules", "callback_hosts", "open_routes", "open_networks", mode="before"
     )

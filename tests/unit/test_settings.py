@@ -36,6 +36,8 @@ OLD_NAMES = {
     "CURSOR_CLI_MAX_CONCURRENT",
     "CURSOR_CLI_MAX_OUTPUT_SIZE",
     "REPOSITORIES_PATH",
+    "SCRIPTS_PATH",
+    "TARGET_APP_PATH",
 }
 """Names that installations of the older services set."""
 

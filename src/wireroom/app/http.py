@@ -30,6 +30,7 @@ from wireroom.api import (
     repositories,
     runner,
     runs,
+    scripts,
     settings,
     websockets,
 )
@@ -149,7 +150,7 @@ def documented(services: Services, workspaces: Workspaces) -> FastAPI:
 
 
 def _own_routers(services: Services) -> Sequence[APIRouter]:
-    own = (runs, deliveries, callbacks, chat, permissions, settings)
+    own = (runs, deliveries, callbacks, chat, permissions, settings, scripts)
     return [part.router(services) for part in own]
 
 

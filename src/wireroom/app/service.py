@@ -55,6 +55,7 @@ from wireroom.secret_files import ADDRESS_FILE, make_data_dir, secret_of
 from wireroom.settings import Settings
 from wireroom.system_settings import SystemSettings
 from wireroom.workspaces.private_dir import remove_leftovers
+from wireroom.workspaces.scripts import make_scripts_folder, scripts_folder
 from wireroom.workspaces.workspace import Workspaces
 
 _log = structlog.get_logger(__name__)
@@ -190,6 +191,7 @@ class Service:
         engine.db.on_outside_change(feed.publish_all)
         await executor.adopt_orphans()
         await asyncio.to_thread(remove_leftovers, settings.data_dir)
+        make_scripts_folder(scripts_folder(settings), around.workspaces.root)
         self._work(engine, handlers, around.workspaces)
         self._listen(engine, webhook_secret, api_secret, around.workspaces)
 
