@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -33,7 +34,7 @@ pytestmark = pytest.mark.timeout(60)
         ),
     ],
 )
-def test_scripts_folder_is_found_by_the_older_rules(named: dict[str, Path], folder: str) -> None:
+def test_scripts_folder_is_found_by_the_older_rules(named: dict[str, Any], folder: str) -> None:
     """SCRIPTS_PATH wins over TARGET_APP_PATH, which wins over the data folder."""
     assert scripts_folder(Settings(data_dir=Path("/d"), **named)) == Path(folder)
 

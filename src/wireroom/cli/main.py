@@ -18,6 +18,7 @@ from wireroom.cli import (
     mcp,
     queues,
     runs,
+    scripts,
     service,
     settings,
     telegram,
@@ -42,6 +43,7 @@ cli.add_typer(queues.cli, name="queues")
 cli.add_typer(deliveries.cli, name="deliveries")
 cli.add_typer(callbacks.cli, name="callbacks")
 cli.add_typer(updates.cli, name="updates")
+cli.add_typer(scripts.cli, name="scripts")
 cli.add_typer(settings.cli, name="settings")
 cli.add_typer(telegram.cli, name="telegram")
 
