@@ -23,6 +23,7 @@ from wireroom.store.database import Database
 from wireroom.store.migrate import ensure_schema, sqlite_path
 from wireroom.store.owner import OwnerLock
 from wireroom.store.sqlite import SqliteDatabase
+from wireroom.tasks import wake
 
 _INTAKE_CONCURRENCY = 64
 _DELIVERY_CONCURRENCY = 64
@@ -53,6 +54,7 @@ def queue_specs(settings: Settings, gives_way: GiveWay | None = None) -> list[Qu
     return [
         QueueSpec(accept.QUEUE, _INTAKE_CONCURRENCY, quick, gives_way=gives_way),
         QueueSpec(records.QUEUE, settings.slots, patient),
+        QueueSpec(wake.QUEUE, 1, patient),
         QueueSpec(outbox.QUEUE, _DELIVERY_CONCURRENCY, patient, drains=True),
         QueueSpec(callback_outbox.QUEUE, _CALLBACK_CONCURRENCY, patient, drains=True),
     ]

@@ -26,12 +26,14 @@ from wireroom.api import (
     errors,
     git,
     legacy,
+    operator,
     permissions,
     repositories,
     runner,
     runs,
     scripts,
     settings,
+    tasks,
     websockets,
 )
 from wireroom.api.agent_tools import AgentTools
@@ -139,7 +141,11 @@ def documented(services: Services, workspaces: Workspaces) -> FastAPI:
     app = FastAPI(title="Wireroom", version=__version__, docs_url=None, redoc_url=None)
     errors.install(app)
     legacy.install(app)
-    for router in (*_own_routers(services), *_runner_routers(services, workspaces)):
+    for router in (
+        *_own_routers(services),
+        *_task_routers(services),
+        *_runner_routers(services, workspaces),
+    ):
         app.include_router(router)
     for prefix in ("/conversations/api", "/api"):
         app.include_router(repositories.working_directory_router(services, workspaces, prefix))
@@ -152,6 +158,11 @@ def documented(services: Services, workspaces: Workspaces) -> FastAPI:
 def _own_routers(services: Services) -> Sequence[APIRouter]:
     own = (runs, deliveries, callbacks, chat, permissions, settings, scripts)
     return [part.router(services) for part in own]
+
+
+def _task_routers(services: Services) -> Sequence[APIRouter]:
+    boards = [tasks.router(services, path) for path in tasks.PATHS]
+    return (*boards, operator.router(services), operator.callback_router(services))
 
 
 def _runner_routers(services: Services, workspaces: Workspaces) -> Sequence[APIRouter]:

@@ -31,6 +31,7 @@ from wireroom.app.ids import new_id, workdir_of
 from wireroom.app.mcp import InnerRoutes, McpGate
 from wireroom.app.pairing import new_pairing_code
 from wireroom.app.runner import Surroundings, make_callback_sender, make_executor
+from wireroom.app.tasks import make_operator
 from wireroom.backends.protocol import AnyBackend
 from wireroom.backends.registry import installed_names
 from wireroom.callbacks import outbox
@@ -54,6 +55,8 @@ from wireroom.runs.feed import Feed
 from wireroom.secret_files import ADDRESS_FILE, make_data_dir, secret_of
 from wireroom.settings import Settings
 from wireroom.system_settings import SystemSettings
+from wireroom.tasks import wake
+from wireroom.tasks.watch import BoardWatch
 from wireroom.workspaces.private_dir import remove_leftovers
 from wireroom.workspaces.scripts import make_scripts_folder, scripts_folder
 from wireroom.workspaces.workspace import Workspaces
@@ -181,9 +184,13 @@ class Service:
             workspaces=Workspaces(settings, os.environ, self.clock),
         )
         executor = self._executor(around, outside)
+        operator = make_operator(settings, engine, self.clock, feed, asker)
+        self._board = BoardWatch(engine.db, engine.jobs, operator)
+        self.services.system_settings.watch(self._board.look)
         handlers: dict[str, Handler] = {
             accept.KIND: self._update_handler(engine, asker, feed).handle,
             records.KIND: executor.handle,
+            wake.KIND: operator.handle,
             outbox.KIND: make_callback_sender(around, session, api_secret).handle,
         }
         if self.bot is not None:
@@ -235,6 +242,7 @@ class Service:
         tasks = [
             self._task(engine.worker.run(handlers), "jobs"),
             self._task(watch_loop(), "loop watch"),
+            self._task(self._board.run(), "task board"),
             *(
                 self._task(chore, name)
                 for name, chore in chores(self.settings, engine.db, self.clock, workspaces).items()

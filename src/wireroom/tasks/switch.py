@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from wireroom.jobs.port import Jobs
 from wireroom.runs.cancel import cancel_run
+from wireroom.runs.records import scope_of
 from wireroom.store.statement import Statement
 from wireroom.system_settings import set_setting
 from wireroom.tasks.listing import count_by_status
@@ -29,6 +30,12 @@ _FOREIGN = Statement("""
 
 _MAKE_READY = Statement("UPDATE tasks SET status = 0, updatedat = :now WHERE id = :task_id AND status = 4")
 """Let a task be begun again."""
+
+_CALL = Statement("""
+    SELECT r.id, r.epoch FROM task_attempts a JOIN runs r ON r.id = a.run_id
+    WHERE a.request_id = :request_id
+""")
+"""The run, and its newest attempt, that an attempt at a task has asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,3 +91,9 @@ def clear_lock(conn: Connection, jobs: Jobs, now_ms: int) -> int:
         cancel_run(conn, jobs, run_id, now_ms)
     wake_operator(conn, jobs)
     return len(ids)
+
+
+def call_of(conn: Connection, request_id: str) -> str:
+    """Return what a remote runner's result is waited for under: that of the attempt, else as it came."""
+    found = _CALL.row(conn, request_id=request_id)
+    return request_id if found is None else scope_of(*found)

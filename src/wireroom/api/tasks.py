@@ -1,0 +1,238 @@
+"""`/api/tasks` and `/conversations/api/tasks`: the task board.
+
+Bodies are in `task_bodies`, what may be said of a task in `tasks.requests`. A list is a plain array; with
+`page` or `limit` it is `{"tasks": […], "pagination": {"page", "limit", "total", "totalPages"}}`.
+Source: contract of cursor-runner, section 1.5; contract of cursor-agents, section B2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Annotated, Any, Literal, TypeVar
+
+from fastapi import APIRouter, Depends, Query
+from sqlalchemy import Connection
+from starlette.requests import Request
+from starlette.responses import Response
+
+from wireroom.api.guard import caller_guard, caller_of, note_action
+from wireroom.api.legacy import ShortRefusal, json_response, read_object
+from wireroom.api.services import Services
+from wireroom.api.task_bodies import attempt_body, pagination_body, task_body
+from wireroom.backends.registry import FURTHER_NAMES, NAMES
+from wireroom.clock import to_ms
+from wireroom.errors import BadInput, Conflict, NotFound
+from wireroom.tasks import board
+from wireroom.tasks.dependencies import needs_of
+from wireroom.tasks.listing import MOST_LISTED, Wanted, count_tasks, list_tasks, needs_by_task
+from wireroom.tasks.requests import TaskFields, read_fields, read_id
+from wireroom.tasks.rows import TaskView, attempts_of, find_task, limits_by_label
+from wireroom.tasks.states import LABELS, shown_stamp
+
+PATHS = ("/api/tasks", "/conversations/api/tasks")
+MOST_ON_PAGE = 500
+_PAGE = 20
+"""Tasks on a page unless said otherwise."""
+T = TypeVar("T")
+_Page = Annotated[int | None, Query(ge=1, le=1_000_000)]
+_Limit = Annotated[int | None, Query(ge=1, le=MOST_ON_PAGE)]
+_Status = Annotated[str | None, Query(description="0 to 4.")]
+_Label = Annotated[str | None, Query(description="ready, complete, archived, backlogged or in_progress.")]
+_SortBy = Annotated[Literal["order", "createdat", "updatedat", "id"], Query(alias="sortBy")]
+_SortOrder = Annotated[Literal["asc", "desc"], Query(alias="sortOrder")]
+_Refusals = (
+    (BadInput, HTTPStatus.BAD_REQUEST),
+    (NotFound, HTTPStatus.NOT_FOUND),
+    (Conflict, HTTPStatus.CONFLICT),
+)
+
+
+def router(services: Services, prefix: str) -> APIRouter:
+    """Return the routes below one of `PATHS`; mount them before the conversations' catch-all."""
+    routes = _TaskRoutes(services)
+    made = APIRouter(
+        prefix=prefix,
+        tags=["tasks"],
+        dependencies=[Depends(caller_guard(services))],
+        default_response_class=Response,
+    )
+    made.add_api_route("", routes.list_all)
+    made.add_api_route("", routes.add, methods=["POST"], status_code=HTTPStatus.CREATED)
+    made.add_api_route("/limits", routes.limits)
+    made.add_api_route("/limits/{label}", routes.set_limit, methods=["PUT"])
+    made.add_api_route("/{task_id}", routes.show)
+    made.add_api_route("/{task_id}", routes.edit, methods=["PUT", "PATCH"])
+    made.add_api_route("/{task_id}", routes.delete, methods=["DELETE"])
+    made.add_api_route("/{task_id}/retry", routes.retry, methods=["POST"])
+    made.add_api_route("/{task_id}/attempts", routes.attempts)
+    return made
+
+
+class _TaskRoutes:
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._db = services.db
+
+    async def list_all(
+        self,
+        *,
+        page: _Page = None,
+        limit: _Limit = None,
+        status: _Status = None,
+        status_label: _Label = None,
+        sort_by: _SortBy = "order",
+        sort_order: _SortOrder = "asc",
+        dead: bool = False,
+    ) -> Response:
+        """List tasks; `X-Total-Count` tells how many there are in all, `dead` asks for those given up."""
+        size = limit or (_PAGE if page else MOST_LISTED)
+        wanted = Wanted(
+            status=_wanted_status(status, status_label),
+            dead_only=dead,
+            sort_by=sort_by,
+            newest_first=sort_order == "desc",
+            limit=size,
+            offset=((page or 1) - 1) * size,
+        )
+
+        def read(conn: Connection) -> tuple[list[dict[str, Any]], int]:
+            found = list_tasks(conn, wanted)
+            needs = needs_by_task(conn, [task.id for task in found])
+            return [task_body(task, needs.get(task.id, ())) for task in found], count_tasks(conn, wanted)
+
+        bodies, total = await self._db.read(read)
+        headers = {"X-Total-Count": str(total)}
+        if page is None and limit is None:
+            return json_response(bodies, headers=headers)
+        paged = {"tasks": bodies, "pagination": pagination_body(page or 1, size, total)}
+        return json_response(paged, headers=headers)
+
+    async def add(self, request: Request) -> Response:
+        """Add a task."""
+        said = _fields(await read_object(request), new=True)
+        body = await self._change(
+            request, "task.add", lambda conn, now_ms: board.add_task(conn, self._services.jobs, said, now_ms)
+        )
+        return json_response(body, HTTPStatus.CREATED)
+
+    async def show(self, task_id: str) -> Response:
+        """Show a task; the `ETag` is what `If-Match` compares."""
+        number = _id(task_id)
+
+        def read(conn: Connection) -> tuple[TaskView, tuple[int, ...]] | None:
+            task = find_task(conn, number)
+            return None if task is None else (task, needs_of(conn, number))
+
+        found = await self._db.read(read)
+        if found is None:
+            raise ShortRefusal(HTTPStatus.NOT_FOUND, "Task not found")
+        task, needs = found
+        return json_response(task_body(task, needs), headers={"ETag": f'"{shown_stamp(task.updatedat)}"'})
+
+    async def edit(self, request: Request, task_id: str) -> Response:
+        """Change what is named; with `updatedat` or `If-Match`, only if nothing has changed since then."""
+        number, body = _id(task_id), await read_object(request)
+        seen = request.headers.get("if-match", "").strip().removeprefix("W/").strip('"')
+        said = _fields(body | {"updatedat": seen} if seen not in {"", "*"} else body, new=False)
+        jobs = self._services.jobs
+        changed = await self._change(
+            request, "task.edit", lambda conn, now_ms: board.edit_task(conn, jobs, number, said, now_ms)
+        )
+        return json_response(changed)
+
+    async def delete(self, request: Request, task_id: str) -> Response:
+        """Delete a task for good; a run that works on it is stopped."""
+        number, jobs = _id(task_id), self._services.jobs
+
+        def unit(conn: Connection, now_ms: int) -> None:
+            board.delete_task(conn, jobs, number, now_ms)
+            note_action(conn, caller_of(request), "task.delete", str(number), now_ms=now_ms)
+
+        await self._write(unit)
+        return json_response({"success": True, "message": "Task deleted"})
+
+    async def retry(self, request: Request, task_id: str) -> Response:
+        """Make a task ready, as if it had never failed."""
+        number, jobs = _id(task_id), self._services.jobs
+        body = await self._change(
+            request, "task.retry", lambda conn, now_ms: board.retry_task(conn, jobs, number, now_ms)
+        )
+        return json_response(body)
+
+    async def attempts(self, task_id: str) -> Response:
+        """List a task's attempts, newest first."""
+        number = _id(task_id)
+        found = await self._db.read(
+            lambda conn: None if find_task(conn, number) is None else attempts_of(conn, number)
+        )
+        if found is None:
+            raise ShortRefusal(HTTPStatus.NOT_FOUND, "Task not found")
+        return json_response({"attempts": [attempt_body(one) for one in found]})
+
+    async def limits(self) -> Response:
+        """List the labels of which only so many tasks may be at work at once."""
+        return json_response({"limits": await self._db.read(limits_by_label)})
+
+    async def set_limit(self, request: Request, label: str) -> Response:
+        """Let at most `most` tasks of a label be at work at once; null for no limit."""
+        most = (await read_object(request)).get("most")
+        if most is not None and (not isinstance(most, int) or isinstance(most, bool)):
+            raise ShortRefusal(HTTPStatus.BAD_REQUEST, "most must be a number, or null")
+
+        def unit(conn: Connection, now_ms: int) -> None:
+            board.set_limit(conn, self._services.jobs, label, most)
+            note_action(conn, caller_of(request), "task.limit", label, now_ms=now_ms, detail=str(most))
+
+        await self._write(unit)
+        return json_response({"label": label, "most": most})
+
+    async def _change(
+        self, request: Request, action: str, change: Callable[[Connection, int], TaskView]
+    ) -> dict[str, Any]:
+        """Do it, note who did, and return the task as it is now."""
+
+        def unit(conn: Connection, now_ms: int) -> dict[str, Any]:
+            task = change(conn, now_ms)
+            if task.backend not in {None, *NAMES, *FURTHER_NAMES, self._services.asker.backend}:
+                raise BadInput(f"There is no coding agent {task.backend}.")
+            note_action(conn, caller_of(request), action, str(task.id), now_ms=now_ms)
+            return task_body(task, needs_of(conn, task.id))
+
+        return await self._write(unit)
+
+    async def _write(self, unit: Callable[[Connection, int], T]) -> T:
+        now_ms = to_ms(self._services.clock.now())
+        try:
+            return await self._db.write(lambda conn: unit(conn, now_ms))
+        except (BadInput, NotFound, Conflict) as error:
+            status = next(status for kind, status in _Refusals if isinstance(error, kind))
+            raise ShortRefusal(status, str(error)) from error
+
+
+def _id(text: str) -> int:
+    try:
+        return read_id(text)
+    except BadInput as error:
+        raise ShortRefusal(HTTPStatus.BAD_REQUEST, str(error)) from error
+
+
+def _fields(body: dict[str, Any], *, new: bool) -> TaskFields:
+    try:
+        return read_fields(body, new=new)
+    except BadInput as error:
+        raise ShortRefusal(HTTPStatus.BAD_REQUEST, str(error)) from error
+
+
+def _wanted_status(number: str | None, label: str | None) -> int | None:
+    """Return which status is asked for; a number that no status has lists nothing."""
+    if number:
+        if not (number.isascii() and number.lstrip("-").isdigit()):
+            raise ShortRefusal(HTTPStatus.BAD_REQUEST, "Invalid status parameter. Must be a number.")
+        return max(-1, min(int(number[:6]), 99))
+    if label:
+        if label not in LABELS:
+            message = f"Invalid status_label parameter. Must be one of {', '.join(LABELS)}."
+            raise ShortRefusal(HTTPStatus.BAD_REQUEST, message)
+        return int(LABELS[label])
+    return None
