@@ -16,7 +16,7 @@ from wireroom.runs.options import RunReport
 from wireroom.runs.records import Attempt
 from wireroom.runs.states import RunState
 from wireroom.runs.verdict import RunEnding, Verdict
-from wireroom.workspaces.mcp import McpServers
+from wireroom.workspaces.mcp import McpServers, Tools
 from wireroom.workspaces.private_dir import private_dir
 from wireroom.workspaces.work import WorkSummary
 from wireroom.workspaces.workspace import Workspace, Workspaces
@@ -40,8 +40,9 @@ class PlacedDriver:
         try:
             workspace = await self._workspace(attempt)
             async with private_dir(self._data_dir, attempt.run_id, attempt.epoch) as private:
-                placed = await self._placed(attempt, workspace, private)
-                ending = await self._driver.drive(placed, lane, line)
+                tools = await self._tools.for_run(workspace.path, attempt.options.mcp_servers or ())
+                placed = _placed(attempt, workspace, tools, private)
+                ending = _tellable(await self._driver.drive(placed, lane, line), tools)
         except (LeaseLost, StoreUnavailable):
             raise
         except (WireroomError, OSError) as error:
@@ -58,18 +59,6 @@ class PlacedDriver:
             attempt.run_id, options.repository or "", options.branch_name, worktree=True
         )
 
-    async def _placed(self, attempt: Attempt, workspace: Workspace, private: Path) -> Attempt:
-        tools = await self._tools.for_run(workspace.path, attempt.options.mcp_servers or ())
-        notices = [workspace.notice, *tools.notices]
-        return replace(
-            attempt,
-            workdir=workspace.path,
-            base=workspace.base,
-            private_dir=private,
-            mcp_servers=tools.servers,
-            notices=tuple(notice for notice in notices if notice),
-        )
-
     async def _described(self, attempt: Attempt, workspace: Workspace, report: RunReport) -> RunReport:
         """Add what git shows; a checkout that git cannot read any more is no reason to lose the answer."""
         if workspace.is_worktree:
@@ -80,6 +69,26 @@ class PlacedDriver:
             _log.warning("work_not_described", run_id=attempt.run_id, reason=str(error))
             return report
         return report if summary is None else _with_work(report, summary)
+
+
+def _placed(attempt: Attempt, workspace: Workspace, tools: Tools, private: Path) -> Attempt:
+    notices = [workspace.notice, *tools.notices]
+    return replace(
+        attempt,
+        workdir=workspace.path,
+        base=workspace.base,
+        private_dir=private,
+        mcp_servers=tools.servers,
+        notices=tuple(notice for notice in notices if notice),
+    )
+
+
+def _tellable(ending: RunEnding, tools: Tools) -> RunEnding:
+    """Blank the tools' secrets in the command line, where Codex has its servers' arguments."""
+    if not tools.secrets:
+        return ending
+    command = tuple(tools.tellable(word) for word in ending.report.command)
+    return replace(ending, report=structs.replace(ending.report, command=command))
 
 
 def _with_work(report: RunReport, summary: WorkSummary) -> RunReport:

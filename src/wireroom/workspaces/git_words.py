@@ -16,6 +16,7 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 _SCP_LIKE = re.compile(r"(?:[A-Za-z0-9._-]+@)?[A-Za-z0-9][A-Za-z0-9.-]*:(?!/)[^\s:]+")
 _HELPER = re.compile(r"[^/\[]*::")
 _CREDENTIALS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^/\s]+@")
+_QUERY = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://[^\s?'\"]*)\?[^\s'\"]*")
 
 
 def transport_of(address: str) -> str:
@@ -54,7 +55,8 @@ def repository_name(address: str, wanted: str | None) -> str:
     Raises:
         BadInput: it is no plain name of a folder.
     """
-    name = wanted or re.split(r"[/:]", address.rstrip("/"))[-1].removesuffix(".git")
+    path = re.split(r"[?#]", address)[0]
+    name = wanted or re.split(r"[/:]", path.rstrip("/"))[-1].removesuffix(".git")
     if not _NAME.fullmatch(name) or name.endswith(".lock"):
         raise BadInput(f"{name!r} cannot be a repository's name: letters, digits and . _ - make one.")
     return name
@@ -72,10 +74,10 @@ def is_github(address: str) -> bool:
 
 
 def without_credentials(text: str, secrets: Iterable[str] = ()) -> str:
-    """Return the text with `//name:password@` cut out of addresses and the secrets blanked."""
+    """Return the text with `//name:password@` and queries cut out of addresses and the secrets blanked."""
     for secret in secrets:
         text = text.replace(secret, "[hidden]")
-    return _CREDENTIALS.sub(r"\1", text)
+    return _QUERY.sub(r"\1", _CREDENTIALS.sub(r"\1", text))
 
 
 def last_words(stderr: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from weakref import WeakValueDictionary
@@ -20,7 +20,13 @@ from wireroom.backends.protocol import McpServer
 from wireroom.clock import Clock
 from wireroom.errors import SettingsError
 from wireroom.settings import Settings
-from wireroom.workspaces.mcp_config import Resolved, choose, read_servers, resolve_server
+from wireroom.workspaces.mcp_config import (
+    Resolved,
+    choose,
+    read_servers,
+    resolve_server,
+    without_secrets,
+)
 from wireroom.workspaces.mcp_probe import probe
 
 _GOOD_FOR = timedelta(minutes=10)
@@ -37,6 +43,12 @@ class Tools:
     servers: tuple[McpServer, ...] = ()
     notices: tuple[str, ...] = ()
     """Which servers were left out and why, without secrets, for the run's log."""
+    secrets: tuple[str, ...] = field(default=(), repr=False, compare=False)
+    """What was filled in, of the servers that were left out, too."""
+
+    def tellable(self, text: str) -> str:
+        """Return the text with the servers' secrets blanked."""
+        return without_secrets(text, self.secrets)
 
 
 class McpServers:
@@ -76,6 +88,7 @@ class McpServers:
                 for one, reason in judged
                 if reason is not None
             ),
+            secrets=tuple(secret for one in found for secret in one.secrets),
         )
 
     def _entries(self) -> dict[str, Mapping[str, object]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,10 +30,16 @@ class Resolved:
 
     def tellable(self, text: str) -> str:
         """Return the text with the secrets blanked; values of under 4 characters hide nothing."""
-        for secret in sorted(self.secrets, key=len, reverse=True):
-            if len(secret) >= _SHORTEST_SECRET:
-                text = text.replace(secret, "[hidden]")
-        return text
+        return without_secrets(text, self.secrets)
+
+
+def without_secrets(text: str, secrets: Collection[str]) -> str:
+    """Return the text with the secrets blanked, as they are or quoted; those of under 4 characters stay."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        if len(secret) >= _SHORTEST_SECRET:
+            quoted = json.dumps(secret, ensure_ascii=False)[1:-1]
+            text = text.replace(quoted, "[hidden]").replace(secret, "[hidden]")
+    return text
 
 
 def read_servers(text: str) -> dict[str, Mapping[str, Any]]:

@@ -85,6 +85,11 @@ def test_name_of_a_clone(address: str, wanted: str | None, name: str) -> None:
     assert repository_name(address, wanted) == name
 
 
+def test_name_of_a_clone_leaves_the_query_out() -> None:
+    """A token may stand there."""
+    assert repository_name("https://host/o/r.git?token=a/b", None) == "r"
+
+
 @pytest.mark.parametrize(
     "wanted", ["..", ".", ".hidden", "-x", "a/b", "a\\b", "a b", "x" * 101, "a\0", "é", "a\n"]
 )
@@ -125,10 +130,10 @@ def test_token_is_for_github_alone(address: str, expected: bool) -> None:
 
 
 def test_credentials_are_cut_out_of_words() -> None:
-    """Addresses lose their name and password, secrets are blanked."""
-    words = "fatal: 'https://me:p@w@host/r@1' and ssh://git@host/r and ghp_1"
+    """Addresses lose their name, their password and their query, secrets are blanked."""
+    words = "fatal: 'https://me:p@w@host/r@1' and ssh://git@host/r and ghp_1 at 'https://host/r?token=t/': no"
     assert without_credentials(words, ["ghp_1"]) == (
-        "fatal: 'https://host/r@1' and ssh://host/r and [hidden]"
+        "fatal: 'https://host/r@1' and ssh://host/r and [hidden] at 'https://host/r': no"
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from wireroom.backends.protocol import McpServer
 from wireroom.errors import BadInput, SettingsError
-from wireroom.workspaces.mcp_config import choose, read_servers, resolve_server
+from wireroom.workspaces.mcp_config import choose, read_servers, resolve_server, without_secrets
 
 ENVIRONMENT = {"TOKEN": "t0ken-value", "EMPTY": "", "NUMBER": "7"}
 
@@ -95,3 +95,8 @@ def test_secrets_are_blanked_in_what_is_told() -> None:
     entry = {"command": "x", "args": ["${TOKEN}", "${NUMBER}"], "env": {"A": "literal"}}
     resolved = resolve_server("db", entry, ENVIRONMENT)
     assert resolved.tellable("t0ken-value, literal and 7") == "[hidden], [hidden] and 7"
+
+
+def test_secrets_are_blanked_in_quotes_too() -> None:
+    """A command line may hold a secret as a quoted text."""
+    assert without_secrets(r'key = "a\"b\\c", a"b\c', ['a"b\\c']) == 'key = "[hidden]", [hidden]'
