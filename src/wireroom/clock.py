@@ -6,8 +6,12 @@ Pure modules take `now` as an argument. Shells hold a `Clock` and pass its readi
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 class Clock(Protocol):
@@ -36,7 +40,7 @@ class SystemClock:
 
 def to_ms(moment: datetime) -> int:
     """Return the moment as whole milliseconds since the epoch, as the database stores it."""
-    return int(moment.timestamp() * 1000)
+    return (moment - _EPOCH) // _MILLISECOND  # in floats, some times would lose one
 
 
 def from_ms(value: int) -> datetime:

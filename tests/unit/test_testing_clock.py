@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from wireroom.clock import Clock
+from wireroom.clock import Clock, from_ms, to_ms
 from wireroom.testing.clock import ManualClock
 
 
@@ -28,3 +30,9 @@ def test_manual_clock_refuses_to_run_backwards() -> None:
     with pytest.raises(ValueError, match="backwards"):
         clock.advance(-1)
     assert clock.monotonic() == 0.0
+
+
+@given(st.integers(0, 4_000_000_000_000))
+def test_stored_time_comes_back_to_the_millisecond(value: int) -> None:
+    """A time that is read from the database and stored again is the same."""
+    assert to_ms(from_ms(value)) == value
