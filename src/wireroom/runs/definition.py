@@ -90,14 +90,17 @@ def _folders(workdir: Path, root: Path | None) -> Sequence[Path]:
 
 
 def _read(folder: Path, name: str) -> str:
-    """Return what the file says, empty when it is none, is outside or cannot be read."""
+    """Return what the file says, empty when it is none, is outside or cannot be read.
+
+    Without NUL, which PostgreSQL does not store: what is found becomes part of a stored prompt.
+    """
     try:
         base = folder.resolve(strict=True)
         descriptor = open_inside(base, resolve_inside(folder, _relative(base, name)))
     except (BadInput, NotFound, OSError):
         return ""
     with os.fdopen(descriptor, "rb") as file:
-        return file.read(_LONGEST_FILE_BYTES).decode(errors="replace")
+        return file.read(_LONGEST_FILE_BYTES).decode(errors="replace").replace("\0", "")
 
 
 def _relative(base: Path, name: str) -> str:

@@ -121,3 +121,9 @@ def test_root_that_does_not_hold_the_work_is_not_searched(root: Path, tmp_path: 
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     assert find_definition("See t.md", scratch, root) is None
+
+
+def test_definition_holds_no_nul(root: Path) -> None:
+    """A file of a repository can hold what no database stores."""
+    (root / "work" / ".cursorrules").write_bytes(b"Definition of done: a\x00b")
+    assert find_definition("Do it", root / "work", root) == Definition("ab", ".cursorrules")
