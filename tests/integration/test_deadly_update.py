@@ -11,12 +11,11 @@ from wireroom.intake.ask import Asker
 from wireroom.intake.chat_commands import ChatCommands
 from wireroom.intake.choices import Choices
 from wireroom.intake.handle import NoHints, UpdateHandler
-from wireroom.intake.setting_command import SettingCommand
 from wireroom.jobs.embedded import EmbeddedJobs
 from wireroom.jobs.port import Dead, Job
 from wireroom.runs.feed import Feed
 from wireroom.store.sqlite import SqliteDatabase
-from wireroom.system_settings import SystemSettings
+from wireroom.tasks.chat import TaskChat
 
 _UPDATE = """
     INSERT INTO updates (id, bot_id, update_id, kind, lane, payload, state, received_at)
@@ -41,7 +40,7 @@ async def test_update_that_kills_the_process_is_set_aside(database: SqliteDataba
             clock,
             asker,
             Choices(Path("/nowhere"), ["demo"]),
-            SettingCommand(SystemSettings(database)),
+            tasks=TaskChat(jobs),
         ),
         bot_id=1,
         bot_username=lambda: "bot",

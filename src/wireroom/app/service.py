@@ -56,6 +56,7 @@ from wireroom.secret_files import ADDRESS_FILE, make_data_dir, secret_of
 from wireroom.settings import Settings
 from wireroom.system_settings import SystemSettings
 from wireroom.tasks import wake
+from wireroom.tasks.chat import TaskChat
 from wireroom.tasks.watch import BoardWatch
 from wireroom.workspaces.private_dir import remove_leftovers
 from wireroom.workspaces.scripts import make_scripts_folder, scripts_folder
@@ -223,7 +224,8 @@ class Service:
                 self.clock,
                 asker,
                 self._choices(),
-                SettingCommand(self.services.system_settings),
+                settings=SettingCommand(self.services.system_settings),
+                tasks=TaskChat(engine.jobs),
             ),
             bot_id=self.settings.bot_id,
             bot_username=lambda: "" if bot is None else bot.setup.username,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from sqlalchemy import Connection
 
@@ -16,7 +17,7 @@ from wireroom.intake.again import same_question
 from wireroom.intake.ask import Asker
 from wireroom.intake.choices import Choices
 from wireroom.intake.commands import Command, CommandName
-from wireroom.intake.setting_command import SettingCommand
+from wireroom.intake.setting_command import settings_reply
 from wireroom.jobs.port import Jobs
 from wireroom.runs.cancel import Cancelled, cancel_run
 from wireroom.runs.queries import last_ended, unfinished_runs
@@ -43,18 +44,40 @@ class Asked:
     who: Sender
 
 
+class TaskDesk(Protocol):
+    """The task board, as chats see it."""
+
+    def listing(self, conn: Connection) -> str:
+        """Return what is on the board."""
+        ...
+
+    def add(self, conn: Connection, text: str, now_ms: int) -> str:
+        """Put a task on the board and return what to say."""
+        ...
+
+    def operator(self, conn: Connection, rest: str, *, who: str, is_owner: bool, now_ms: int) -> str:
+        """Switch the operator, or tell how it stands."""
+        ...
+
+
 class ChatCommands:
     """The commands of `intake.commands`, except what access needs first."""
 
     def __init__(
-        self, jobs: Jobs, clock: Clock, asker: Asker, choices: Choices, settings: SettingCommand
+        self,
+        jobs: Jobs,
+        clock: Clock,
+        asker: Asker,
+        choices: Choices,
+        *,
+        tasks: TaskDesk,
     ) -> None:
         """Keep the neighbours."""
         self._jobs = jobs
         self._clock = clock
         self._asker = asker
         self._choices = choices
-        self._setting_command = settings
+        self._task_desk = tasks
         self._replies: Mapping[CommandName, Callable[[Asked], str | None]] = {
             CommandName.START: self._greet,
             CommandName.HELP: self._greet,
@@ -68,6 +91,9 @@ class ChatCommands:
             CommandName.REPO: self._repository,
             CommandName.BACKEND: self._backend,
             CommandName.SETTINGS: self._settings,
+            CommandName.TASKS: lambda asked: self._task_desk.listing(asked.conn),
+            CommandName.TASK: self._task,
+            CommandName.OPERATOR: self._operator,
         }
 
     def reply(
@@ -91,7 +117,14 @@ class ChatCommands:
 
     def _settings(self, asked: Asked) -> str:
         who, now_ms = f"telegram {asked.who.user_id}", to_ms(self._clock.now())
-        return self._setting_command.reply(
+        return settings_reply(asked.conn, asked.rest, who=who, is_owner=asked.who.is_owner, now_ms=now_ms)
+
+    def _task(self, asked: Asked) -> str:
+        return self._task_desk.add(asked.conn, asked.rest, to_ms(self._clock.now()))
+
+    def _operator(self, asked: Asked) -> str:
+        who, now_ms = f"telegram {asked.who.user_id}", to_ms(self._clock.now())
+        return self._task_desk.operator(
             asked.conn, asked.rest, who=who, is_owner=asked.who.is_owner, now_ms=now_ms
         )
 

@@ -23,6 +23,9 @@ class CommandName(StrEnum):
     DIFF = "diff"
     REPO = "repo"
     BACKEND = "backend"
+    TASKS = "tasks"
+    TASK = "task"
+    OPERATOR = "operator"
     SETTINGS = "settings"
     PAIR = "pair"
 
@@ -43,6 +46,9 @@ _SUMMARIES = {
     CommandName.DIFF: "what the last request changed in its repository",
     CommandName.REPO: "work in another repository: `/repo NAME`; without a name, list them",
     CommandName.BACKEND: "work with another coding agent: `/backend NAME`; without a name, list them",
+    CommandName.TASKS: "what is on the task board",
+    CommandName.TASK: "put a task on the board: `/task TEXT`",
+    CommandName.OPERATOR: "have the tasks of the board run: `/operator on`; for my owner",
     CommandName.SETTINGS: "see and change switches: `/settings NAME on`; for my owner",
     CommandName.PAIR: "let me talk to you: `/pair CODE`",
 }
