@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
+from weakref import WeakSet
 
 from sqlalchemy import Connection, insert
 
@@ -103,6 +104,8 @@ def is_on(conn: Connection, name: str) -> bool:
 def set_setting(conn: Connection, name: str, value: int, *, who: str, now_ms: int) -> SettingView:
     """Write a setting and a row of the audit; the value that it has already changes nothing.
 
+    Once it is durable, every `SystemSettings` of this process forgets what it read and tells its watchers.
+
     Args:
         conn: The unit's.
         name: A known setting, one that has a row, or a new one of letters, digits and . _ -
@@ -119,6 +122,7 @@ def set_setting(conn: Connection, name: str, value: int, *, who: str, now_ms: in
     if before != value:
         moment = from_ms(now_ms).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
         _PUT.run(conn, name=name, value=value, now=moment)
+        after_commit(conn, _forget)
         said = f"{'unset' if before is None else before} to {value}"
         conn.execute(
             insert(audit).values(created_at=now_ms, who=who, action="setting.set", subject=name, detail=said)
@@ -140,6 +144,15 @@ def read_value(text: str) -> int:
     raise BadInput(f"{text!r} is no value of a setting: say on, off, or a number.")
 
 
+_caches: WeakSet[SystemSettings] = WeakSet()
+"""Every cache of this process; one that is gone is not in it any more."""
+
+
+def _forget() -> None:
+    for cache in list(_caches):
+        cache.changed()
+
+
 class SystemSettings:
     """The settings for readers that ask often: one read, kept until something changes."""
 
@@ -154,6 +167,7 @@ class SystemSettings:
         self._values: Mapping[str, int] | None = None
         self._changes = 0
         self._watchers: list[Callable[[], None]] = []
+        _caches.add(self)
         db.on_outside_change(self.changed)
 
     async def is_on(self, name: str) -> bool:
@@ -162,11 +176,6 @@ class SystemSettings:
         if values is None:
             values = await self._read()
         return values.get(name, _default_of(name)) == 1
-
-    def set(self, conn: Connection, name: str, value: int, *, who: str, now_ms: int) -> SettingView:
-        """Write a setting as `set_setting` does, and tell the watchers once it is durable."""
-        after_commit(conn, self.changed)
-        return set_setting(conn, name, value, who=who, now_ms=now_ms)
 
     def watch(self, callback: Callable[[], None]) -> None:
         """Call back whenever a setting may have changed, by us or by another program."""

@@ -169,7 +169,7 @@ async def test_cached_setting_follows_our_own_change(database: SqliteDatabase) -
     switches, told = SystemSettings(database), []
     switches.watch(lambda: told.append(1))
     assert not await switches.is_on("debug")
-    await database.write(lambda conn: switches.set(conn, "debug", 1, who="test", now_ms=_NOW_MS))
+    await _set(database, "debug", 1)
 
     assert await switches.is_on("debug")
     assert told == [1]

@@ -14,7 +14,7 @@ from wireroom.api.guard import caller_guard, caller_of
 from wireroom.api.requests import bounded_route
 from wireroom.api.services import Services
 from wireroom.clock import to_ms
-from wireroom.system_settings import SettingView, get_setting, list_settings
+from wireroom.system_settings import SettingView, get_setting, list_settings, set_setting
 
 _MAX_BODY_BYTES = 10_000
 _MOST_AT_ONCE = 100
@@ -95,11 +95,10 @@ class _SettingRoutes:
 
     async def _put(self, request: Request, wanted: dict[str, Value]) -> list[SettingBody]:
         who, now_ms = caller_of(request).name, to_ms(self._services.clock.now())
-        switches = self._services.system_settings
 
         def unit(conn: Connection) -> list[SettingBody]:
             done = (
-                switches.set(conn, name, int(value), who=who, now_ms=now_ms) for name, value in wanted.items()
+                set_setting(conn, name, int(value), who=who, now_ms=now_ms) for name, value in wanted.items()
             )
             return [SettingBody.of(setting) for setting in done]
 

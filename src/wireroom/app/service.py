@@ -43,7 +43,6 @@ from wireroom.intake.chat_commands import ChatCommands
 from wireroom.intake.choices import Choices
 from wireroom.intake.handle import NoHints, UpdateHandler
 from wireroom.intake.receipts import Receipts
-from wireroom.intake.setting_command import SettingCommand
 from wireroom.intake.webhook import Webhook
 from wireroom.jobs.port import Handler, Worker
 from wireroom.mcp.door import McpDoor

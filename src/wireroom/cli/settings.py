@@ -50,15 +50,13 @@ def set_value(name: str, value: str) -> None:
     """Set a setting: on, off, or a number. A running service follows at once."""
 
     async def work() -> None:
-        from wireroom.system_settings import read_value  # noqa: PLC0415 - heavy; see cli.main
+        from wireroom.system_settings import read_value, set_setting  # noqa: PLC0415 - heavy; see cli.main
 
         wanted = read_value(value)
         async with open_services() as services:
             now_ms = to_ms(services.clock.now())
             done = await services.db.write(
-                lambda conn: services.system_settings.set(
-                    conn, name, wanted, who="command line", now_ms=now_ms
-                )
+                lambda conn: set_setting(conn, name, wanted, who="command line", now_ms=now_ms)
             )
         typer.echo(f"{done.name} is {_shown(done.value)}.")
 

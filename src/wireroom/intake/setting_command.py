@@ -7,43 +7,36 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 
 from wireroom.errors import BadInput
-from wireroom.system_settings import SettingView, SystemSettings, list_settings, read_value
+from wireroom.system_settings import SettingView, list_settings, read_value, set_setting
 
 OWNER_ONLY = "Only my owner may see or change settings."
 _NAME_AND_VALUE = 2
 _USAGE = "Change one with `/settings NAME on` or `/settings NAME off`."
 
 
-class SettingCommand:
-    """Does what the command says."""
+def settings_reply(conn: Connection, rest: str, *, who: str, is_owner: bool, now_ms: int) -> str:
+    """List the settings, or set one, and return what to say.
 
-    def __init__(self, switches: SystemSettings) -> None:
-        """Show and set these."""
-        self._switches = switches
-
-    def reply(self, conn: Connection, rest: str, *, who: str, is_owner: bool, now_ms: int) -> str:
-        """List the settings, or set one, and return what to say.
-
-        Args:
-            conn: The unit's.
-            rest: Nothing to list them, else a name and a value.
-            who: For the audit.
-            is_owner: Nobody else may.
-            now_ms: The time.
-        """
-        if not is_owner:
-            return OWNER_ONLY
-        words = rest.split()
-        if not words:
-            return _listed(list_settings(conn))
-        if len(words) != _NAME_AND_VALUE:
-            return _USAGE
-        try:
-            value = read_value(words[1])
-            done = self._switches.set(conn, words[0], value, who=who, now_ms=now_ms)
-        except BadInput as error:
-            return str(error)
-        return f"⚙️ `{done.name}` is **{_shown(done.value)}**."
+    Args:
+        conn: The unit's.
+        rest: Nothing to list them, else a name and a value.
+        who: For the audit.
+        is_owner: Nobody else may.
+        now_ms: The time.
+    """
+    if not is_owner:
+        return OWNER_ONLY
+    words = rest.split()
+    if not words:
+        return _listed(list_settings(conn))
+    if len(words) != _NAME_AND_VALUE:
+        return _USAGE
+    try:
+        value = read_value(words[1])
+        done = set_setting(conn, words[0], value, who=who, now_ms=now_ms)
+    except BadInput as error:
+        return str(error)
+    return f"⚙️ `{done.name}` is **{_shown(done.value)}**."
 
 
 def _listed(settings: Sequence[SettingView]) -> str:
