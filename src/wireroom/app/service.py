@@ -223,7 +223,6 @@ class Service:
                 self.clock,
                 asker,
                 self._choices(),
-                settings=SettingCommand(self.services.system_settings),
                 tasks=TaskChat(engine.jobs),
             ),
             bot_id=self.settings.bot_id,
