@@ -56,7 +56,8 @@ async def test_a_turn_tells_everything_as_events(session: AcpSession) -> None:
     served = await session.ask(script, host)
     assert (served.outcome.ending, served.outcome.exit_code) == (Ending.EXITED, 0)
     assert (served.result.is_error, served.result.text) == (False, "two")
-    assert served.result.usage == {"input_tokens": 10, "output_tokens": 5, "cost_usd": 0.25}
+    assert served.result.usage == {"input_tokens": 10, "output_tokens": 5, "cost_usd": None}
+    assert served.result.session_usage == {"cost_usd": 0.25}
     assert host.payloads(EventKind.THOUGHT) == [{"text": "hm"}]
     assert host.payloads(EventKind.PLAN) == [
         {"steps": [{"text": "look", "state": "done"}, {"text": "write", "state": "active"}]}

@@ -85,8 +85,8 @@ class UpdateReader:
         self._message: str | None = None
         self._goes_on = False
         self._calls: dict[str, _ToolCall] = {}
-        self._cost: float | None = None
         self._usage: dict[str, Any] = {}
+        self._session_usage: dict[str, float] = {}
 
     def feed(self, update: Mapping[str, Any]) -> list[AgentEvent]:
         """Return the events of one update; kinds that are not known have none."""
@@ -112,7 +112,13 @@ class UpdateReader:
         reason = text_of(answer.get("stopReason"))
         if reason == "end_turn":
             text = self._said.last_message or self._said.text
-            return events, AgentResult(text, is_error=False, session_id=session_id, usage=self._usage)
+            return events, AgentResult(
+                text,
+                is_error=False,
+                session_id=session_id,
+                usage=self._usage,
+                session_usage=self._session_usage,
+            )
         error = _FAILURES.get(reason, f"The agent stopped: {reason or 'it gave no reason'}.")
         return events, self.failure(error, session_id)
 
@@ -127,6 +133,7 @@ class UpdateReader:
             session_id=session_id,
             session_lost=session_lost,
             usage=self._usage,
+            session_usage=self._session_usage,
         )
 
     def _text(self, update: Mapping[str, Any]) -> list[AgentEvent]:
@@ -162,8 +169,9 @@ class UpdateReader:
 
     def _spent(self, update: Mapping[str, Any]) -> list[AgentEvent]:
         cost = mapping_of(update.get("cost"))
-        if cost.get("currency") == "USD":
-            self._cost = cost_of(cost.get("amount"))
+        if cost.get("currency") == "USD" and (amount := cost_of(cost.get("amount"))) is not None:
+            # Source: Agent Client Protocol, "Session usage updates": the cost is the session's.
+            self._session_usage = {"cost_usd": amount}
         return []
 
     def _call(self, call_id: str) -> _ToolCall:
@@ -179,14 +187,14 @@ class UpdateReader:
         return [AgentEvent(EventKind.TOOL_CALL, {"id": call_id, "name": call.tool, "summary": summary})]
 
     def _note_usage(self, usage: Mapping[str, Any]) -> list[AgentEvent]:
-        if not usage and self._cost is None:
+        if not usage:
             return []
         self._usage = {
             "input_tokens": sum(count_of(usage.get(name)) for name in _INPUT_COUNTS),
             "output_tokens": count_of(usage.get("outputTokens")),
-            "cost_usd": self._cost,
+            "cost_usd": None,
         }
-        return [AgentEvent(EventKind.USAGE, self._usage)]
+        return [] if self._session_usage else [AgentEvent(EventKind.USAGE, self._usage)]
 
     _READERS: ClassVar[dict[str, Callable[[UpdateReader, Mapping[str, Any]], list[AgentEvent]]]] = {
         "agent_message_chunk": _text,

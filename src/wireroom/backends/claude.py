@@ -3,7 +3,7 @@
 Source: Claude Code documentation, "Run Claude Code programmatically" and the message types of the Agent SDK
 reference (`SDKMessage`). `--include-partial-messages` makes the text arrive as it is written; a long answer
 would else be a long silence, and end as an idle timeout. Its cost, unlike its tokens, is that of the whole
-session: a resumed one begins with what it cost before.
+session: a resumed one begins with what it cost before, without calls that were killed (2.1.330).
 """
 
 from __future__ import annotations
@@ -94,6 +94,7 @@ class ClaudeParser:
         self._session: str | None = None
         self._result: Mapping[str, Any] | None = None
         self._usage: dict[str, Any] = {}
+        self._session_usage: dict[str, float] = {}
         self._lost = False
 
     def feed(self, line: str) -> Iterable[AgentEvent]:
@@ -123,7 +124,8 @@ class ClaudeParser:
         )
 
     def _with(self, text: str, **more: Any) -> AgentResult:
-        return AgentResult(text, **{"is_error": False, **more}, session_id=self._session, usage=self._usage)
+        used = {"usage": self._usage, "session_usage": self._session_usage}
+        return AgentResult(text, **{"is_error": False, **used, **more}, session_id=self._session)
 
     def _system(self, fields: Mapping[str, Any]) -> list[AgentEvent]:
         # Lines of hooks come before `init` and carry an id that is not the session's when one is resumed.
@@ -179,11 +181,12 @@ class ClaudeParser:
         self._usage = {
             "input_tokens": sum(count_of(usage.get(name)) for name in _INPUT_COUNTS),
             "output_tokens": count_of(usage.get("output_tokens")),
-            "cost_usd": cost_of(fields.get("total_cost_usd")),
+            "cost_usd": None,
         }
+        if (cost := cost_of(fields.get("total_cost_usd"))) is not None:
+            self._session_usage = {"cost_usd": cost}
         # A run that failed to resume names a session that does not exist.
-        session = [] if _LOST.search(_explain(fields)) else self._note_session(fields)
-        return [*session, AgentEvent(EventKind.USAGE, self._usage)]
+        return [] if _LOST.search(_explain(fields)) else self._note_session(fields)
 
     _READERS: ClassVar[dict[str, Callable[[ClaudeParser, Mapping[str, Any]], list[AgentEvent]]]] = {
         "system": _system,

@@ -1,7 +1,7 @@
 """Codex: its command line, and the lines of `codex exec --json` as events.
 
-Source: Codex documentation, "Non-interactive mode", and recorded runs of codex-cli 0.169. Usage counts the
-whole session: a resumed one begins with what it used before.
+Source: Codex documentation, "Non-interactive mode", and recorded runs of codex-cli 0.169. Its tokens are
+those of the whole session: a resumed one begins with what it used before, calls that were killed included.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ ENVIRONMENT = ("CODEX_*", "OPENAI_*")
 
 _LOST = re.compile(r"no rollout found for thread id|thread not found|no saved session found", re.IGNORECASE)
 _SHELL = re.compile(r"(?:\S*/)?(?:ba|z|da)?sh -l?c ")
+_COUNTS = ("input_tokens", "output_tokens")
 _TOOLS = ("command_execution", "file_change", "mcp_tool_call", "web_search")
 
 
@@ -88,7 +89,7 @@ class CodexParser:
         self._session: str | None = None
         self._is_complete = False
         self._error = ""
-        self._usage: dict[str, Any] = {}
+        self._session_usage: dict[str, int] = {}
 
     def feed(self, line: str) -> Iterable[AgentEvent]:
         """Return the events of one line."""
@@ -109,7 +110,8 @@ class CodexParser:
         return self._with(self._said.text, is_error=True, error=error, session_lost=lost)
 
     def _with(self, text: str, **more: Any) -> AgentResult:
-        return AgentResult(text, **{"is_error": False, **more}, session_id=self._session, usage=self._usage)
+        told = {"session_id": self._session, "session_usage": self._session_usage}
+        return AgentResult(text, **{"is_error": False, **told, **more})
 
     def _thread(self, fields: Mapping[str, Any]) -> list[AgentEvent]:
         session = name_of(fields.get("thread_id"))
@@ -153,12 +155,8 @@ class CodexParser:
     def _complete(self, fields: Mapping[str, Any]) -> list[AgentEvent]:
         self._is_complete = True
         usage = mapping_of(fields.get("usage"))
-        self._usage = {
-            "input_tokens": count_of(usage.get("input_tokens")),
-            "output_tokens": count_of(usage.get("output_tokens")),
-            "cost_usd": None,
-        }
-        return [AgentEvent(EventKind.USAGE, self._usage)]
+        self._session_usage = {name: count_of(usage[name]) for name in _COUNTS if name in usage}
+        return []
 
     def _fail(self, fields: Mapping[str, Any]) -> list[AgentEvent]:
         self._error = message_in(text_of(mapping_of(fields.get("error")).get("message"))) or "Codex failed."

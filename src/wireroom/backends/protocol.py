@@ -34,7 +34,7 @@ class EventKind(StrEnum):
     SESSION = "session"
     """{"session_id": str}: the agent's own session, for resuming."""
     USAGE = "usage"
-    """{"input_tokens": int, "output_tokens": int, "cost_usd": float | null}; totals of the run so far."""
+    """{"input_tokens": int, "output_tokens": int, "cost_usd": float | null}; totals of a call so far."""
     NOTICE = "notice"
     """{"text": str}: a line that is neither, such as stderr or an unreadable line; shown in the log."""
     PERMISSION = "permission"
@@ -76,6 +76,8 @@ class AgentRequest:
     """Existing folder that the agent works in."""
     session_id: str | None = None
     """The back end's own session to resume, or None for a new one."""
+    session_usage: Mapping[str, int | float] = field(default_factory=dict)
+    """What that session is known to have used; of no concern to a back end."""
     context: str = ""
     """Earlier turns as text, for a back end that cannot resume or has lost its session."""
     model: str | None = None
@@ -113,6 +115,10 @@ class AgentResult:
     session_lost: bool = False
     """The session to resume is unknown to the agent: ask again without it, with `context`."""
     usage: Mapping[str, Any] = field(default_factory=dict)
+    """What this call used, as in `EventKind.USAGE`."""
+    session_usage: Mapping[str, int | float] = field(default_factory=dict)
+    """Figures of the same names that count the session from its beginning, for an agent that tells no others.
+    Its parser makes no event of them: `runs.agent_call` tells the call's own share (`runs.session_usage`)."""
     exit_code: int | None = None
     """What the agent's program returned, where no process of ours tells it."""
 

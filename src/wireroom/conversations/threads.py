@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
 from sqlalchemy import Connection
 
 from wireroom.conversations.context import Turn, extended_summary
@@ -36,9 +37,10 @@ _CLOSE_CURRENT = Statement("UPDATE conversations SET is_current = 0 WHERE lane =
 """Let a lane's next message begin a new conversation."""
 
 _SESSION_OF = Statement("""
-    SELECT session_id FROM conversations WHERE id = :id AND session_backend = :backend
+    SELECT session_id, session_usage FROM conversations
+    WHERE id = :id AND session_backend = :backend AND session_id IS NOT NULL
 """)
-"""A coding agent's session."""
+"""A coding agent's session, with what it is known to have used."""
 
 _COUNT_MESSAGE = Statement("""
     UPDATE conversations SET message_count = message_count + 1, active_at = :now_ms,
@@ -74,9 +76,12 @@ _SET_SUMMARY = Statement("""
 """Remember the oldest messages in short."""
 
 _SESSION = Statement("""
-    UPDATE conversations SET session_id = :session_id, session_backend = :backend WHERE id = :id
+    UPDATE conversations SET session_id = :session_id, session_backend = :backend,
+        session_usage = COALESCE(:usage, CASE WHEN session_id = :session_id AND session_backend = :backend
+                                              THEN session_usage END)
+    WHERE id = :id
 """)
-"""Remember the coding agent's session."""
+"""Remember the coding agent's session; what is known of another one's usage goes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +99,15 @@ class Conversation:
     """The coding agent's own session, valid for `session_backend` only."""
     session_backend: str | None
     title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A coding agent's own session."""
+
+    id: str
+    usage: Mapping[str, int | float]
+    """What it is known to have used, such as `{"cost_usd": 0.25}`; see `runs.session_usage`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +157,13 @@ def find_conversation(conn: Connection, conversation_id: str) -> Conversation | 
     return _from_row(_BY_ID.row(conn, id=conversation_id))
 
 
-def session_of(conn: Connection, conversation_id: str, backend: str) -> str | None:
+def session_of(conn: Connection, conversation_id: str, backend: str) -> Session | None:
     """Return the session that this coding agent has for the conversation, None if it has none."""
-    found: str | None = _SESSION_OF.value(conn, id=conversation_id, backend=backend)
-    return found
+    found = _SESSION_OF.row(conn, id=conversation_id, backend=backend)
+    if found is None:
+        return None
+    session_id, usage = found
+    return Session(session_id, msgspec.json.decode(usage) if usage else {})
 
 
 def append_message(
@@ -183,9 +200,20 @@ def _fold(conn: Connection, conversation_id: str, upto: int) -> None:
         _SET_SUMMARY.run(conn, id=conversation_id, summary=longer, upto=upto)
 
 
-def remember_session(conn: Connection, conversation_id: str, *, backend: str, session_id: str | None) -> None:
-    """Note the coding agent's session for the next run; None forgets a session that was lost."""
-    _SESSION.run(conn, id=conversation_id, session_id=session_id, backend=backend)
+def remember_session(
+    conn: Connection,
+    conversation_id: str,
+    *,
+    backend: str,
+    session_id: str | None,
+    usage: Mapping[str, int | float] | None = None,
+) -> None:
+    """Note the coding agent's session for the next run; None forgets a session that was lost.
+
+    Without `usage`, what the same session is known to have used stays; a new session has used nothing.
+    """
+    told = msgspec.json.encode(usage).decode() if usage else None
+    _SESSION.run(conn, id=conversation_id, session_id=session_id, backend=backend, usage=told)
 
 
 def _insert(conn: Connection, wanted: NewConversation, now_ms: int) -> Conversation | None:

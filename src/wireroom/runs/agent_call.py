@@ -21,6 +21,7 @@ from wireroom.backends.protocol import (
     AnyBackend,
     CalledBackend,
     Errand,
+    EventKind,
     InteractiveBackend,
 )
 from wireroom.backends.wire import notice
@@ -37,6 +38,7 @@ from wireroom.runs.permissions import Permissions, RunPermissions
 from wireroom.runs.process_group import ProcessMark
 from wireroom.runs.progress_text import ProgressText
 from wireroom.runs.records import Attempt
+from wireroom.runs.session_usage import own_share
 from wireroom.runs.supervisor import Outcome
 from wireroom.runs.verdict import Verdict, judge
 from wireroom.store.database import Database
@@ -120,11 +122,14 @@ class AgentCalls:
             served, cut_off = await _to_the_end(
                 self._serve(attempt, backend, request, take, log=log, stop=stop), stop
             )
-        outcome, result = served.outcome, served.result
+            cut_off = cut_off and served.outcome.ending is Ending.CANCELLED
+            result = own_share(served.result, request.session_id, request.session_usage)
+            if served.result.session_usage and not cut_off:
+                take(AgentEvent(EventKind.USAGE, result.usage))
+        outcome = served.outcome
         _remove_spills(outcome)
         limits = self._policy.limits
         verdict = judge(outcome, result, hard=limits.hard, idle=limits.idle)
-        cut_off = cut_off and outcome.ending is Ending.CANCELLED
         return AttemptEnding(verdict, result, cut_off=cut_off, command=served.command)
 
     async def _serve(

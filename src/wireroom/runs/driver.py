@@ -5,8 +5,8 @@ How the run ended is stored by `runs.executor`; runs that iterate are driven by 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import structlog
@@ -50,8 +50,17 @@ class Question:
     """None: the agent's own choice."""
     goes_on: bool = False
     """It was asked before and cut off."""
+    session_usage: Mapping[str, int | float] = field(default_factory=dict)
+    """What that session is known to have used."""
     said: Sequence[Turn] = ()
     """What was said in this run before, for an agent without a session."""
+
+
+def worker_question(
+    attempt: Attempt, prompt: str, model: str | None, *, goes_on: bool, said: Sequence[Turn] = ()
+) -> Question:
+    """Return the question for the agent whose session the attempt knows."""
+    return Question(prompt, attempt.session_id, model, goes_on, attempt.session_usage, said)
 
 
 class AgentDriver:
@@ -76,7 +85,7 @@ class AgentDriver:
     async def drive(self, attempt: Attempt, lane: str, line: ProgressLine) -> RunEnding:
         """Ask the agent once; see `Driver.drive`."""
         model = attempt.options.model or self._policy.model
-        question = Question(attempt.prompt, attempt.session_id, model, goes_on=attempt.interrupted)
+        question = worker_question(attempt, attempt.prompt, model, goes_on=attempt.interrupted)
         ending = await self.ask(attempt, question, lane, line)
         code = ending.verdict.error_code
         return RunEnding(
@@ -84,6 +93,7 @@ class AgentDriver:
             report=structs.replace(attempt.report, command=ending.command, error_code=code),
             usage=ending.result.usage if ending.result else {},
             session_id=ending.result.session_id if ending.result else None,
+            session_usage=ending.result.session_usage if ending.result else {},
             cut_off=ending.cut_off,
         )
 
@@ -128,6 +138,7 @@ class AgentDriver:
             prompt=question.prompt,
             workdir=attempt.workdir,
             session_id=session,
+            session_usage=question.session_usage if session else {},
             context="" if session or attempt.reviews else await self._context(attempt, question),
             model=question.model,
             goes_on=question.goes_on,

@@ -23,7 +23,7 @@ from wireroom.runs import records, review, rounds
 from wireroom.runs.agent_call import AttemptEnding
 from wireroom.runs.budget import Price, price_of, priced
 from wireroom.runs.definition import Definition, find_definition
-from wireroom.runs.driver import AgentDriver, Question
+from wireroom.runs.driver import AgentDriver, Question, worker_question
 from wireroom.runs.feed import Feed, lane_topic, run_topic
 from wireroom.runs.loop import (
     Bounds,
@@ -61,14 +61,13 @@ class _Loop:
     """One attempt's way through its rounds."""
 
     attempt: Attempt
+    """With the session that the worker has by now."""
     reviewer: Attempt
     """The same attempt, as its reviewer is called."""
     bounds: Bounds
     lane: str
     line: ProgressLine
     definition: Definition | None = None
-    session_id: str | None = None
-    """The worker's."""
     command: tuple[str, ...] = ()
     """Of the last agent."""
 
@@ -104,7 +103,6 @@ class LoopDriver:
             bounds=bounds_of(attempt.options, self._policy.bounds),
             lane=lane,
             line=line,
-            session_id=attempt.session_id,
         )
         report = structs.replace(attempt.report, max_iterations=loop.bounds.max_rounds)
         await self._write(loop, lambda conn: rounds.take_over(conn, attempt.run_id, attempt.epoch, report))
@@ -118,7 +116,7 @@ class LoopDriver:
     def _reviewer(self, attempt: Attempt) -> Attempt:
         """Return the attempt as the reviewer's calls are made: never in a session of the worker's."""
         name = reviewer_of(self._policy, attempt.options, attempt.backend)
-        return replace(attempt, backend=name, session_id=None, reviews=True)
+        return replace(attempt, backend=name, session_id=None, session_usage={}, reviews=True)
 
     async def _go_round(self, loop: _Loop) -> RunEnding:
         while True:
@@ -138,12 +136,16 @@ class LoopDriver:
     async def _work(self, loop: _Loop, step: DoWork, said: Sequence[Turn]) -> AttemptEnding:
         seq = await self._open(loop, RoundKind.WORK, step.number, step.prompt)
         model = self._model(loop, loop.attempt)
-        question = Question(step.prompt, loop.session_id, model, goes_on=step.goes_on, said=said)
+        question = worker_question(loop.attempt, step.prompt, model, goes_on=step.goes_on, said=said)
         line = _RoundLine(loop.line, heading(step.number, RoundKind.WORK, loop.bounds))
         ending = await self._ask(loop, loop.attempt, seq, question, line)
         if not ending.cut_off:
             code = ending.verdict.error_code
-            loop.session_id = (ending.result and ending.result.session_id) or loop.session_id
+            if result := ending.result:
+                session_id = result.session_id or loop.attempt.session_id
+                loop.attempt = replace(
+                    loop.attempt, session_id=session_id, session_usage=result.session_usage
+                )
             await self._close(loop, seq, step, ending, Failed(code) if code else None)
         return ending
 
@@ -221,7 +223,7 @@ class LoopDriver:
         def unit(conn: Connection) -> None:
             rounds.close_round(conn, called.run_id, called.epoch, closing, self._now_ms())
             if result and result.session_id and not called.reviews:
-                records.note_session(conn, called, result.session_id)
+                records.note_session(conn, called, result.session_id, result.session_usage)
 
         await self._write(loop, unit)
 
@@ -234,7 +236,8 @@ class LoopDriver:
             verdict=verdict if verdict.output else replace(verdict, output=output_of(history)),
             report=report_of(history, loop.bounds.max_rounds, noted),
             usage=usage_of(history),
-            session_id=loop.session_id,
+            session_id=attempt.session_id,
+            session_usage=attempt.session_usage,
             cut_off=cut_off,
         )
 

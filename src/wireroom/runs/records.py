@@ -5,7 +5,7 @@ Writes of a worker state their epoch; the database refuses them once a newer att
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -66,10 +66,13 @@ class Attempt:
     backend: str
     workdir: Path
     session_id: str | None
+    """The agent's own session to resume."""
     is_first: bool
     """True when nothing was said in the conversation before."""
     interrupted: bool
     """True when an earlier attempt was cut off; the agent is told to go on."""
+    session_usage: Mapping[str, int | float] = field(default_factory=dict)
+    """What that session is known to have used; see `runs.session_usage`."""
     mode: RunMode = RunMode.EXECUTE
     options: RunOptions = field(default_factory=RunOptions)
     report: RunReport = field(default_factory=RunReport)
@@ -194,7 +197,7 @@ def begin_attempt(
     if run.started_at is None:
         number = append_message(conn, run.conversation_id, "user", prompt, run_id=run_id, now_ms=now_ms)
         is_first = number == 1
-    session_id = None if is_first else session_of(conn, run.conversation_id, run.backend)
+    session = None if is_first else session_of(conn, run.conversation_id, run.backend)
     append_numbered(conn, run_id, first_event, [state_event(RunState.RUNNING, None)], now_ms)
     return Attempt(
         run_id=run_id,
@@ -203,7 +206,8 @@ def begin_attempt(
         prompt=prompt,
         backend=run.backend,
         workdir=Path(run.workdir),
-        session_id=session_id,
+        session_id=session.id if session else None,
+        session_usage=session.usage if session else {},
         is_first=is_first,
         interrupted=run.started_at is not None,
         mode=RunMode(mode),
@@ -332,9 +336,16 @@ def requeue_interrupted(conn: Connection, run_id: str, epoch: int, now_ms: int) 
     sql.REQUEUE.run(conn, run_id=run_id)
 
 
-def note_session(conn: Connection, attempt: Attempt, session_id: str | None) -> None:
-    """Remember the coding agent's session for the conversation's next run."""
-    remember_session(conn, attempt.conversation_id, backend=attempt.backend, session_id=session_id)
+def note_session(
+    conn: Connection,
+    attempt: Attempt,
+    session_id: str | None,
+    usage: Mapping[str, int | float] | None = None,
+) -> None:
+    """Remember the coding agent's session for the conversation's next run; see `remember_session`."""
+    remember_session(
+        conn, attempt.conversation_id, backend=attempt.backend, session_id=session_id, usage=usage
+    )
 
 
 def _close_attempt(conn: Connection, run_id: str, epoch: int, verdict: Verdict, now_ms: int) -> None:

@@ -140,7 +140,8 @@ def close_round(conn: Connection, run_id: str, epoch: int, closing: Closing, now
 def take_over(conn: Connection, run_id: str, epoch: int, report: RunReport) -> None:
     """Close the rounds that earlier attempts left open, and note what is known of the loop.
 
-    Such a round lasted until its agent was last heard of, and used what that told last.
+    Such a round lasted until its agent was last heard of, and used what that told last. An agent that counts
+    its session has told nothing: the next round's share holds what it used (`runs.session_usage`).
 
     Raises:
         LeaseLost: a newer attempt has begun.

@@ -46,6 +46,8 @@ class RunEnding:
     """The sum over all calls of agents."""
     session_id: str | None = None
     """The worker's own session, for the conversation's next run."""
+    session_usage: Mapping[str, int | float] = field(default_factory=dict)
+    """What that session is known to have used."""
     cut_off: bool = False
     """The agent was stopped because the handler was cancelled: by a person or by the service's own stop."""
 

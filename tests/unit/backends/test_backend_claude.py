@@ -61,12 +61,13 @@ def test_claude_tools_are_summarised_by_their_key_argument() -> None:
 def test_claude_result_has_answer_session_and_usage() -> None:
     """The answer is the last message; the session is that of `init`, not of the hooks before it."""
     parser, events = read("answer")
-    usage = {"input_tokens": 4218, "output_tokens": 424, "cost_usd": 0.0472}
+    usage = {"input_tokens": 4218, "output_tokens": 424, "cost_usd": None}
     assert list(payloads(events, EventKind.SESSION)) == [{"session_id": SESSION}]
-    assert list(payloads(events, EventKind.USAGE)) == [usage]
+    assert list(payloads(events, EventKind.USAGE)) == []
     result = parser.result(0)
     assert (result.text, result.is_error) == ("Mended: a sign was wrong in `app.py`.", False)
     assert (result.session_id, result.usage, result.session_lost) == (SESSION, usage, False)
+    assert result.session_usage == {"cost_usd": 0.0472}
 
 
 def test_claude_lost_session_is_recognised_on_stdout() -> None:
@@ -168,4 +169,5 @@ def test_claude_recorded_run_is_read_like_the_documented_one() -> None:
     assert [result["ok"] for result in payloads(events, EventKind.TOOL_RESULT)] == [False, True]
     result = parser.result(0)
     assert (result.text, result.is_error) == ("Mended: a sign was wrong in `app.py`.", False)
-    assert (result.usage["input_tokens"], result.usage["output_tokens"]) == (300, 30)
+    assert result.usage == {"input_tokens": 300, "output_tokens": 30, "cost_usd": None}
+    assert result.session_usage == {"cost_usd": 0.0018000000000000002}

@@ -40,18 +40,24 @@ def payloads(events: list[AgentEvent], kind: EventKind) -> Iterator[Any]:
 
 
 def test_codex_run_becomes_session_tools_answer_and_usage() -> None:
-    """A recorded run: a command that fails, one that does not, the answer, the tokens."""
+    """A recorded run: a command that fails, one that does not, the answer, the session's tokens."""
     parser, events = read("answer")
     assert list(payloads(events, EventKind.SESSION)) == [{"session_id": SESSION}]
     calls = [(call["name"], call["summary"]) for call in payloads(events, EventKind.TOOL_CALL)]
     assert calls[0] == ("shell", "shell: echo 1 failed; exit 3")
     results = [(result["ok"], result["summary"]) for result in payloads(events, EventKind.TOOL_RESULT)]
     assert results == [(False, "1 failed"), (True, "")]
-    usage = {"input_tokens": 300, "output_tokens": 30, "cost_usd": None}
-    assert list(payloads(events, EventKind.USAGE)) == [usage]
+    assert list(payloads(events, EventKind.USAGE)) == []
     result = parser.result(0)
     assert (result.text, result.is_error) == ("Mended: a sign was wrong in `app.py`.", False)
-    assert (result.session_id, result.usage) == (SESSION, usage)
+    assert (result.session_id, result.usage) == (SESSION, {})
+    assert result.session_usage == {"input_tokens": 300, "output_tokens": 30}
+
+
+def test_codex_figure_that_is_not_told_is_not_zero() -> None:
+    """Nothing is subtracted from what nobody said."""
+    parser, _ = feed('{"type":"turn.completed","usage":{"output_tokens":3}}')
+    assert parser.result(0).session_usage == {"output_tokens": 3}
 
 
 def test_codex_tool_of_an_mcp_server_is_named_after_it() -> None:

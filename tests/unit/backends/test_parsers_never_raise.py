@@ -62,7 +62,9 @@ def test_parser_never_raises(
         for event in parser.feed(line):
             assert_storable(event.payload)
     result = parser.result(exit_code, stderr)
-    assert_storable([result.text, result.error, result.session_id, dict(result.usage)])
+    assert_storable(
+        [result.text, result.error, result.session_id, dict(result.usage), dict(result.session_usage)]
+    )
 
 
 @pytest.mark.parametrize("make", PARSERS)

@@ -191,6 +191,15 @@ def _add_columns() -> None:
         "conversations", sa.Column("summary_upto", sa.Integer(), server_default=sa.text("0"), nullable=False)
     )
     op.add_column(
+        "conversations",
+        sa.Column(
+            "session_usage",
+            sa.Text(),
+            nullable=True,
+            comment="JSON: figures that count that session from its beginning",
+        ),
+    )
+    op.add_column(
         "runs",
         sa.Column(
             "mode",
