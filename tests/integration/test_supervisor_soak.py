@@ -1,9 +1,13 @@
-"""Two thousand runs over every fault of the scripted agent leave nothing behind."""
+"""Every fault of the scripted agent, again and again under the supervisor alone, leaves nothing behind.
+
+The whole runner is soaked by `test_runner_soak`.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import uuid
 from collections import Counter
 from dataclasses import replace
@@ -18,7 +22,7 @@ from wireroom.runs.supervisor import Limits, Outcome, Receivers, supervise
 from wireroom.testing.leaks import LeakCheck
 from wireroom.testing.scripted_agent import ScriptedAgent
 
-RUNS = 2000
+RUNS = int(os.environ.get("WIREROOM_SOAK_RUNS", "190"))
 SLOTS = 16
 
 LIMITS = Limits(
