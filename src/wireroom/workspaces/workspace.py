@@ -83,8 +83,10 @@ class Workspaces:
         Raises:
             OSError: it cannot be made.
         """
-        await asyncio.to_thread(path.mkdir, parents=True, exist_ok=True)
-        return await self._place(path)
+        # One trip to a thread for both: this is on the way of every run.
+        if await asyncio.to_thread(_made_is_checkout, path):
+            return await self._place(path)
+        return Workspace(path, None, None)
 
     async def evidence(self, workspace: Workspace) -> Evidence | None:
         """Return where the workspace's checkout stands; None outside of git.
@@ -124,6 +126,11 @@ class Workspaces:
             return Workspace(folder, None, None)
         base, branch = done.stdout.decode(errors="replace").split()
         return Workspace(folder, None if branch == "HEAD" else branch, base)
+
+
+def _made_is_checkout(folder: Path) -> bool:
+    folder.mkdir(parents=True, exist_ok=True)
+    return _is_checkout(folder)
 
 
 def _is_checkout(folder: Path) -> bool:
