@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from wireroom.agents import calls
 from wireroom.callbacks import outbox as callback_outbox
 from wireroom.clock import Clock
 from wireroom.delivery import outbox
@@ -28,6 +29,8 @@ from wireroom.tasks import wake
 _INTAKE_CONCURRENCY = 64
 _DELIVERY_CONCURRENCY = 64
 _CALLBACK_CONCURRENCY = 16
+_CALL_CONCURRENCY = 64
+_TIME_CONCURRENCY = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,8 @@ def queue_specs(settings: Settings, gives_way: GiveWay | None = None) -> list[Qu
         QueueSpec(wake.QUEUE, 1, patient),
         QueueSpec(outbox.QUEUE, _DELIVERY_CONCURRENCY, patient, drains=True),
         QueueSpec(callback_outbox.QUEUE, _CALLBACK_CONCURRENCY, patient, drains=True),
+        QueueSpec(calls.CALL_QUEUE, _CALL_CONCURRENCY, patient),
+        QueueSpec(calls.TIME_QUEUE, _TIME_CONCURRENCY, patient),
     ]
 
 

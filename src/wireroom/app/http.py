@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from wireroom import __version__
 from wireroom.api import (
     agent_conversations,
+    agents,
     callbacks,
     chat,
     conversations,
@@ -28,6 +29,8 @@ from wireroom.api import (
     legacy,
     operator,
     permissions,
+    prompts,
+    queues,
     repositories,
     runner,
     runs,
@@ -156,7 +159,7 @@ def documented(services: Services, workspaces: Workspaces) -> FastAPI:
 
 
 def _own_routers(services: Services) -> Sequence[APIRouter]:
-    own = (runs, deliveries, callbacks, chat, permissions, settings, scripts)
+    own = (runs, deliveries, callbacks, chat, permissions, settings, scripts, agents, prompts, queues)
     return [part.router(services) for part in own]
 
 

@@ -22,6 +22,7 @@ from wireroom.api.callback_inbox import CallbackInbox
 from wireroom.api.health import metrics_route, ready_route
 from wireroom.api.services import Services
 from wireroom.api.telegram_admin import WebhookAdmin
+from wireroom.app.agents import AgentWork, make_agents
 from wireroom.app.backends import Backends
 from wireroom.app.bot import make_bot
 from wireroom.app.chores import chores
@@ -193,13 +194,15 @@ class Service:
             wake.KIND: operator.handle,
             outbox.KIND: make_callback_sender(around, session, api_secret).handle,
         }
+        agents = make_agents(around, session, asker)
+        handlers |= agents.handlers
         if self.bot is not None:
             handlers |= self.bot.handlers
         engine.db.on_outside_change(feed.publish_all)
         await executor.adopt_orphans()
         await asyncio.to_thread(remove_leftovers, settings.data_dir)
         make_scripts_folder(scripts_folder(settings), around.workspaces.root)
-        self._work(engine, handlers, around.workspaces)
+        self._work(engine, handlers, around.workspaces, agents)
         self._listen(engine, webhook_secret, api_secret, around.workspaces)
 
     def _callback_url(self) -> str:
@@ -237,7 +240,9 @@ class Service:
         names = dict.fromkeys((self._backends.default, *installed))
         return Choices(self.settings.repositories_root, names)
 
-    def _work(self, engine: Engine, handlers: dict[str, Handler], workspaces: Workspaces) -> None:
+    def _work(
+        self, engine: Engine, handlers: dict[str, Handler], workspaces: Workspaces, agents: AgentWork
+    ) -> None:
         """Begin to run jobs and what goes with them; on the way out agents get time to end."""
         tasks = [
             self._task(engine.worker.run(handlers), "jobs"),
@@ -245,7 +250,9 @@ class Service:
             self._task(self._board.run(), "task board"),
             *(
                 self._task(chore, name)
-                for name, chore in chores(self.settings, engine.db, self.clock, workspaces).items()
+                for name, chore in (
+                    chores(self.settings, engine.db, self.clock, workspaces) | agents.chores
+                ).items()
             ),
         ]
         self._worker_task = tasks[0]
