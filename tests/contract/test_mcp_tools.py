@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import aiohttp
 import pytest
 from mcp.shared.exceptions import MCPError
 from mcp_clients import WAYS, connected
+from mcp_types import TextResourceContents
 
 from running_service import API_SECRET, running_service
 from wireroom import __version__
@@ -90,6 +92,98 @@ async def test_run_is_started_shown_listed_and_cancelled(
     assert listed["pagination"] == {"page": 1, "per_page": 1, "total": 1, "total_pages": 1}
     assert late.is_error
     assert "has ended already" in late.text
+
+
+@ways
+async def test_tasks_are_added_listed_changed_and_shown(
+    service: Service, database_path: Path, way: str
+) -> None:
+    """The board is kept by tools: add, list a page of one status, complete, archive, backlog, show."""
+    async with connected(way, service, database_path.parent, WEBHOOK_SECRET=API_SECRET) as tools:
+        first = (await tools.call("create_task", prompt="x" * 500, order=5)).json
+        second = (await tools.call("create_task", prompt="later", status="backlogged")).json
+        third = (await tools.call("create_task", prompt="then", repository="app", needs=[first["id"]])).json
+        ready = (await tools.call("list_tasks", status="ready", per_page=1, page=2)).json
+        states = []
+        for status in ("complete", "archived", "backlogged", "ready"):
+            changed = await tools.call("update_task", id=second["id"], status=status)
+            states.append(changed.json["status_label"])
+        reworded = (await tools.call("update_task", id=second["id"], prompt="sooner", order=-1)).json
+        shown = (await tools.call("get_task", id=first["id"])).json
+        missing = await tools.call("get_task", id=999)
+        wrong = await tools.call("update_task", id=second["id"], status="in progress")
+
+    assert (first["status_label"], second["status_label"], third["needs"]) == (
+        "ready",
+        "backlogged",
+        [first["id"]],
+    )
+    assert [task["id"] for task in ready["tasks"]] == [first["id"]]
+    assert ready["tasks"][0]["prompt"] == "x" * 200 + "…"
+    assert ready["pagination"]["total"] == 2
+    assert states == ["complete", "archived", "backlogged", "ready"]
+    assert (reworded["prompt"], reworded["order"], reworded["status_label"]) == ("sooner", -1, "ready")
+    assert shown["prompt"] == "x" * 500
+    assert missing.text == "Error: Task not found"
+    assert wrong.is_error
+    assert "status" in wrong.text
+
+
+@ways
+async def test_agents_are_created_listed_shown_and_deleted(
+    service: Service, database_path: Path, way: str
+) -> None:
+    """The seven tools of the older server keep their names, arguments and answers."""
+    async with connected(way, service, database_path.parent, WEBHOOK_SECRET=API_SECRET) as tools:
+        wanted = {"targetUrl": "http://127.0.0.1:9/x", "schedule": "0 8 * * *", "body": {"k": None}}
+        made = await tools.call("create_agent", name="every day", queue="slow", **wanted)
+        again = await tools.call("create_agent", name="prompted", prompt="tidy", schedule="0 9 * * *")
+        listed = (await tools.call("list_agents", per_page=1)).json
+        shown = (await tools.call("get_agent_status", name="every day")).json
+        queue = (await tools.call("get_queue_info", queueName="slow")).json
+        queues = (await tools.call("list_queues")).json
+        kept = await tools.call("delete_queue", queueName="default")
+        deleted = (await tools.call("delete_agent", name="every day")).json
+        gone = await tools.call("get_agent_status", name="every day")
+        unknown = await tools.call("delete_agent", name="every day")
+        nowhere = await tools.call("get_queue_info", queueName="nowhere")
+
+    assert not made.is_error, made.text
+    assert made.json["message"] == 'Agent "every day" created successfully'
+    assert "jobId" not in made.json["agent"]
+    assert (made.json["agent"]["method"], made.json["agent"]["queue"]) == ("POST", "slow")
+    assert not again.is_error, again.text
+    assert [agent["name"] for agent in listed["agents"]] == ["every day"]
+    assert listed["pagination"] == {"page": 1, "per_page": 1, "total": 2}
+    assert (shown["isActive"], shown["body"]) == (True, {"k": None})
+    assert (queue["name"], queue["agents"]) == ("slow", ["every day"])
+    assert {"slow", "default"} <= {one["name"] for one in queues["queues"]}
+    assert kept.is_error
+    assert deleted == {"success": True, "message": 'Agent "every day" deleted successfully'}
+    assert (gone.is_error, gone.json) == (True, {"error": 'Agent "every day" not found'})
+    assert (unknown.is_error, unknown.text) == (True, 'Error: Agent "every day" not found')
+    assert nowhere.json == {"error": 'Queue "nowhere" not found'}
+
+
+@ways
+async def test_agents_are_resources(service: Service, database_path: Path, way: str) -> None:
+    """An agent can be read as `agent://{name}`; an unknown one is a protocol error."""
+    async with connected(way, service, database_path.parent, WEBHOOK_SECRET=API_SECRET) as tools:
+        await tools.call("create_agent", name="a b", targetUrl="http://127.0.0.1:9/", schedule="0 8 * * *")
+        templates = await tools.client.list_resource_templates()
+        resources = await tools.client.list_resources()
+        read = await tools.client.read_resource("agent://a%20b")
+        with pytest.raises(MCPError, match="not found") as caught:
+            await tools.client.read_resource("agent://nobody")
+        with pytest.raises(MCPError, match="Unknown resource"):
+            await tools.client.read_resource("file:///etc/passwd")
+
+    assert [one.uri_template for one in templates.resource_templates] == ["agent://{name}"]
+    assert [str(one.uri) for one in resources.resources] == ["agent://a%20b"]
+    (content,) = read.contents
+    assert isinstance(content, TextResourceContents)
+    assert (content.mime_type, json.loads(content.text)["name"]) == ("application/json", "a b")
+    assert caught.value.error.code == -32603
 
 
 async def test_waiting_run_is_cancelled(service: Service, database_path: Path) -> None:

@@ -14,17 +14,37 @@ from wireroom.mcp.spec import Arguments, Call, Paged, ToolSpec, given, path_of
 
 Name = Annotated[str, Field(min_length=1)]
 _DEFAULT_TIMEOUT_MS = 30_000
+_IN_LISTS = frozenset(
+    {
+        "name",
+        "isActive",
+        "lastRun",
+        "nextRun",
+        "jobId",
+        "targetUrl",
+        "method",
+        "headers",
+        "body",
+        "schedule",
+        "timeout",
+        "queue",
+        "prompt",
+        "paused",
+    }
+)
+"""What the older service told of an agent, and what else must be known at a glance."""
 
 
 class CreateAgent(Arguments):
     """Arguments of create_agent."""
 
     name: Name
-    target_url: Annotated[str, Field(alias="targetUrl", min_length=1)]
+    target_url: Annotated[str | None, Field(alias="targetUrl", min_length=1)] = None
+    prompt: Annotated[str | None, Field(description="Run this instead of calling targetUrl.")] = None
     method: Literal["GET", "POST", "PUT", "DELETE", "PATCH"] = "POST"
     headers: dict[str, str] | None = None
     body: Annotated[Any, Field(description="JSON")] = None
-    schedule: Annotated[str | None, Field(description='cron, or "every 30 seconds"')] = None
+    schedule: Annotated[str | None, Field(description='cron of 5 or 6 fields, or "every 30 seconds"')] = None
     one_time: Annotated[StrictBool, Field(alias="oneTime", description="Call once, now.")] = False
     timeout: Annotated[int, Field(ge=0, description="ms")] = _DEFAULT_TIMEOUT_MS
     queue: str | None = None
@@ -42,25 +62,29 @@ class OneQueue(Arguments):
     queue_name: Annotated[str, Field(alias="queueName", min_length=1)]
 
 
-def _create_call(wanted: CreateAgent) -> Call:
-    asked = {"method": wanted.method, "oneTime": wanted.one_time, "timeout": wanted.timeout}
-    return Call("POST", "/agents", body={**asked, **given(wanted)})
-
-
 def _created(_: CreateAgent, body: Any) -> Any:
     """Leave out the job's id, which the older tool did not tell either."""
     agent = {name: value for name, value in body["agent"].items() if name != "jobId"}
     return {**body, "agent": agent}
 
 
+def list_call(wanted: Paged) -> Call:
+    """Return the call that lists agents."""
+    return Call("GET", "/agents", {"limit": wanted.per_page, "offset": wanted.offset})
+
+
 def _agents(wanted: Paged, body: Any) -> Any:
-    agents = body["agents"]
-    return {"agents": wanted.cut(agents), "pagination": wanted.of(agents)}
+    agents = [
+        {name: value for name, value in agent.items() if name in _IN_LISTS and value not in ({}, None)}
+        for agent in body["agents"]
+    ]
+    return {"agents": agents, "pagination": wanted.of(body["total"])}
 
 
 def _queues(wanted: Paged, body: Any) -> Any:
     queues = body["queues"]
-    return {"queues": wanted.cut(queues), "pagination": wanted.of(queues)}
+    shown = queues[wanted.offset : wanted.offset + wanted.per_page]
+    return {"queues": shown, "pagination": wanted.of(len(queues))}
 
 
 def agent_call(name: str) -> Call:
@@ -71,16 +95,16 @@ def agent_call(name: str) -> Call:
 AGENT_TOOLS: Sequence[ToolSpec[Any]] = (
     ToolSpec(
         "create_agent",
-        "Create or replace an agent: a call to an address, once (oneTime) or by a schedule.",
+        "Create or replace an agent: a call or a prompt, once (oneTime) or by a schedule.",
         CreateAgent,
-        _create_call,
+        lambda wanted: Call("POST", "/agents", body=given(wanted)),
         _created,
     ),
     ToolSpec(
         "list_agents",
         "List agents with their state.",
         Paged,
-        lambda _: Call("GET", "/agents"),
+        list_call,
         _agents,
         changes=False,
     ),

@@ -20,9 +20,9 @@ from pydantic import ValidationError
 
 from wireroom import __version__
 from wireroom.errors import WireroomError
-from wireroom.mcp.agent_tools import AGENT_TOOLS, agent_call
+from wireroom.mcp.agent_tools import AGENT_TOOLS, agent_call, list_call
 from wireroom.mcp.run_tools import RUN_TOOLS
-from wireroom.mcp.spec import Answer, RouteCalls, ToolSpec, input_schema
+from wireroom.mcp.spec import Answer, Paged, RouteCalls, ToolSpec, input_schema
 from wireroom.mcp.task_tools import SETTING_TOOLS, TASK_TOOLS
 
 TOOLS: Sequence[ToolSpec[Any]] = (*TASK_TOOLS, *SETTING_TOOLS, *RUN_TOOLS, *AGENT_TOOLS)
@@ -92,9 +92,10 @@ class _Answers:
     async def list_resources(
         self, _: Context, __: types.PaginatedRequestParams | None
     ) -> types.ListResourcesResult:
-        answer = await self._calls.call(_find("list_agents").call(None))
-        names = [agent["name"] for agent in answer.body["agents"]] if answer.status == HTTPStatus.OK else []
-        return types.ListResourcesResult(resources=[_resource(name) for name in names[:_MOST_RESOURCES]])
+        answer = await self._calls.call(list_call(Paged(per_page=_MOST_RESOURCES)))
+        if answer.status != HTTPStatus.OK:
+            raise MCPError(types.INTERNAL_ERROR, _reason(answer))
+        return types.ListResourcesResult(resources=[_resource(one["name"]) for one in answer.body["agents"]])
 
     async def list_templates(
         self, _: Context, __: types.PaginatedRequestParams | None
@@ -122,10 +123,6 @@ class _Answers:
         except WireroomError as error:
             _log.warning("tool_failed", tool=spec.name, reason=str(error))
             return Answer(HTTPStatus.SERVICE_UNAVAILABLE, {"error": str(error)})
-
-
-def _find(name: str) -> ToolSpec[Any]:
-    return next(spec for spec in TOOLS if spec.name == name)
 
 
 def _resource(name: str) -> types.Resource:

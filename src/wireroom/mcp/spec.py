@@ -33,14 +33,14 @@ class Paged(Arguments):
     page: Annotated[int, Field(ge=1, le=1_000_000)] = 1
     per_page: Annotated[int, Field(ge=1, le=100)] = 20
 
-    def of(self, items: list[Any]) -> dict[str, int]:
-        """Return where the page stands in a list that came as a whole."""
-        return {"page": self.page, "per_page": self.per_page, "total": len(items)}
+    @property
+    def offset(self) -> int:
+        """Items before the page."""
+        return (self.page - 1) * self.per_page
 
-    def cut(self, items: list[Any]) -> list[Any]:
-        """Return the page of a list that came as a whole."""
-        first = (self.page - 1) * self.per_page
-        return items[first : first + self.per_page]
+    def of(self, total: int) -> dict[str, int]:
+        """Return where the page stands in a list of so many items."""
+        return {"page": self.page, "per_page": self.per_page, "total": total}
 
 
 @dataclass(frozen=True, slots=True)

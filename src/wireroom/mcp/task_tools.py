@@ -42,6 +42,8 @@ class CreateTask(Arguments):
     prompt: Annotated[str, Field(min_length=1)]
     order: Annotated[int, Field(description="Lower runs first.")] = 0
     status: Status = "ready"
+    repository: Annotated[str | None, Field(description="Folder name")] = None
+    needs: Annotated[list[TaskId] | None, Field(description="Tasks to complete first")] = None
 
 
 class UpdateTask(OneTask):
@@ -72,7 +74,7 @@ def _listed(_: ListTasks, body: Any) -> Any:
 
 
 def _task_body(wanted: CreateTask | UpdateTask) -> dict[str, Any]:
-    said = given(wanted, "prompt", "order", "status")
+    said = given(wanted, "prompt", "order", "status", "repository", "needs")
     status = said.pop("status", None)
     return said if status is None else {**said, "status_label": status}
 
