@@ -26,6 +26,7 @@ from wireroom.runs.queries import RunView, find_run
 from wireroom.settings import Settings
 from wireroom.store.sqlite import SqliteDatabase
 from wireroom.testing.eventually import eventually
+from wireroom.testing.leaks import LeakCheck
 from wireroom.workspaces.workspace import Workspaces
 from workspace_repositories import ENVIRONMENT, clone, commit, git, make_remote
 
@@ -289,6 +290,28 @@ async def test_server_that_does_not_start_is_left_out_and_named(place: Place) ->
     assert log[0].startswith("The MCP server bad is left out: ")
     assert unknown["errorCode"] == "no_workspace"
     assert "none" in unknown["error"]
+
+
+async def test_run_is_stopped_while_its_tools_are_tried(place: Place) -> None:
+    """A server that does not answer holds up neither a person's stop nor the service's, and is ended."""
+    begun = place.data_dir / "begun"
+    slow = {"command": "/bin/sh", "args": ["-c", f"touch {begun}; exec sleep 60"]}
+    config = place.data_dir / "mcp.json"
+    config.write_text(json.dumps({"mcpServers": {"slow": slow}}))
+    leaks = LeakCheck(f"program-{os.getpid()}-")
+    async with place.open(mcp_config=config, mcp_servers=("slow",), mcp_probe_seconds=50) as (_, caller):
+        stopped, left = [
+            (await caller.post("/cursor/execute/async", {"prompt": "true", "conversationId": name})).body
+            for name in ("stopped", "left")
+        ]
+        await eventually(begun.exists, "the server is tried", 20)
+        await caller.post(f"/api/runs/{stopped['runId']}/cancel")
+        await caller.run_in_state(stopped["runId"], "cancelled")
+        assert [folder.name for folder in place.private] == [f"{left['runId']}.1"]
+    assert place.private == []
+    await leaks.assert_none()
+    async with place.open() as (_, caller):
+        await caller.run_in_state(left["runId"], "succeeded")
 
 
 @pytest.mark.parametrize("end", ["true", "exit 3", "kill -9 $$"], ids=["succeeds", "fails", "crashes"])
