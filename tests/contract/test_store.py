@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Connection, func, insert, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from wireroom.errors import StoreUnavailable
+from wireroom.errors import StoreBusy, StoreUnavailable
 from wireroom.store.database import Database, after_commit
 from wireroom.store.postgres import PostgresDatabase
 from wireroom.store.schema import audit, page_sessions
@@ -201,3 +201,23 @@ async def test_close_finishes_the_writes_under_way(db: Database) -> None:
         await db.write(lambda conn: _note(conn, "late"))
     with pytest.raises(StoreUnavailable):
         await db.read(_subjects)
+
+
+@pytest.mark.postgres
+async def test_unit_that_loses_a_deadlock_stores_nothing_and_may_be_repeated(
+    request: pytest.FixtureRequest,
+) -> None:
+    """PostgreSQL ends one of two units that wait for each other: for its caller the database was busy."""
+
+    def lock(first: int, second: int, conn: Connection) -> None:
+        conn.execute(select(func.pg_advisory_xact_lock(first), func.pg_sleep(0.2)))
+        conn.execute(select(func.pg_advisory_xact_lock(second)))
+
+    with request.getfixturevalue("postgres").database() as url:
+        db = PostgresDatabase(url)
+        try:
+            units = (db.write(partial(lock, 1, 2)), db.write(partial(lock, 2, 1)))
+            ended = await asyncio.gather(*units, return_exceptions=True)
+        finally:
+            await db.close()
+    assert [type(one) for one in ended if one is not None] == [StoreBusy]

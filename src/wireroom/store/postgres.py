@@ -112,6 +112,8 @@ _MEANINGS: dict[str, tuple[type[StoreUnavailable], str]] = {
     "53100": (StoreFull, "PostgreSQL's disk is full; nothing was stored."),
     "25006": (StoreReadOnly, "PostgreSQL refuses to write: it is a replica or being restored."),
     "53300": (StoreBusy, "PostgreSQL has no free connection; raise max_connections or lower the pool."),
+    "40001": (StoreBusy, "PostgreSQL let another transaction go first; nothing was stored."),
+    "40P01": (StoreBusy, "PostgreSQL ended a deadlock in favour of another transaction; nothing was stored."),
 }
 
 
