@@ -30,7 +30,7 @@ from wireroom.runs.loop_driver import LoopDriver
 from wireroom.runs.loop_policy import loop_policy
 from wireroom.runs.places import PlacedDriver
 from wireroom.settings import Settings
-from wireroom.workspaces.mcp import McpServers
+from wireroom.workspaces.mcp import McpServers, OwnServer
 from wireroom.workspaces.workspace import Workspaces
 
 
@@ -45,6 +45,8 @@ class Surroundings:
     feed: Feed
     backends: Backends
     workspaces: Workspaces
+    own_tools: OwnServer | None = None
+    """Our own server of tools, where one is served."""
 
 
 def make_executor(around: Surroundings, progress: Progress, outside: Outside) -> Executor:
@@ -73,7 +75,7 @@ def make_executor(around: Surroundings, progress: Progress, outside: Outside) ->
         policy=loop_policy(settings),
         look=git_evidence(around.workspaces),
     )
-    tools = McpServers(settings, around.environment, clock)
+    tools = McpServers(settings, around.environment, clock, around.own_tools)
     return Executor(
         db=engine.db,
         jobs=engine.jobs,

@@ -46,7 +46,8 @@ from wireroom.intake.handle import NoHints, UpdateHandler
 from wireroom.intake.receipts import Receipts
 from wireroom.intake.webhook import Webhook
 from wireroom.jobs.port import Handler, Worker
-from wireroom.mcp.door import McpDoor
+from wireroom.mcp.door import PATH as TOOLS_PATH
+from wireroom.mcp.door import McpDoor, token_for_agents
 from wireroom.perf.loop_lag import watch_loop
 from wireroom.runs import records
 from wireroom.runs.agent_host import Outside
@@ -58,6 +59,7 @@ from wireroom.system_settings import SystemSettings
 from wireroom.tasks import wake
 from wireroom.tasks.chat import TaskChat
 from wireroom.tasks.watch import BoardWatch
+from wireroom.workspaces.mcp import OwnServer
 from wireroom.workspaces.private_dir import remove_leftovers
 from wireroom.workspaces.scripts import make_scripts_folder, scripts_folder
 from wireroom.workspaces.workspace import Workspaces
@@ -183,6 +185,7 @@ class Service:
             feed=feed,
             backends=self._backends,
             workspaces=Workspaces(settings, os.environ, self.clock),
+            own_tools=OwnServer(lambda: self.address + TOOLS_PATH, token_for_agents(api_secret)),
         )
         executor = self._executor(around, outside)
         operator = make_operator(settings, engine, self.clock, feed, asker)

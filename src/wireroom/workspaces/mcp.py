@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -29,6 +29,10 @@ from wireroom.workspaces.mcp_config import (
 )
 from wireroom.workspaces.mcp_probe import probe
 
+OWN_NAME = "wireroom"
+"""Our own server among the names of servers."""
+TOKEN_VARIABLE = "WIREROOM_MCP_TOKEN"  # noqa: S105 - a name
+"""Stands for our own server's token in the file of servers."""
 _GOOD_FOR = timedelta(minutes=10)
 _BAD_FOR = timedelta(minutes=1)
 _MOST_REMEMBERED = 256
@@ -51,11 +55,38 @@ class Tools:
         return without_secrets(text, self.secrets)
 
 
+@dataclass(frozen=True, slots=True)
+class OwnServer:
+    """Wireroom's own server of tools, for agents that are to be given it."""
+
+    address: Callable[[], str]
+    """Where it is served, known once the port is."""
+    token: str = field(repr=False)
+    """What opens it, and nothing else."""
+
+    @property
+    def entry(self) -> Mapping[str, object]:
+        """It as it would stand in the file of servers; the token is referred to."""
+        headers = {"Authorization": f"Bearer ${{{TOKEN_VARIABLE}}}"}
+        return {"url": self.address(), "headers": headers}
+
+
 class McpServers:
     """Chooses and tries MCP servers; remembers for some minutes which of them start."""
 
-    def __init__(self, settings: Settings, environment: Mapping[str, str], clock: Clock) -> None:
-        """Use the file and the names of the settings; `environment` is ours and fills in `${NAME}`."""
+    def __init__(
+        self,
+        settings: Settings,
+        environment: Mapping[str, str],
+        clock: Clock,
+        own: OwnServer | None = None,
+    ) -> None:
+        """Use the file and the names of the settings; `environment` is ours and fills in `${NAME}`.
+
+        `own` is known as `wireroom`, unless the file has a server of that name.
+        """
+        self._own = own
+        self._references = environment if own is None else {**environment, TOKEN_VARIABLE: own.token}
         self._file = settings.mcp_config
         self._always = settings.mcp_servers
         self._limit = timedelta(seconds=settings.mcp_probe_seconds)
@@ -78,7 +109,7 @@ class McpServers:
             return Tools()
         entries = await asyncio.to_thread(self._entries)
         names = choose(entries, self._always, wanted)
-        found = [resolve_server(name, entries[name], self._environment) for name in names]
+        found = [resolve_server(name, entries[name], self._references) for name in names]
         reasons = await asyncio.gather(*(self._reason(one, workdir) for one in found))
         judged = list(zip(found, reasons, strict=True))
         return Tools(
@@ -92,10 +123,11 @@ class McpServers:
         )
 
     def _entries(self) -> dict[str, Mapping[str, object]]:
+        ours = {} if self._own is None else {OWN_NAME: self._own.entry}
         if self._file is None:
-            return {}
+            return ours
         try:
-            return read_servers(self._file.read_text())
+            return ours | read_servers(self._file.read_text())
         except (OSError, UnicodeDecodeError) as error:
             raise SettingsError(f"WIREROOM_MCP_CONFIG: {self._file} cannot be read ({error}).") from error
 
