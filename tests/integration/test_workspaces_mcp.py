@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import stat
@@ -192,6 +193,24 @@ async def test_private_folder_is_ours_alone_and_gone_afterwards(tmp_path: Path) 
     with pytest.raises(RuntimeError):
         await fail()
     assert list_of(tmp_path / "private") == []
+
+
+@pytest.mark.parametrize("turns", range(4))
+async def test_private_folder_is_gone_when_its_making_is_cut_short(tmp_path: Path, turns: int) -> None:
+    """Cancelled at any moment of the way, a run leaves no folder that a thread makes afterwards."""
+
+    async def work() -> None:
+        async with private_dir(tmp_path, "run-1", 1):
+            await asyncio.sleep(60)
+
+    task = asyncio.create_task(work())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait({task})
+    # Whatever a thread was asked to do is done once the last of them has answered.
+    await asyncio.get_running_loop().shutdown_default_executor()
+    assert not (tmp_path / "private").exists() or list_of(tmp_path / "private") == []
 
 
 def mode_of(folder: Path) -> int:

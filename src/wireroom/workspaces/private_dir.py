@@ -22,14 +22,15 @@ async def private_dir(data_dir: Path, run_id: str, epoch: int) -> AsyncIterator[
     Raises:
         BadInput: the run's id cannot name a folder.
     """
-    if not _RUN_ID.fullmatch(run_id):
-        raise BadInput(f"{run_id!r} cannot name a folder.")
-    path = await asyncio.to_thread(_make, data_dir, f"{run_id}.{epoch}")
+    path = _place(data_dir, run_id, epoch)
+    # A cancellation ends our wait for the thread, but not the thread: the folder comes, and must go.
+    making = asyncio.create_task(asyncio.to_thread(_make, path), name=f"private folder {path.name}")
     try:
+        await asyncio.shield(making)
         yield path
     finally:
         # Not awaited in a way that a second cancellation could cut short: secrets may be in there.
-        await asyncio.shield(asyncio.to_thread(shutil.rmtree, path, ignore_errors=True))
+        await asyncio.shield(_remove(path, making))
 
 
 def remove_leftovers(data_dir: Path) -> int:
@@ -41,9 +42,18 @@ def remove_leftovers(data_dir: Path) -> int:
     return len(found)
 
 
-def _make(data_dir: Path, name: str) -> Path:
-    path = data_dir.resolve() / _FOLDER / name
+def _place(data_dir: Path, run_id: str, epoch: int) -> Path:
+    if not _RUN_ID.fullmatch(run_id):
+        raise BadInput(f"{run_id!r} cannot name a folder.")
+    return data_dir.resolve() / _FOLDER / f"{run_id}.{epoch}"
+
+
+async def _remove(path: Path, making: asyncio.Task[None]) -> None:
+    await asyncio.gather(making, return_exceptions=True)
+    await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
+
+
+def _make(path: Path) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     shutil.rmtree(path, ignore_errors=True)
     path.mkdir(mode=0o700)
-    return path
