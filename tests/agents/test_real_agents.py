@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 import time
 
+import pytest
+
 from agents.programs import WAITING, Program
 from agents.wireroom_process import Room
 from wireroom.testing.eventually import eventually
@@ -40,6 +42,19 @@ async def test_real_agent_remembers(program: Program, room: Room) -> None:
     assert said.index("my name is Ada") < said.index("Welcome, Ada.") < said.index("what am I called")
     assert "Earlier in this conversation" not in said
     show(program, "the second message resumed its session", began)
+
+
+async def test_real_agent_is_told_to_have_used_what_each_run_used(program: Program, room: Room) -> None:
+    """Runs of one session that use the same are told the same, however the agent counts."""
+    began = time.monotonic()
+    room.model.script("count", Say("Counted."))
+    for number in range(3):
+        await room.ask(f"Please count to {number}", "Counted.")
+    first, second, third = room.usages()
+    assert first == pytest.approx(second)
+    assert first == pytest.approx(third)
+    assert first["input_tokens"] >= 100
+    show(program, f"three runs of a session used the same: {first}", began)
 
 
 async def test_real_agent_that_lost_its_session_is_told(program: Program, room: Room) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
+import sqlite3
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from agents.programs import Program, base_environment, program_folder
 from wireroom.testing import BotAPIServer, ModelEndpoint
@@ -52,6 +55,13 @@ class Room:
     async def ask(self, text: str, expected: str) -> SeenMessage:
         """Send a message and wait for the expected answer."""
         return await self.answer_to(await self.say(text), expected)
+
+    def usages(self) -> list[dict[str, Any]]:
+        """Return what each run is told to have used, oldest first."""
+        path = self.home.parent.parent / "data" / "wireroom.sqlite3"
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+            rows = db.execute("SELECT usage FROM runs ORDER BY queued_at").fetchall()
+        return [json.loads(row[0]) for row in rows]
 
     def processes(self) -> list[str]:
         """Return the command lines of all processes that have the agent's HOME in their environment."""
