@@ -11,8 +11,11 @@ import pytest
 from test_cli import wireroom
 
 from running_service import API_SECRET, running_service
+from wireroom.app.service import Service
+from wireroom.backends.protocol import AgentRequest, Command
 from wireroom.errors import SettingsError
 from wireroom.settings import Settings
+from wireroom.testing.scripted_agent import ScriptedAgent, ScriptedBackend
 from wireroom.workspaces.scripts import (
     MOST_LISTED,
     instructions,
@@ -125,3 +128,37 @@ async def test_service_makes_the_folder_and_lists_it(database_path: Path, tmp_pa
     assert listed["pagination"]["total"] == 1
     assert "once.py" in shown.out
     assert str(folder) in shown.out
+
+
+class _Recording(ScriptedBackend):
+    """Remembers what each call was given."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(ScriptedAgent(folder))
+        self.requests: list[AgentRequest] = []
+
+    def command(self, request: AgentRequest) -> Command:
+        """Return the process, and remember the request."""
+        self.requests.append(request)
+        return super().command(request)
+
+
+@pytest.mark.parametrize(("said", "told"), [("", "Put one-off scripts into "), ("off", "")])
+async def test_agents_of_runs_are_told_unless_it_is_switched_off(
+    database_path: Path, tmp_path: Path, said: str, told: str
+) -> None:
+    """What a run's agent is asked carries the installation's words; the stored prompt does not."""
+    backend = _Recording(tmp_path / "agent")
+    settings = Settings(data_dir=database_path.parent, port=0, instructions=said)
+    async with Service(settings, backend=backend) as service:
+        headers = {"X-Webhook-Secret": service.services.api_secret}
+        async with (
+            aiohttp.ClientSession(service.address, headers=headers) as program,
+            program.post("/cursor/execute", json={"prompt": "say hello"}) as response,
+        ):
+            assert (await response.json())["success"]
+    (request,) = backend.requests
+
+    assert request.prompt == "say hello"
+    assert request.instructions.startswith(told)
+    assert bool(request.instructions) is bool(told)

@@ -31,6 +31,7 @@ from wireroom.runs.loop_policy import loop_policy
 from wireroom.runs.places import PlacedDriver
 from wireroom.settings import Settings
 from wireroom.workspaces.mcp import McpServers, OwnServer
+from wireroom.workspaces.scripts import instructions
 from wireroom.workspaces.workspace import Workspaces
 
 
@@ -98,6 +99,7 @@ def run_policy(settings: Settings) -> RunPolicy:
         log_bytes=settings.output_bytes,
         model=settings.model or None,
         queue_wait=timedelta(seconds=settings.queue_wait_seconds),
+        instructions=instructions(settings),
     )
 
 

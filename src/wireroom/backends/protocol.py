@@ -86,6 +86,8 @@ class AgentRequest:
     private_dir: Path | None = None
     """A folder of this attempt alone, outside the workdir, for configuration files; removed afterwards."""
     mcp_servers: tuple[McpServer, ...] = ()
+    instructions: str = ""
+    """The installation's own words to every agent, which go with the first prompt of a session."""
 
 
 @dataclass(frozen=True, slots=True)

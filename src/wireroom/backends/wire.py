@@ -104,8 +104,11 @@ _GO_ON = "(You were interrupted while working on this. Look at what is done alre
 
 
 def framed_prompt(request: AgentRequest) -> bytes:
-    """Return the prompt, after the earlier conversation when the agent has no session that knows it."""
+    """Return the prompt, with what a session would know: the conversation before it, our words after it."""
     prompt = _GO_ON + request.prompt if request.goes_on else request.prompt
+    if request.instructions and not request.session_id:
+        # After it: some agents take a first word such as `/review` for a command.
+        prompt = f"{prompt}\n\n(From Wireroom: {request.instructions})"
     if request.context and not request.session_id:
         prompt = f"Earlier in this conversation:\n\n{request.context}\n\nNow:\n\n{prompt}"
     return prompt.encode(errors="replace")

@@ -64,6 +64,8 @@ class RunPolicy:
     model: str | None = None
     queue_wait: timedelta | None = None
     """Longest time that a run waits for its first attempt; None: as long as it takes."""
+    instructions: str = ""
+    """What agents of this machine are told beside the prompt."""
 
 
 @dataclass(frozen=True, slots=True)

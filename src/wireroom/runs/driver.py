@@ -12,7 +12,7 @@ from typing import Protocol
 import structlog
 from msgspec import structs
 
-from wireroom.backends.protocol import AgentRequest, AnyBackend
+from wireroom.backends.protocol import AgentRequest, AnyBackend, CalledBackend
 from wireroom.clock import Clock
 from wireroom.conversations.context import Turn, bounded_context
 from wireroom.conversations.threads import Memory
@@ -121,19 +121,22 @@ class AgentDriver:
     ) -> AttemptEnding:
         backend = self._backend(attempt.backend)
         attempt.workdir.mkdir(parents=True, exist_ok=True)
-        request = await self._request(attempt, question, resume=backend.resumes_sessions)
+        request = await self._request(attempt, question, backend, resume=backend.resumes_sessions)
         ending = await self._calls.call(attempt, backend, request, lane, line)
         if ending.result is None or not ending.result.session_lost or ending.cut_off:
             return ending
         await write_patiently(
             self._db, lambda conn: records.note_session(conn, attempt, None), what=attempt.run_id
         )
-        request = await self._request(attempt, question, resume=False)
+        request = await self._request(attempt, question, backend, resume=False)
         return await self._calls.call(attempt, backend, request, lane, line)
 
-    async def _request(self, attempt: Attempt, question: Question, *, resume: bool) -> AgentRequest:
+    async def _request(
+        self, attempt: Attempt, question: Question, backend: AnyBackend, *, resume: bool
+    ) -> AgentRequest:
         """Return what to ask: in the agent's own session if it has one, else with what was said before."""
         session = question.session_id if resume else None
+        is_elsewhere = isinstance(backend, CalledBackend)
         return AgentRequest(
             prompt=question.prompt,
             workdir=attempt.workdir,
@@ -144,6 +147,7 @@ class AgentDriver:
             goes_on=question.goes_on,
             private_dir=attempt.private_dir,
             mcp_servers=attempt.mcp_servers,
+            instructions="" if is_elsewhere or attempt.reviews else self._policy.instructions,
         )
 
     async def _context(self, attempt: Attempt, question: Question) -> str:
