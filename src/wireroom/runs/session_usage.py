@@ -34,11 +34,12 @@ def own_share(result: AgentResult, resumed: str | None, known: Mapping[str, int 
     """
     is_same = result.session_id in {None, resumed}
     before = known if is_same else {}
-    if not (told := result.session_usage):
+    if not result.session_usage:
         return replace(result, session_usage=before)
+    told = {name: max(0, figure) for name, figure in result.session_usage.items()}
     own = {name: _since(before.get(name, 0), now) for name, now in told.items()}
     return replace(result, usage={**_NOTHING_TOLD, **result.usage, **own}, session_usage={**before, **told})
 
 
 def _since(before: float, now: float) -> float:
-    return max(0, now - before if now >= before else now)
+    return now - before if now >= before else now

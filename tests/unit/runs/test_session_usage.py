@@ -55,6 +55,7 @@ def test_share_is_never_below_zero(before: float, now: float, own: float) -> Non
     """A figure that has fallen counts from 0."""
     share = own_share(result(OLD, {"cost_usd": now}), OLD, {"cost_usd": before})
     assert share.usage["cost_usd"] == own
+    assert share.session_usage["cost_usd"] == max(0, now)
 
 
 def test_figures_of_the_call_itself_stay() -> None:
