@@ -12,8 +12,8 @@ from task_board import Board
 from wireroom.errors import BadInput, Conflict, NotFound
 from wireroom.store.schema import task_attempts, task_dependencies, task_details
 from wireroom.tasks import board
-from wireroom.tasks.dependencies import needs_of
-from wireroom.tasks.listing import Wanted, count_by_status, count_tasks, list_tasks, needs_by_task
+from wireroom.tasks.dependencies import needs_by_task, needs_of
+from wireroom.tasks.listing import Wanted, count_by_status, count_tasks, list_tasks
 from wireroom.tasks.wake import KIND
 
 pytestmark = pytest.mark.timeout(60)

@@ -10,7 +10,6 @@ Source: contract of cursor-runner, section 1.5.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import ceil
 from typing import Any
 
@@ -19,7 +18,7 @@ from wireroom.tasks.rows import AttemptView, TaskView
 from wireroom.tasks.states import shown_stamp
 
 
-def task_body(task: TaskView, needs: Sequence[int] = ()) -> dict[str, Any]:
+def task_body(task: TaskView) -> dict[str, Any]:
     """Return the task as it is sent."""
     return {
         "id": task.id,
@@ -35,7 +34,7 @@ def task_body(task: TaskView, needs: Sequence[int] = ()) -> dict[str, Any]:
         "backend": task.backend,
         "labels": task.labels,
         "not_before": iso_or_none(task.not_before),
-        "needs": needs,
+        "needs": task.needs,
         "failures": task.failures,
         "next_try_at": iso_or_none(task.next_try_at),
         "is_dead": task.is_dead,

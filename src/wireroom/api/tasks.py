@@ -20,13 +20,11 @@ from wireroom.api.guard import caller_guard, caller_of, note_action
 from wireroom.api.legacy import ShortRefusal, json_response, read_object
 from wireroom.api.services import Services
 from wireroom.api.task_bodies import attempt_body, pagination_body, task_body
-from wireroom.backends.registry import FURTHER_NAMES, NAMES
 from wireroom.clock import to_ms
 from wireroom.errors import BadInput, Conflict, NotFound
 from wireroom.tasks import board
-from wireroom.tasks.dependencies import needs_of
-from wireroom.tasks.listing import MOST_LISTED, Wanted, count_tasks, list_tasks, needs_by_task
-from wireroom.tasks.requests import TaskFields, read_fields, read_id
+from wireroom.tasks.listing import MOST_LISTED, Wanted, count_tasks, list_tasks
+from wireroom.tasks.requests import TaskFields, read_fields, read_id, refuse_unknown_backend
 from wireroom.tasks.rows import TaskView, attempts_of, find_task, limits_by_label
 from wireroom.tasks.states import LABELS, shown_stamp
 
@@ -97,9 +95,7 @@ class _TaskRoutes:
         )
 
         def read(conn: Connection) -> tuple[list[dict[str, Any]], int]:
-            found = list_tasks(conn, wanted)
-            needs = needs_by_task(conn, [task.id for task in found])
-            return [task_body(task, needs.get(task.id, ())) for task in found], count_tasks(conn, wanted)
+            return [task_body(task) for task in list_tasks(conn, wanted)], count_tasks(conn, wanted)
 
         bodies, total = await self._db.read(read)
         headers = {"X-Total-Count": str(total)}
@@ -110,7 +106,7 @@ class _TaskRoutes:
 
     async def add(self, request: Request) -> Response:
         """Add a task."""
-        said = _fields(await read_object(request), new=True)
+        said = self._fields(await read_object(request), new=True)
         body = await self._change(
             request, "task.add", lambda conn, now_ms: board.add_task(conn, self._services.jobs, said, now_ms)
         )
@@ -119,22 +115,16 @@ class _TaskRoutes:
     async def show(self, task_id: str) -> Response:
         """Show a task; the `ETag` is what `If-Match` compares."""
         number = _id(task_id)
-
-        def read(conn: Connection) -> tuple[TaskView, tuple[int, ...]] | None:
-            task = find_task(conn, number)
-            return None if task is None else (task, needs_of(conn, number))
-
-        found = await self._db.read(read)
-        if found is None:
+        task = await self._db.read(lambda conn: find_task(conn, number))
+        if task is None:
             raise ShortRefusal(HTTPStatus.NOT_FOUND, "Task not found")
-        task, needs = found
-        return json_response(task_body(task, needs), headers={"ETag": f'"{shown_stamp(task.updatedat)}"'})
+        return json_response(task_body(task), headers={"ETag": f'"{shown_stamp(task.updatedat)}"'})
 
     async def edit(self, request: Request, task_id: str) -> Response:
         """Change what is named; with `updatedat` or `If-Match`, only if nothing has changed since then."""
         number, body = _id(task_id), await read_object(request)
         seen = request.headers.get("if-match", "").strip().removeprefix("W/").strip('"')
-        said = _fields(body | {"updatedat": seen} if seen not in {"", "*"} else body, new=False)
+        said = self._fields(body | {"updatedat": seen} if seen not in {"", "*"} else body, new=False)
         jobs = self._services.jobs
         changed = await self._change(
             request, "task.edit", lambda conn, now_ms: board.edit_task(conn, jobs, number, said, now_ms)
@@ -187,6 +177,14 @@ class _TaskRoutes:
         await self._write(unit)
         return json_response({"label": label, "most": most})
 
+    def _fields(self, body: dict[str, Any], *, new: bool) -> TaskFields:
+        try:
+            said = read_fields(body, new=new)
+            refuse_unknown_backend(said, self._services.asker.backend)
+        except BadInput as error:
+            raise ShortRefusal(HTTPStatus.BAD_REQUEST, str(error)) from error
+        return said
+
     async def _change(
         self, request: Request, action: str, change: Callable[[Connection, int], TaskView]
     ) -> dict[str, Any]:
@@ -194,10 +192,8 @@ class _TaskRoutes:
 
         def unit(conn: Connection, now_ms: int) -> dict[str, Any]:
             task = change(conn, now_ms)
-            if task.backend not in {None, *NAMES, *FURTHER_NAMES, self._services.asker.backend}:
-                raise BadInput(f"There is no coding agent {task.backend}.")
             note_action(conn, caller_of(request), action, str(task.id), now_ms=now_ms)
-            return task_body(task, needs_of(conn, task.id))
+            return task_body(task)
 
         return await self._write(unit)
 
@@ -213,13 +209,6 @@ class _TaskRoutes:
 def _id(text: str) -> int:
     try:
         return read_id(text)
-    except BadInput as error:
-        raise ShortRefusal(HTTPStatus.BAD_REQUEST, str(error)) from error
-
-
-def _fields(body: dict[str, Any], *, new: bool) -> TaskFields:
-    try:
-        return read_fields(body, new=new)
     except BadInput as error:
         raise ShortRefusal(HTTPStatus.BAD_REQUEST, str(error)) from error
 

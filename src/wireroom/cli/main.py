@@ -16,11 +16,13 @@ from wireroom.cli import (
     deliveries,
     doctor,
     mcp,
+    operator,
     queues,
     runs,
     scripts,
     service,
     settings,
+    tasks,
     telegram,
     updates,
 )
@@ -38,6 +40,8 @@ cli.command("pair")(service.pair)
 cli.command("doctor")(doctor.doctor)
 cli.command("mcp")(mcp.mcp)
 cli.add_typer(runs.cli, name="runs")
+cli.add_typer(tasks.cli, name="tasks")
+cli.add_typer(operator.cli, name="operator")
 cli.add_typer(agents.cli, name="agents")
 cli.add_typer(queues.cli, name="queues")
 cli.add_typer(deliveries.cli, name="deliveries")

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from wireroom.errors import BadInput
+from wireroom.store.schema import task_dependencies
 from wireroom.store.statement import Statement
 
 _NEEDS = Statement("SELECT needs_id FROM task_dependencies WHERE task_id = :task_id ORDER BY needs_id")
@@ -31,10 +32,26 @@ _ADD = Statement("INSERT INTO task_dependencies (task_id, needs_id) VALUES (:tas
 _FORGET = Statement("DELETE FROM task_dependencies WHERE task_id = :task_id OR needs_id = :task_id")
 """Drop a deleted task from both sides."""
 
+_AT_ONCE = 500
+"""Ids in one query."""
+
 
 def needs_of(conn: Connection, task_id: int) -> tuple[int, ...]:
     """Return the tasks that this one waits for, finished or not."""
     return tuple(row[0] for row in _NEEDS.rows(conn, task_id=task_id))
+
+
+def needs_by_task(conn: Connection, ids: Sequence[int]) -> Mapping[int, tuple[int, ...]]:
+    """Return what each of these tasks waits for, finished or not; tasks that wait for nothing are absent."""
+    found: dict[int, tuple[int, ...]] = {}
+    table = task_dependencies
+    for start in range(0, len(ids), _AT_ONCE):
+        query = (
+            select(table).where(table.c.task_id.in_(ids[start : start + _AT_ONCE])).order_by(table.c.needs_id)
+        )
+        for task_id, needs_id in conn.execute(query):
+            found[task_id] = (*found.get(task_id, ()), needs_id)
+    return found
 
 
 def set_needs(conn: Connection, task_id: int, needs: Sequence[int]) -> None:

@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Connection, Join, Select, func, select
 
-from wireroom.store.schema import task_dependencies, task_details, tasks
+from wireroom.store.schema import task_details, tasks
+from wireroom.tasks.dependencies import needs_by_task
 from wireroom.tasks.rows import TaskView, view_of
 from wireroom.tasks.states import TaskStatus
 
@@ -36,7 +37,9 @@ def list_tasks(conn: Connection, wanted: Wanted) -> Sequence[TaskView]:
     query = _filtered(_columns(), wanted).order_by(
         key.desc() if wanted.newest_first else key.asc(), tasks.c.id
     )
-    return [view_of(tuple(row)) for row in conn.execute(query.limit(wanted.limit).offset(wanted.offset))]
+    rows = [tuple(row) for row in conn.execute(query.limit(wanted.limit).offset(wanted.offset))]
+    needs = needs_by_task(conn, [row[0] for row in rows])
+    return [view_of(row, needs.get(row[0], ())) for row in rows]
 
 
 def count_tasks(conn: Connection, wanted: Wanted) -> int:
@@ -53,17 +56,6 @@ def count_by_status(conn: Connection) -> Mapping[str, int]:
         found[status.label] = int(conn.execute(count).scalar_one())
     dead = select(func.count()).select_from(task_details).where(task_details.c.is_dead == 1)
     return found | {"dead": int(conn.execute(dead).scalar_one())}
-
-
-def needs_by_task(conn: Connection, ids: Sequence[int]) -> Mapping[int, tuple[int, ...]]:
-    """Return what each of these tasks waits for, finished or not; tasks that wait for nothing are absent."""
-    found: dict[int, tuple[int, ...]] = {}
-    table = task_dependencies
-    for start in range(0, len(ids), 500):
-        query = select(table).where(table.c.task_id.in_(ids[start : start + 500])).order_by(table.c.needs_id)
-        for task_id, needs_id in conn.execute(query):
-            found[task_id] = (*found.get(task_id, ()), needs_id)
-    return found
 
 
 def _board() -> Join:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from wireroom.backends.registry import FURTHER_NAMES, NAMES
 from wireroom.errors import BadInput
 from wireroom.tasks.states import LABELS, TaskStatus, read_stamp
 
@@ -63,6 +64,16 @@ def read_fields(body: Mapping[str, Any], *, new: bool) -> TaskFields:
     return TaskFields(given=frozenset(values), seen=seen if isinstance(seen, str) else None, **values)
 
 
+def refuse_unknown_backend(said: TaskFields, own: str) -> None:
+    """Refuse a task for a coding agent that there is not; `own` is the installation's.
+
+    Raises:
+        BadInput: names it.
+    """
+    if said.backend not in {None, own, *NAMES, *FURTHER_NAMES}:
+        raise BadInput(f"There is no coding agent {said.backend}.")
+
+
 def read_id(text: str) -> int:
     """Return a task's number as it stands in a path.
 
@@ -85,7 +96,7 @@ def read_status(text: str) -> TaskStatus:
         return LABELS[word]
     if word.isascii() and word.isdigit() and int(word[:3]) in set(TaskStatus):
         return TaskStatus(int(word[:3]))
-    raise BadInput(f"Invalid status parameter. Must be a number. There are {_STATUSES}.")
+    raise BadInput(f"There is no status {text!r}. There are {_STATUSES}.")
 
 
 def _plain(name: str) -> str:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from wireroom.store.statement import Row, Statement
 from wireroom.tasks.choice import AtWork, Candidate
+from wireroom.tasks.dependencies import needs_of
 from wireroom.tasks.states import TaskStatus, label_of, read_stamp
 
 _FIND = Statement("""
@@ -71,6 +72,8 @@ class TaskView:
     reason: str | None
     run_id: str | None
     """The run that works on it."""
+    needs: tuple[int, ...] = ()
+    """Tasks that it waits for, finished or not."""
 
     @property
     def label(self) -> str:
@@ -96,7 +99,7 @@ class AttemptView:
 def find_task(conn: Connection, task_id: int) -> TaskView | None:
     """Return the task, None when there is none."""
     row = _FIND.row(conn, task_id=task_id)
-    return None if row is None else view_of(row)
+    return None if row is None else view_of(row, needs_of(conn, task_id))
 
 
 def attempts_of(conn: Connection, task_id: int, most: int = 20) -> Sequence[AttemptView]:
@@ -129,9 +132,9 @@ def candidates(conn: Connection) -> Iterator[Candidate]:
     yield from stuck
 
 
-def view_of(row: Row) -> TaskView:
-    """Return a task of the columns that `_FIND` names."""
-    known = list(row)
+def view_of(row: Row, needs: tuple[int, ...] = ()) -> TaskView:
+    """Return a task of the columns that `_FIND` names, and of what it waits for."""
+    known = [*row, needs]
     known[10] = read_labels(row[10])
     known[12] = row[12] or 0
     known[14] = bool(row[14])
