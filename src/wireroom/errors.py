@@ -66,6 +66,10 @@ class StoreBusy(StoreUnavailable):
     """Another process holds the database, or more writers wait than the bound allows."""
 
 
+class StoreLost(StoreUnavailable):
+    """This process can write no more; only a restart helps."""
+
+
 class StoreReadOnly(StoreUnavailable):
     """The database file, or its folder, may not be written."""
 

@@ -75,8 +75,8 @@ def _is_dead(conn: Connection) -> bool:
 
 def _poison(conn: Connection) -> None:
     conn.exec_driver_sql(
-        "INSERT INTO updates (bot_id, update_id, kind, lane, payload, state, attempts, received_at) "
-        "VALUES (123456, 999, 'message', 'l', 'secret-choice, not JSON', 'received', 0, 0)"
+        "INSERT INTO updates (bot_id, update_id, kind, lane, payload, state, received_at) "
+        "VALUES (123456, 999, 'message', 'l', 'secret-choice, not JSON', 'received', 0)"
     )
     conn.exec_driver_sql(
         "INSERT INTO jobs (queue, kind, ref, run_at, state, enqueued_at) "

@@ -109,6 +109,18 @@ def test_command_line_imports_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
+async def test_webhook_is_not_set_from_a_folder_without_an_installation(
+    tmp_path: Path, telegram: BotAPIServer
+) -> None:
+    """Started in the wrong folder, the command makes no data folder and sets no secret that nobody checks."""
+    elsewhere = tmp_path / "elsewhere"
+    bot = {"TELEGRAM_BOT_TOKEN": telegram.token, "TELEGRAM_API_URL": telegram.url, "HOME": str(tmp_path)}
+    printed = await wireroom(elsewhere, "telegram", "set-webhook", "--url", "https://x.example/w", **bot)
+    assert printed.code == 1
+    assert "there is no folder" in printed.err
+    assert not elsewhere.exists()
+
+
 async def test_version_is_the_package_version(tmp_path: Path) -> None:
     """`version` prints the version alone."""
     assert await wireroom(tmp_path, "version") == Printed(0, f"{__version__}\n", "")
@@ -353,8 +365,8 @@ def _poison(conn: Connection) -> None:
     """Store two updates that cannot be read, as an older release might have left them."""
     for update_id in (1001, 1002):
         conn.exec_driver_sql(
-            "INSERT INTO updates (bot_id, update_id, kind, lane, payload, state, attempts, received_at) "
-            f"VALUES (123456, {update_id}, 'message', 'l', 'no JSON', 'received', 0, 0)"
+            "INSERT INTO updates (bot_id, update_id, kind, lane, payload, state, received_at) "
+            f"VALUES (123456, {update_id}, 'message', 'l', 'no JSON', 'received', 0)"
         )
         conn.exec_driver_sql(
             "INSERT INTO jobs (queue, kind, ref, run_at, state, enqueued_at) "

@@ -30,9 +30,9 @@ WALK = re.compile(r"SCAN (?!CONSTANT)(?!\w+ USING INDEX ix_\w+_dead)")
 PARAMETER = re.compile(r"(?<!:):(\w+)")
 
 FILL = """
-INSERT INTO updates (bot_id, update_id, kind, lane, payload, state, attempts, received_at, handled_at)
+INSERT INTO updates (bot_id, update_id, kind, lane, payload, state, received_at, handled_at)
     SELECT 1, n, 'message', 'telegram:1:' || (n % 100) || ':0', CASE WHEN n > 9000 THEN 'x' END,
-        CASE WHEN n % 1000 = 0 THEN 'dead' ELSE 'done' END, 0, n, n FROM n;
+        CASE WHEN n % 1000 = 0 THEN 'dead' ELSE 'done' END, n, n FROM n;
 INSERT INTO people (bot_id, user_id, name, role, created_at) SELECT 1, n, 'x', 'member', n FROM n;
 INSERT INTO access_codes (digest, purpose, created_at, expires_at) SELECT 'd' || n, 'login', n, n FROM n;
 INSERT INTO page_sessions (digest, created_at, expires_at) SELECT 'd' || n, n, n FROM n;

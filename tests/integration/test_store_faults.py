@@ -17,9 +17,11 @@ import pysqlite3
 import pytest
 from sqlalchemy import Connection, insert, select
 
-from wireroom.errors import StoreBusy, StoreDamaged, StoreFull, StoreReadOnly, StoreUnavailable
+from running_service import running_service
+from wireroom.errors import StoreBusy, StoreDamaged, StoreFull, StoreLost, StoreReadOnly, StoreUnavailable
 from wireroom.store.database import after_commit, driver
 from wireroom.store.owner import OwnerLock
+from wireroom.store.patience import write_patiently
 from wireroom.store.schema import audit
 from wireroom.store.sqlite import SqliteDatabase, connect
 from wireroom.testing.eventually import eventually
@@ -256,8 +258,19 @@ async def test_writer_that_dies_leaves_nobody_waiting(database: SqliteDatabase) 
     async with asyncio.timeout(5):
         told = await asyncio.gather(*units, return_exceptions=True)
         assert all(isinstance(one, StoreUnavailable) for one in told)
-        with pytest.raises(StoreUnavailable, match="restart the service"):
+        with pytest.raises(StoreLost, match="restart the service"):
             await database.write(partial(_note, subject="later"))
+        with pytest.raises(StoreLost):
+            await write_patiently(database, partial(_note, subject="patient"), what="a note")
+
+
+async def test_service_whose_writer_died_ends(database_path: Path) -> None:
+    """A process that can store nothing any more does not stay to refuse; its supervisor restarts it."""
+    async with running_service(database_path.parent) as service:
+        with pytest.raises(StoreUnavailable):
+            await service.services.db.write(lambda conn: conn.close())
+        async with asyncio.timeout(10):
+            await service.stopped.wait()
 
 
 def test_new_database_is_for_its_owner_only(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ async def _call(action: str, fields: Mapping[str, Any]) -> None:
     import aiohttp  # noqa: PLC0415 - heavy; see cli.main
 
     from wireroom.api.telegram_admin import WebhookAdmin  # noqa: PLC0415 - as above
-    from wireroom.secret_files import make_data_dir, secret_of  # noqa: PLC0415 - as above
+    from wireroom.secret_files import secret_of  # noqa: PLC0415 - as above
     from wireroom.settings import load_settings  # noqa: PLC0415 - as above
     from wireroom.telegram.client import TelegramClient  # noqa: PLC0415 - as above
 
@@ -46,8 +46,12 @@ async def _call(action: str, fields: Mapping[str, Any]) -> None:
     token = settings.bot_token.get_secret_value()
     if not token:
         raise SettingsError("TELEGRAM_BOT_TOKEN is not set, so there is no bot.")
-    make_data_dir(settings.data_dir)
     secret = settings.telegram_webhook_secret.get_secret_value()
+    if not secret and not settings.data_dir.is_dir():
+        raise SettingsError(
+            f"WIREROOM_DATA_DIR: there is no folder {settings.data_dir.resolve()}, so the webhook's secret is"
+            " not known. Run this where Wireroom was started, or set TELEGRAM_WEBHOOK_SECRET."
+        )
     admin = WebhookAdmin(
         None,
         api_secret="",

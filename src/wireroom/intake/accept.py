@@ -198,9 +198,9 @@ def _insert(rows: int) -> Statement:
     One statement whatever their number: on SQLite each one that runs is a chance to lose the interpreter to
     another thread, and under load that wait is most of the work.
     """
-    row = "(:bot_id, :update_{0}, :kind_{0}, :lane_{0}, :payload_{0}, 'received', 0, :now_ms)"
+    row = "(:bot_id, :update_{0}, :kind_{0}, :lane_{0}, :payload_{0}, 'received', :now_ms)"
     return Statement(f"""
-        INSERT INTO updates (bot_id, update_id, kind, lane, payload, state, attempts, received_at)
+        INSERT INTO updates (bot_id, update_id, kind, lane, payload, state, received_at)
         VALUES {", ".join(row.format(number) for number in range(rows))}
         ON CONFLICT (bot_id, update_id) DO NOTHING
         RETURNING id, update_id

@@ -20,6 +20,7 @@ from typing import TypeVar
 import structlog
 
 from wireroom.clock import Clock, to_ms
+from wireroom.errors import StoreLost
 from wireroom.jobs.claims import Candidate
 from wireroom.jobs.crew import Crew, Report, log_failure
 from wireroom.jobs.embedded_turn import Ended, Turn, TurnResult
@@ -197,13 +198,19 @@ class EmbeddedWorker:
             self._obey(turn, result)
 
     async def _store(self, unit: Unit[T], *, keeping: int) -> T | None:
-        """Write the unit, as often as it takes; None when the worker was told to give up."""
+        """Write the unit, as often as it takes; None when the worker was told to give up.
+
+        Raises:
+            StoreLost: this process can write no more; whoever runs the worker ends the service.
+        """
         pause = _FIRST_PAUSE_SECONDS
         # A claim that a power cut undoes is a job that waits; only an ending is worth an fsync.
         write = self._db.write if keeping else self._db.write_unsynced
         while not self._abandoned.is_set():
             try:
                 result = await write(unit)
+            except StoreLost:
+                raise
             except Exception as error:  # noqa: BLE001 - whatever the store says, what ended is stored later
                 if pause == _FIRST_PAUSE_SECONDS:
                     log.warning("jobs_not_stored", endings=keeping, error=f"{type(error).__name__}: {error}")

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import structlog
 
-from wireroom.errors import StoreUnavailable
+from wireroom.errors import StoreLost, StoreUnavailable
 from wireroom.store.database import Database, Unit
 
 T = TypeVar("T")
@@ -25,11 +25,16 @@ async def write_patiently(db: Database, unit: Unit[T], *, what: str) -> T:
         db: Where to write.
         unit: As for `Database.write`; safe to repeat, since a refused write has stored nothing.
         what: Names the write in the log, such as `update 17`.
+
+    Raises:
+        StoreLost: no repetition would help.
     """
     wait = _FIRST_WAIT_SECONDS
     while True:
         try:
             return await db.write(unit)
+        except StoreLost:
+            raise
         except StoreUnavailable as error:
             _log.error("not_stored_yet", what=what, reason=str(error), retry_seconds=wait)
             await asyncio.sleep(wait)

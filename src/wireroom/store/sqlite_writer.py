@@ -21,7 +21,7 @@ import pysqlite3
 import structlog
 from sqlalchemy import Connection, Engine
 
-from wireroom.errors import StoreBusy, StoreUnavailable
+from wireroom.errors import StoreBusy, StoreLost, StoreUnavailable
 from wireroom.perf.metrics import COMMIT_SECONDS, COMMIT_UNITS
 from wireroom.store.database import Unit, driver, take_callbacks
 from wireroom.store.sqlite_errors import translate
@@ -66,6 +66,7 @@ class SqliteWriter:
         self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
         self._outside: list[tuple[asyncio.AbstractEventLoop, Callable[[], None]]] = []
         self._refusal: str | None = None
+        self._died = False
         self._conn = engine.connect()
         self._raw = driver(self._conn)
         self._thread = threading.Thread(target=self._run, name="wireroom-write", daemon=True)
@@ -74,13 +75,16 @@ class SqliteWriter:
     async def submit(self, unit: Unit[T], *, synced: bool) -> T:
         """Run the unit in the next group commit; `synced=False` lets that commit go without its fsync."""
         if self._refusal is not None:
-            raise StoreUnavailable(self._refusal)
+            raise self._refused()
         if self._calls.qsize() >= self._max_waiting:
             raise StoreBusy(f"{self._max_waiting} writes wait for the disk already; try again in a moment.")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         self._calls.put(_Call(unit, synced, future, loop))
         return await future
+
+    def _refused(self) -> StoreUnavailable:
+        return StoreLost(str(self._refusal)) if self._died else StoreUnavailable(str(self._refusal))
 
     def watch(self, callback: Callable[[], None]) -> None:
         """Call back on the running loop when another process has committed."""
@@ -99,6 +103,7 @@ class SqliteWriter:
         except BaseException as error:
             # The thread's top: nobody may wait for a dead writer.
             log.critical("store_writer_died", exc_info=error)
+            self._died = True
             self._refusal = f"The database writer stopped ({error!r}); restart the service."
             self._refuse_waiting()
         finally:
@@ -230,7 +235,7 @@ class SqliteWriter:
             while True:
                 call = self._calls.get_nowait()
                 if call is not None:
-                    call.error = StoreUnavailable(str(self._refusal))
+                    call.error = self._refused()
                     waiting.append(call)
         _resolve_all(waiting)
 

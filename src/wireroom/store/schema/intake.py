@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, Table, Text, UniqueConstraint, text
+from sqlalchemy import BigInteger, Column, Index, Table, Text, UniqueConstraint, text
 
 from wireroom.store.schema.base import metadata, serial
 
@@ -18,7 +18,6 @@ updates = Table(
     Column("lane", Text, nullable=False, comment="telegram:<bot>:<chat>:<thread>; order is kept within it"),
     Column("payload", Text, comment="the update as JSON; NULL in a tombstone"),
     Column("state", Text, nullable=False, comment="received, done, ignored, refused, dead, discarded"),
-    Column("attempts", Integer, nullable=False, server_default=text("0")),
     Column("reason", Text, comment="why it was ignored, refused or given up"),
     Column("received_at", BigInteger, nullable=False),
     Column("handled_at", BigInteger),

@@ -340,7 +340,6 @@ def _create_updates() -> None:
         sa.Column(
             "state", sa.Text(), nullable=False, comment="received, done, ignored, refused, dead, discarded"
         ),
-        sa.Column("attempts", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("reason", sa.Text(), nullable=True, comment="why it was ignored, refused or given up"),
         sa.Column("received_at", sa.BigInteger(), nullable=False),
         sa.Column("handled_at", sa.BigInteger(), nullable=True),
