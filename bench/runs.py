@@ -14,9 +14,11 @@ from tempfile import TemporaryDirectory
 from bench.harness import Measurement, benchmark
 from wireroom.app.service import Service
 from wireroom.backends.protocol import AgentEvent, AgentRequest, AgentResult, Command, StreamParser
+from wireroom.clock import to_ms
 from wireroom.intake.ask import Question
 from wireroom.runs.feed import run_topic
 from wireroom.runs.queries import find_run
+from wireroom.runs.states import RunState
 from wireroom.settings import Settings
 
 _RUNS = 200
@@ -72,7 +74,8 @@ async def _one(service: Service, number: int) -> float:
     parts = service.services
     started = time.perf_counter()
     question = Question(f"bench-{number}", "nothing", "web:bench", "web")
-    run_id = await parts.db.write(lambda conn: parts.asker.ask(conn, question, number))
+    now_ms = to_ms(parts.clock.now())
+    run_id = await parts.db.write(lambda conn: parts.asker.ask(conn, question, now_ms))
     if run_id is None:
         raise AssertionError("a fresh request id was known")
     async with asyncio.timeout(_LIMIT.total_seconds()):
@@ -81,8 +84,12 @@ async def _one(service: Service, number: int) -> float:
                 news.clear()
                 view = await parts.db.read(lambda conn: find_run(conn, run_id))
                 if view is not None and view.state.is_final:
-                    return (time.perf_counter() - started) * 1000
+                    break
                 await news.wait()
+    taken = (time.perf_counter() - started) * 1000
+    if view.state is not RunState.SUCCEEDED:
+        raise AssertionError(f"the run is {view.state}: {view.reason}")
+    return taken
 
 
 def _spawn() -> float:
