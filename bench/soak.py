@@ -116,7 +116,8 @@ def _grid(value: float, top: float) -> str:
 
 
 def _mark(runs: float, most: float) -> str:
-    return f'<text x="{_x(runs, most):.1f}" y="{_HEIGHT - 28}" text-anchor="middle">{runs:,.0f}</text>'
+    anchor = "end" if runs == most else "middle"
+    return f'<text x="{_x(runs, most):.1f}" y="{_HEIGHT - 28}" text-anchor="{anchor}">{runs:,.0f}</text>'
 
 
 def _line(name: str, points: Sequence[tuple[float, float]], most: float, top: float) -> str:
