@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-import sqlite3
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,12 @@ from wireroom.testing.scripted_agent import ScriptedAgent
 
 pytestmark = pytest.mark.timeout(60)
 
+_OTHER_PROGRAM = """
+import sqlite3, sys
+other = sqlite3.connect(sys.argv[1], timeout=10, isolation_level=None)
+for statement in sys.argv[2:]:
+    other.execute(statement)
+"""
 STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 KNOWN = ("id", "prompt", "order", "createdat", "updatedat", "uuid", "status", "status_label")
 bases = pytest.mark.parametrize("base", ["/api/tasks", "/conversations/api/tasks"])
@@ -49,6 +56,12 @@ async def added(program: Caller, prompt: str = "say x", **fields: Any) -> dict[s
     answer = await program.post("/api/tasks", {"prompt": prompt, **fields})
     assert answer.status == 201
     return dict(answer.body)
+
+
+async def other_program(path: Path, *statements: str) -> None:
+    """Have another process write to the file with its own library, as the sqlite3 shell does."""
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", _OTHER_PROGRAM, path, *statements)
+    assert await asyncio.wait_for(process.wait(), 20) == 0
 
 
 async def until(program: Caller, task_id: int, label: str) -> dict[str, Any]:
@@ -292,16 +305,21 @@ async def test_rows_of_another_program_are_begun_and_respected(
     program: Caller, agent: ScriptedAgent, database_path: Path
 ) -> None:
     """Plain SQL switches on, inserts, archives during the work, switches off; nothing is overwritten."""
-    other = sqlite3.connect(database_path, isolation_level=None, timeout=10)
-    other.execute("INSERT INTO system_settings (name, value) VALUES ('task_operator', 1)")
-    other.execute("INSERT INTO tasks (prompt) VALUES ('say theirs')")
+    await other_program(
+        database_path,
+        "INSERT INTO system_settings (name, value) VALUES ('task_operator', 1)",
+        "INSERT INTO tasks (prompt) VALUES ('say theirs')",
+    )
     await until(program, 1, "complete")
-    other.execute("INSERT INTO tasks (prompt) VALUES (?)", (f"{agent.gate('go')}; say late",))
+    gate = agent.gate("go")
+    await other_program(database_path, f"INSERT INTO tasks (prompt) VALUES ('{gate}; say late')")
     await until(program, 2, "in_progress")
-    other.execute("UPDATE tasks SET status = 2 WHERE id = 2")
-    other.execute("UPDATE system_settings SET value = 0 WHERE name = 'task_operator'")
-    other.execute("INSERT INTO tasks (prompt) VALUES ('say never')")
-    other.close()
+    await other_program(
+        database_path,
+        "UPDATE tasks SET status = 2 WHERE id = 2",
+        "UPDATE system_settings SET value = 0 WHERE name = 'task_operator'",
+        "INSERT INTO tasks (prompt) VALUES ('say never')",
+    )
     agent.open_gate("go")
 
     async def has_ended() -> bool:
