@@ -16,6 +16,7 @@ AGENTS := \
 	@agentclientprotocol/claude-agent-acp@0.100.0 \
 	@anthropic-ai/claude-code@2.1.330 \
 	@google/gemini-cli@0.61.0 \
+	@modelcontextprotocol/inspector@0.15.0 \
 	@openai/codex@0.169.0 \
 	@zed-industries/codex-acp@0.16.0 \
 	opencode-ai@1.18.33

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -293,3 +295,9 @@ async def test_tools_take_no_stream_and_no_flood(service: Service) -> None:
             assert response.status == 405
         async with client.post(PATH, data=io.BytesIO(b'"' + b"y" * 1_100_000 + b'"')) as response:
             assert response.status == 413
+
+
+def test_service_does_without_the_sdk_until_it_is_asked() -> None:
+    """Starting Wireroom costs nobody the import of the protocol's SDK, nor does `wireroom --help`."""
+    code = "import sys, wireroom.app.service, wireroom.cli.main; sys.exit('mcp.server' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
