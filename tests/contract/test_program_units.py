@@ -36,9 +36,11 @@ from wireroom.intake.program_requests import (
     count_waiting,
 )
 from wireroom.runs.feed import Feed
+from wireroom.runs.options import RunOptions
 from wireroom.runs.queries import find_run
-from wireroom.runs.records import begin_attempt
+from wireroom.runs.records import begin_attempt, end_without_agent
 from wireroom.runs.states import RunMode, RunState
+from wireroom.runs.verdict import Verdict
 from wireroom.store.schema import callbacks
 
 pytestmark = pytest.mark.timeout(60)
@@ -91,11 +93,80 @@ async def test_requests_of_one_id_that_meet_are_one_run(engine: Engine, intake: 
 
 
 async def test_id_of_another_request_is_a_conflict(engine: Engine, intake: ProgramIntake) -> None:
-    """Another prompt, or another mode, under a known id is refused."""
+    """Whatever else is wanted under a known id is refused, and the refusal names it."""
     await accept(engine, intake, WANTED)
-    for other in (replace(WANTED, prompt="say y"), replace(WANTED, mode=RunMode.ITERATE)):
-        with pytest.raises(Conflict, match="req-1"):
+    others = {
+        "prompt": replace(WANTED, prompt="say y"),
+        "mode": replace(WANTED, mode=RunMode.ITERATE),
+        "backend": replace(WANTED, backend="codex"),
+        "conversationId": replace(WANTED, conversation_id="elsewhere"),
+        "repository": replace(WANTED, options=RunOptions(repository="shop")),
+        "worktree": replace(WANTED, options=RunOptions(worktree=True)),
+    }
+    for name, other in others.items():
+        with pytest.raises(Conflict, match=rf"req-1 .*another {name}"):
             await accept(engine, intake, other)
+
+
+async def test_repetition_may_name_what_the_run_has(engine: Engine, intake: ProgramIntake) -> None:
+    """The conversation and the coding agent that the run was given are no other ones."""
+    first = await accept(engine, intake, WANTED)
+    assert isinstance(first, Accepted)
+    named = replace(WANTED, backend="demo", conversation_id=first.conversation_id)
+    assert await accept(engine, intake, named) == replace(first, created=False)
+
+
+CALLED_BACK = replace(WANTED, callback_url="https://example.com/callback?secret=s")
+
+
+async def callbacks_of(engine: Engine, run_id: str) -> list[tuple[str, str]]:
+    """Return state and address of the run's callbacks."""
+    query = select(callbacks.c.state, callbacks.c.url).where(callbacks.c.run_id == run_id)
+    found = await engine.db.read(lambda conn: conn.execute(query.order_by(callbacks.c.id)).all())
+    return [(row.state, row.url) for row in found]
+
+
+async def test_known_run_is_promised_a_callback_once_for_each_address(
+    engine: Engine, intake: ProgramIntake
+) -> None:
+    """Asked for without a callback, then with one, twice and at once, then to another address."""
+    first = await accept(engine, intake, WANTED)
+    assert isinstance(first, Accepted)
+    await asyncio.gather(*(accept(engine, intake, CALLED_BACK) for _ in range(4)))
+    assert await callbacks_of(engine, first.run_id) == [("waiting", "https://example.com/callback")]
+    await accept(engine, intake, replace(WANTED, callback_url="https://example.com/other"))
+    assert [url for _, url in await callbacks_of(engine, first.run_id)] == [
+        "https://example.com/callback",
+        "https://example.com/other",
+    ]
+
+
+async def test_ended_run_calls_back_at_once(engine: Engine, intake: ProgramIntake) -> None:
+    """A callback that is asked for after the end has its result and its job."""
+    stored = await engine.db.write(lambda conn: intake.reject(conn, WANTED, "no such thing", 5))
+    await accept(engine, intake, CALLED_BACK)
+    assert [state for state, _ in await callbacks_of(engine, stored.run_id)] == ["pending"]
+    query = select(callbacks.c.payload, callbacks.c.id).where(callbacks.c.run_id == stored.run_id)
+    row = await engine.db.read(lambda conn: conn.execute(query).one())
+    assert "no such thing" in row.payload
+    assert await engine.db.read(lambda conn: engine.jobs.is_pending(conn, kind="callback", ref=str(row.id)))
+
+
+@pytest.mark.parametrize("promise_first", [True, False])
+async def test_callback_and_end_that_meet_miss_each_other_never(
+    engine: Engine, intake: ProgramIntake, promise_first: bool
+) -> None:
+    """A run that ends in the same moment as it is promised a callback sends it."""
+    first = await accept(engine, intake, WANTED)
+    assert isinstance(first, Accepted)
+    verdict = Verdict(RunState.FAILED, "", "enough", None, "failed")
+
+    def end(conn: Connection) -> None:
+        end_without_agent(conn, engine.jobs, first.run_id, verdict, 7)
+
+    meeting = [accept(engine, intake, CALLED_BACK), engine.db.write(end)]
+    await asyncio.gather(*(meeting if promise_first else meeting[::-1]))
+    assert [state for state, _ in await callbacks_of(engine, first.run_id)] == ["pending"]
 
 
 async def test_queue_takes_no_more_than_its_limit(engine: Engine, intake: ProgramIntake) -> None:

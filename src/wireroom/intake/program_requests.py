@@ -22,6 +22,7 @@ from wireroom.conversations.threads import (
 )
 from wireroom.errors import Conflict
 from wireroom.intake.ask import Asker
+from wireroom.intake.known_requests import other_wishes, promise_callback
 from wireroom.jobs.port import Jobs
 from wireroom.runs.feed import Feed, lane_topic
 from wireroom.runs.options import RunOptions
@@ -143,7 +144,7 @@ class ProgramIntake:
             BadInput: the callback's address cannot be meant.
             Conflict: the request id stands for another request.
         """
-        known = _known(conn, wanted)
+        known = self._known(conn, wanted, now_ms)
         if known is not None:
             return known
         if count_waiting(conn) >= self._queue_limit:
@@ -157,7 +158,7 @@ class ProgramIntake:
             BadInput: the callback's address cannot be meant.
             Conflict: the request id stands for another request.
         """
-        stored = _known(conn, wanted) or self._store(conn, wanted, now_ms)
+        stored = self._known(conn, wanted, now_ms) or self._store(conn, wanted, now_ms)
         if stored.created:
             verdict = Verdict(RunState.FAILED, "", reason, None, "rejected")
             end_without_agent(conn, self._jobs, stored.run_id, verdict, now_ms)
@@ -178,7 +179,7 @@ class ProgramIntake:
             workdir=conn.execute(select(runs.c.workdir).where(runs.c.id == run.id)).scalar_one(),
             options=replace(run.options, has_callback=False),
         )
-        return _known(conn, wanted) or self._store(conn, wanted, now_ms)
+        return self._known(conn, wanted, now_ms) or self._store(conn, wanted, now_ms)
 
     def begin(self, conn: Connection, queue_type: str | None, now_ms: int) -> Conversation:
         """Begin a new conversation as the queue's current one."""
@@ -201,7 +202,7 @@ class ProgramIntake:
         )
         if not create_run(conn, self._jobs, new, now_ms):
             # Only on PostgreSQL: the same request was committed since `_known` looked.
-            return _known(conn, wanted) or self._store(conn, wanted, now_ms)
+            return self._known(conn, wanted, now_ms) or self._store(conn, wanted, now_ms)
         if wanted.callback_url is not None:
             open_callback(conn, new.id, wanted.callback_url, now_ms, elevenlabs=self._elevenlabs)
         after_commit(conn, partial(self._feed.publish, lane_topic(lane)))
@@ -219,12 +220,23 @@ class ProgramIntake:
         new = NewConversation(named, CHANNEL, own_lane(named), self._asker.workdir(named))
         return begin_conversation(conn, new, now_ms)
 
-
-def _known(conn: Connection, wanted: ProgramRequest) -> Accepted | None:
-    """Return the run that this request is already, None for a new one."""
-    run = find_run(conn, wanted.request_id)
-    if run is None:
-        return None
-    if (run.request_id, run.prompt, run.mode) != (wanted.request_id, wanted.prompt, wanted.mode):
-        raise Conflict(f"The id {wanted.request_id} was used for something else. Use a fresh one.")
-    return Accepted(run.id, run.request_id, run.conversation_id, created=False)
+    def _known(self, conn: Connection, wanted: ProgramRequest, now_ms: int) -> Accepted | None:
+        """Return the run that this request is already, its callback promised; None for a new one."""
+        run = find_run(conn, wanted.request_id)
+        if run is None:
+            return None
+        differing = other_wishes(
+            run,
+            prompt=wanted.prompt,
+            mode=wanted.mode,
+            backend=wanted.backend,
+            conversation_id=wanted.conversation_id,
+            options=wanted.options,
+        )
+        if run.request_id != wanted.request_id or differing:
+            what = f" (another {', '.join(differing)})" if differing else ""
+            raise Conflict(f"The id {wanted.request_id} was used for something else{what}. Use a fresh one.")
+        if wanted.callback_url is not None:
+            url = wanted.callback_url
+            promise_callback(conn, self._jobs, run.id, url, now_ms, elevenlabs=self._elevenlabs)
+        return Accepted(run.id, run.request_id, run.conversation_id, created=False)
