@@ -23,14 +23,15 @@ async def private_dir(data_dir: Path, run_id: str, epoch: int) -> AsyncIterator[
         BadInput: the run's id cannot name a folder.
     """
     path = _place(data_dir, run_id, epoch)
-    # A cancellation ends our wait for the thread, but not the thread: the folder comes, and must go.
-    making = asyncio.create_task(asyncio.to_thread(_make, path), name=f"private folder {path.name}")
+    # Some calls on the disk that has the database: less than a trip to a thread, and no cancellation comes
+    # between the folder and the promise to remove it.
+    _make(path)
     try:
-        await asyncio.shield(making)
         yield path
     finally:
-        # Not awaited in a way that a second cancellation could cut short: secrets may be in there.
-        await asyncio.shield(_remove(path, making))
+        if not _is_removed(path):
+            # Not awaited in a way that a second cancellation could cut short: secrets may be in there.
+            await asyncio.shield(asyncio.to_thread(shutil.rmtree, path, ignore_errors=True))
 
 
 def remove_leftovers(data_dir: Path) -> int:
@@ -48,12 +49,16 @@ def _place(data_dir: Path, run_id: str, epoch: int) -> Path:
     return data_dir.resolve() / _FOLDER / f"{run_id}.{epoch}"
 
 
-async def _remove(path: Path, making: asyncio.Task[None]) -> None:
-    await asyncio.gather(making, return_exceptions=True)
-    await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
-
-
 def _make(path: Path) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     shutil.rmtree(path, ignore_errors=True)
     path.mkdir(mode=0o700)
+
+
+def _is_removed(path: Path) -> bool:
+    """Remove the folder if nothing is in it; most agents are given no file."""
+    try:
+        path.rmdir()
+    except OSError:
+        return False
+    return True
