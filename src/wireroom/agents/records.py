@@ -98,15 +98,29 @@ class Agents:
         self._calls = calls
 
     def save(
-        self, conn: Connection, definition: Definition, now_ms: int, *, idempotency_key: str | None = None
+        self,
+        conn: Connection,
+        definition: Definition,
+        now_ms: int,
+        *,
+        asked_by: str = "",
+        idempotency_key: str | None = None,
     ) -> Saved:
         """Make the agent, or bring the one of this name up to date; a one-time agent is called.
+
+        Args:
+            conn: The unit.
+            definition: What its maker wants.
+            now_ms: Now.
+            asked_by: Who wants it, for the history of a one-time agent.
+            idempotency_key: The same key twice is one call of a one-time agent.
 
         Raises:
             Conflict: the name is another kind's; the idempotency key was used for another agent.
         """
         if definition.is_one_time:
-            return self._save_one_time(conn, definition, now_ms, idempotency_key)
+            reason = f"asked for once by {asked_by}" if asked_by else "asked for once"
+            return self._save_one_time(conn, definition, now_ms, reason, idempotency_key)
         known = find_agent(conn, definition.name)
         return (
             self._add(conn, definition, now_ms)
@@ -213,7 +227,7 @@ class Agents:
         return Saved(known.id, next_at)
 
     def _save_one_time(
-        self, conn: Connection, definition: Definition, now_ms: int, idempotency_key: str | None
+        self, conn: Connection, definition: Definition, now_ms: int, reason: str, idempotency_key: str | None
     ) -> Saved:
         agent_id: int | None = sql.SAVE_ONE_TIME.value(
             conn, **_columns(definition, schedule=False), action=definition.action, now_ms=now_ms
@@ -223,9 +237,7 @@ class Agents:
             known = get_agent(conn, definition.name)
             _check_kind(known, definition)
             agent_id = known.id
-        return self._call(
-            conn, agent_id, definition, now_ms, reason="asked for once", idempotency_key=idempotency_key
-        )
+        return self._call(conn, agent_id, definition, now_ms, reason=reason, idempotency_key=idempotency_key)
 
     def _call(
         self,

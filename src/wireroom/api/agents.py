@@ -13,8 +13,10 @@ from typing import Annotated, Any, TypeVar
 from fastapi import APIRouter, Depends, Query
 from sqlalchemy import Connection
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.routing import Match, Route
+from starlette.types import Scope
 
 from wireroom.agents.definition import Definition, changed_fields, read_definition
 from wireroom.agents.desk import AgentDesk
@@ -29,12 +31,13 @@ from wireroom.agents.queries import (
 )
 from wireroom.agents.records import Saved, find_agent, get_agent
 from wireroom.api.agent_bodies import agent_status, call_body, created_agent, job_id
-from wireroom.api.guard import caller_guard, caller_of, note_action
+from wireroom.api.errors import answer_error
+from wireroom.api.guard import admission, caller_guard, caller_of, note_action
 from wireroom.api.legacy import json_response
 from wireroom.api.program_bodies import read_fields
 from wireroom.api.services import Services
 from wireroom.clock import to_ms
-from wireroom.errors import BadInput, Conflict, NotFound
+from wireroom.errors import BadInput, Conflict, NotFound, WireroomError
 from wireroom.intake.webhook import BodyTooLarge
 
 T = TypeVar("T")
@@ -64,6 +67,36 @@ def router(services: Services) -> APIRouter:
     ):
         made.add_api_route(path, endpoint, methods=[method], response_class=Response)
     return made
+
+
+class QuickPost(Route):
+    """`POST /agents` on the short way: programs post thousands of one-time agents.
+
+    It leaves other methods to the routes behind it, which also describe this one.
+    """
+
+    def __init__(self, services: Services) -> None:
+        """Serve it by the same code as the described route."""
+        self._admit = admission(services)
+        self._routes = AgentRoutes(services)
+        super().__init__("/agents", self.create, methods=["POST"])
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Match nothing but POST."""
+        match, child = super().matches(scope)
+        return (match, child) if match is Match.FULL else (Match.NONE, {})
+
+    async def create(self, request: Request) -> Response:
+        """Answer as the described route does, in its errors too."""
+        try:
+            request.state.caller = await self._admit(request)
+            return await self._routes.create(request)
+        except (WireroomError, HTTPException) as error:
+            return await answer_error(request, error)
+        except ClientDisconnect:
+            raise
+        except Exception as error:  # noqa: BLE001 - a route's top: it is logged and answered 500
+            return await answer_error(request, error)
 
 
 def desk_of(services: Services) -> AgentDesk:
@@ -103,13 +136,15 @@ class AgentRoutes:
         fields = await read_body(request)
         definition = self._read(fields)
         key = _idempotency_key(request, fields)
-        saved = await self._act(
-            request,
-            "agent.save",
-            definition.name,
-            lambda conn, now_ms: self._desk.agents.save(conn, definition, now_ms, idempotency_key=key),
-        )
-        return _created(definition, saved)
+        caller, now_ms = caller_of(request), to_ms(self._services.clock.now())
+
+        def unit(conn: Connection) -> Saved:
+            if not definition.is_one_time:
+                # A one-time agent's call says itself who asked for it.
+                note_action(conn, caller, "agent.save", definition.name, now_ms=now_ms)
+            return self._desk.agents.save(conn, definition, now_ms, asked_by=caller.name, idempotency_key=key)
+
+        return _created(definition, await self._services.db.write(unit))
 
     async def list_all(self, limit: Limit = 1000, offset: Offset = 0) -> Response:
         """List agents by name, whatever their state."""

@@ -45,6 +45,15 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _answer_unexpected)
 
 
+async def answer_error(request: Request, error: Exception) -> Response:
+    """Return what the app would answer, for a route that goes around it."""
+    if isinstance(error, WireroomError):
+        return await _answer_ours(request, error)
+    if isinstance(error, HTTPException):
+        return await _answer_http(request, error)
+    return await _answer_unexpected(request, error)
+
+
 def status_of(error: WireroomError) -> HTTPStatus | None:
     """Return the status that tells of the error, None for one that callers can do nothing about. Pure."""
     return next((status for kind, status in _STATUS if isinstance(error, kind)), None)

@@ -95,6 +95,7 @@ def plain_routes(
         Route(TOOLS_PATH, doors.tools, methods=["POST"]),
         *RunnerRelay(services, runner_calls).routes(),
         *AgentTools(services, runner_calls).routes(),
+        agents.QuickPost(services),
         UnlessPage("/", _health_at_root),
     ]
 

@@ -30,6 +30,7 @@ FAILURES = (aiohttp.ClientError, OSError)
 
 _CONNECT_SECONDS = 5.0
 _MAX_ADDRESSES = 4
+_WRITTEN_AT_ONCE = 64 * 1024
 _NOT_CONNECTED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 
 
@@ -85,7 +86,7 @@ class GuardedClient:
         return await self._session.request(
             method,
             _address_url(target, address),
-            data=None if body is None else BytesIO(body),  # as bytes, megabytes would be written at one go
+            data=_payload(body),
             headers=headers,
             allow_redirects=False,
             server_hostname=target.host if target.scheme == "https" else None,
@@ -103,6 +104,11 @@ def no_answer(error: BaseException, target: Target, seconds: float) -> NoAnswer:
         case TimeoutError():
             return NoAnswer(f"{target.origin} did not answer within {seconds:g} s.")
     return NoAnswer(f"{target.origin} broke off ({type(error).__name__}).")
+
+
+def _payload(body: bytes | None) -> bytes | BytesIO | None:
+    """Return what the client sends: megabytes as a file, since bytes would be written at one go."""
+    return body if body is None or len(body) <= _WRITTEN_AT_ONCE else BytesIO(body)
 
 
 def _address_url(target: Target, address: Address) -> URL:
