@@ -40,10 +40,12 @@ class KnownSetting:
 KNOWN = {
     setting.name: setting
     for setting in (
-        KnownSetting("allow_audio_output", "Answer spoken messages with speech, too."),
-        KnownSetting("debug", "Say more in chats: how the work goes on, and figures of each run."),
-        KnownSetting("gpt-review", "Older runners: have OpenAI review. Ours: WIREROOM_REVIEW_BACKEND."),
-        KnownSetting("task_operator", "Take tasks from the board and run them, one after the other."),
+        KnownSetting("allow_audio_output", "For programs beside us: answer speech with speech."),
+        KnownSetting("debug", "For programs beside us: say more. Our own log follows LOG_LEVEL."),
+        KnownSetting(
+            "gpt-review", "For older runners: have OpenAI review. Ours follows WIREROOM_REVIEW_BACKEND."
+        ),
+        KnownSetting("task_operator", "Run the ready tasks of the board, lowest order first."),
     )
 }
 """The documented switches, by name."""
