@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from job_engines import Engine, open_engine
-from sqlalchemy import select
+from sqlalchemy import Connection, select, text
 from task_board import Board
 
+from wireroom.clock import from_ms
+from wireroom.delivery.outbox import Recipient
 from wireroom.errors import Conflict
 from wireroom.jobs.port import RetryPolicy
 from wireroom.runs.states import RunState
-from wireroom.store.schema import runs, task_details
+from wireroom.store.schema import deliveries, runs, task_details
 from wireroom.tasks import board
 from wireroom.tasks.choice import Candidate
+from wireroom.tasks.notices import Notices
 from wireroom.tasks.operator import OperatorPolicy
+from wireroom.tasks.quiet import read_quiet_hours
 from wireroom.tasks.switch import clear_lock, is_locked, operator_status, turn_off
 from wireroom.tasks.wake import QUEUE
+from wireroom.testing.clock import ManualClock
 
 pytestmark = pytest.mark.timeout(60)
 _RETRY = RetryPolicy(max_attempts=3, base=timedelta(seconds=10), cap=timedelta(minutes=1))
@@ -383,3 +388,35 @@ async def test_odd_orders_of_other_programs_do_not_stop_the_board(desk: Board) -
     assert claimed.task_id == first
     await desk.end(claimed.run_id)
     assert await desk.begun() == [last]
+
+
+async def test_chat_is_told_at_once_or_when_quiet_hours_end(desk: Board) -> None:
+    """Start, end and failure are messages of the same transaction; at night they wait, and none is lost."""
+    desk.clock = ManualClock(datetime(2040, 1, 1, 12, tzinfo=UTC))
+    to = Recipient("telegram:1:5:0", 1, 5)
+    desk.notices = Notices(to, read_quiet_hours("22:00-07:00", "UTC"))
+    task_id = await desk.add("tidy up")
+    [claimed] = await desk.look()
+    assert (await desk.engine.counts("delivery")).waiting == 1
+    desk.clock.advance(timedelta(hours=11))
+    await desk.end(claimed.run_id, RunState.FAILED, "no luck")
+    await desk.look()
+    bodies = [row.body for row in await desk.rows(deliveries)]
+    assert bodies == [
+        f"▶️ Task {task_id}: tidy up",
+        f"⚠️ Task {task_id} failed, once so far; again at 23:00 UTC: because no luck",
+    ]
+    counts = await desk.engine.counts("delivery")
+    assert (counts.waiting, counts.delayed) == (1, 1)
+    due = await desk.engine.db.read(_latest_due)
+    assert due == datetime(2040, 1, 2, 7, tzinfo=UTC)
+
+
+def _latest_due(conn: Connection) -> datetime:
+    """Return when the last of the delivery jobs is due."""
+    if conn.dialect.name == "sqlite":
+        found = conn.execute(text("SELECT max(run_at) FROM jobs WHERE queue = 'delivery'")).scalar_one()
+        return from_ms(found)
+    query = text("SELECT max(scheduled_at) FROM procrastinate_jobs WHERE queue_name = 'delivery'")
+    due: datetime = conn.execute(query).scalar_one()
+    return due.astimezone(UTC)

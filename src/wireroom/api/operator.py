@@ -143,7 +143,7 @@ class _CallbackRoute:
 
     async def _accept(self, request_id: str, fields: dict[str, Any]) -> None:
         now_ms, publish = to_ms(self._services.clock.now()), self._services.feed.publish
-        payload = fields | {"success": fields.get("success") in {True, "true"}}
+        payload = result_of(fields)
 
         def unit(conn: Connection) -> None:
             accept_callback(conn, call_of(conn, request_id), payload, now_ms, publish=publish)
@@ -154,3 +154,12 @@ class _CallbackRoute:
         offered = [request.headers.get(name) for name in _SECRET_HEADERS]
         offered.append(request.query_params.get("secret"))
         return any(same_secret(value, secret) for value in offered for secret in self._secrets)
+
+
+def result_of(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return a callback of the older operator's runners as that of a runner. Pure.
+
+    There `success` was enough, also as a text; an exit code that says otherwise counts.
+    """
+    succeeded = fields.get("success") in (True, "true")
+    return {"exitCode": 0} | fields | {"success": True} if succeeded else fields | {"success": False}
