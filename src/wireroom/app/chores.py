@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Coroutine
 from datetime import timedelta
 from functools import partial
@@ -11,12 +10,15 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection, select, text
 
+from wireroom.app.engine import Engine
 from wireroom.callbacks.inbox import forget_results
 from wireroom.clock import Clock, to_ms
-from wireroom.errors import StoreUnavailable, WireroomError
 from wireroom.intake.housekeeping import keep_tombstones
+from wireroom.runs.feed import Feed
+from wireroom.runs.overdue import Overdue
 from wireroom.runs.retention import forget_old_conversations
 from wireroom.settings import Settings
+from wireroom.store.chore import repeat
 from wireroom.store.database import Database
 from wireroom.store.schema import runs
 from wireroom.workspaces.workspace import Workspaces
@@ -27,13 +29,16 @@ _log = structlog.get_logger(__name__)
 
 
 def chores(
-    settings: Settings, db: Database, clock: Clock, workspaces: Workspaces
+    settings: Settings, engine: Engine, clock: Clock, feed: Feed, workspaces: Workspaces
 ) -> dict[str, Coroutine[Any, Any, None]]:
     """Return the endless chores by name; each is to run as a task of its own."""
+    db = engine.db
+    queue_wait = timedelta(seconds=settings.queue_wait_seconds)
     found = {
         "tombstones": keep_tombstones(db, clock, timedelta(days=settings.tombstone_days)),
         "worktrees": sweep_worktrees(db, workspaces),
         "remote results": forget_remote_results(db, clock),
+        "overdue runs": Overdue(db, engine.jobs, clock, feed, limit=queue_wait).run(),
     }
     if settings.conversation_days:
         found["retention"] = forget_old_conversations(db, clock, timedelta(days=settings.conversation_days))
@@ -42,25 +47,23 @@ def chores(
 
 async def sweep_worktrees(db: Database, workspaces: Workspaces) -> None:
     """Remove the worktrees that were not used for long, every hour, until cancelled."""
-    while True:
-        try:
-            removed = await workspaces.sweep(await db.read(_unfinished))
-            if removed:
-                _log.info("worktrees_removed", run_ids=removed)
-        except (WireroomError, OSError) as error:
-            _log.warning("worktrees_not_swept", reason=str(error))
-        await asyncio.sleep(_SWEEP_SECONDS)
+
+    async def sweep() -> None:
+        removed = await workspaces.sweep(await db.read(_unfinished))
+        if removed:
+            _log.info("worktrees_removed", run_ids=removed)
+
+    await repeat("worktrees", sweep, _SWEEP_SECONDS)
 
 
 async def forget_remote_results(db: Database, clock: Clock) -> None:
     """Delete what remote runners reported a week ago, every hour, until cancelled."""
-    while True:
-        try:
-            before_ms = to_ms(clock.now() - _RESULTS_ARE_KEPT)
-            await db.write(partial(forget_results, before_ms=before_ms))
-        except StoreUnavailable as error:
-            _log.warning("remote_results_not_forgotten", reason=str(error))
-        await asyncio.sleep(_SWEEP_SECONDS)
+
+    async def forget() -> None:
+        before_ms = to_ms(clock.now() - _RESULTS_ARE_KEPT)
+        await db.write(partial(forget_results, before_ms=before_ms))
+
+    await repeat("remote results", forget, _SWEEP_SECONDS)
 
 
 def _unfinished(conn: Connection) -> frozenset[str]:

@@ -254,7 +254,7 @@ class Service:
             *(
                 self._task(chore, name)
                 for name, chore in (
-                    chores(self.settings, engine.db, self.clock, workspaces) | agents.chores
+                    chores(self.settings, engine, self.clock, self.services.feed, workspaces) | agents.chores
                 ).items()
             ),
         ]

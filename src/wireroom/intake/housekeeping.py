@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 from datetime import timedelta
 
-import structlog
-
 from wireroom.clock import Clock, to_ms
-from wireroom.errors import StoreUnavailable
 from wireroom.intake.accept import clear_payloads
+from wireroom.store.chore import repeat
 from wireroom.store.database import Database
 
-_log = structlog.get_logger(__name__)
 _EVERY_SECONDS = 600.0
 _BATCH = 1000
 _MOST_BATCHES = 1000
@@ -21,12 +17,7 @@ _MOST_BATCHES = 1000
 
 async def keep_tombstones(db: Database, clock: Clock, age: timedelta) -> None:
     """Clear the text of updates handled longer than `age` ago, every ten minutes, until cancelled."""
-    while True:
-        try:
-            await _clear_all(db, to_ms(clock.now() - age))
-        except StoreUnavailable as error:
-            _log.warning("tombstones_not_written", reason=str(error))
-        await asyncio.sleep(_EVERY_SECONDS)
+    await repeat("tombstones", lambda: _clear_all(db, to_ms(clock.now() - age)), _EVERY_SECONDS)
 
 
 async def _clear_all(db: Database, before_ms: int) -> None:

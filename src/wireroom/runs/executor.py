@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 from typing import TypeVar
 
 import structlog
@@ -25,11 +26,12 @@ from wireroom.runs.agent_call import LEASE, RunPolicy
 from wireroom.runs.driver import Driver
 from wireroom.runs.feed import Feed, lane_topic, run_topic
 from wireroom.runs.orphans import adopt_orphans, find_orphans
+from wireroom.runs.overdue import too_late
 from wireroom.runs.process_group import kill_leftover
 from wireroom.runs.queries import cancel_wanted
 from wireroom.runs.records import Attempt, Standing
 from wireroom.runs.states import RunState
-from wireroom.runs.verdict import RunEnding, Verdict, spoken
+from wireroom.runs.verdict import RunEnding, Verdict
 from wireroom.store.database import Database, Unit, after_commit
 from wireroom.store.patience import write_patiently
 
@@ -131,8 +133,8 @@ class Executor:
         """Return how the run must end without another attempt, None when it shall be worked on."""
         if standing.cancel_wanted:
             return _STOPPED
-        if (reason := self._waited_too_long(standing)) is not None:
-            return Verdict(RunState.FAILED, "", reason, None, "queue_timeout")
+        if (limit := self._policy.queue_wait) is not None and self._has_waited(standing, limit):
+            return too_late(limit)
         cut_off = standing.interruptions
         if not cut_off or (self._policy.resume_interrupted and cut_off <= self._policy.max_interruptions):
             return None
@@ -140,14 +142,10 @@ class Executor:
         reason = f"Wireroom went down while the agent worked ({times}). Not tried again."
         return Verdict(RunState.INTERRUPTED, "", reason, None, "interrupted")
 
-    def _waited_too_long(self, standing: Standing) -> str | None:
-        """Return why a run that never began is given up, None when it is not."""
-        limit = self._policy.queue_wait
-        if limit is None or standing.waits_since is None:
-            return None
-        if to_ms(self._clock.now() - limit) <= standing.waits_since:
-            return None
-        return f"Its turn did not come within {spoken(limit)}, so it was given up."
+    def _has_waited(self, standing: Standing, limit: timedelta) -> bool:
+        """Tell whether the run never began and has waited longer than the limit."""
+        since = standing.waits_since
+        return since is not None and to_ms(self._clock.now() - limit) > since
 
     async def _end(self, job: Job, verdict: Verdict) -> None:
         def whole(conn: Connection) -> None:

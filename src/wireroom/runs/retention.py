@@ -6,7 +6,6 @@ to be sent.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -15,7 +14,7 @@ import structlog
 from sqlalchemy import Column, Connection, Select, Table, delete, select
 
 from wireroom.clock import Clock, to_ms
-from wireroom.errors import StoreUnavailable
+from wireroom.store.chore import repeat
 from wireroom.store.database import Database
 from wireroom.store.schema import (
     agent_conversations,
@@ -40,17 +39,13 @@ _OF_RUNS: tuple[Table, ...] = (run_events, run_rounds, run_attempts, permissions
 
 async def forget_old_conversations(db: Database, clock: Clock, age: timedelta) -> None:
     """Delete what was last used longer than `age` ago, every hour, until cancelled."""
-    while True:
-        try:
-            await _forget_all(db, to_ms(clock.now() - age))
-        except StoreUnavailable as error:
-            _log.warning("conversations_not_forgotten", reason=str(error))
-        await asyncio.sleep(_EVERY_SECONDS)
 
+    async def forget_all() -> None:
+        before_ms = to_ms(clock.now() - age)
+        while forgotten := await db.write(lambda conn: forget_before(conn, before_ms, _BATCH)):
+            _log.info("conversations_forgotten", conversations=forgotten)
 
-async def _forget_all(db: Database, before_ms: int) -> None:
-    while forgotten := await db.write(lambda conn: forget_before(conn, before_ms, _BATCH)):
-        _log.info("conversations_forgotten", conversations=forgotten)
+    await repeat("retention", forget_all, _EVERY_SECONDS)
 
 
 def forget_before(conn: Connection, before_ms: int, limit: int) -> int:
