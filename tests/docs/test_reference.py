@@ -45,7 +45,7 @@ def test_page_is_in_the_index(page: Path) -> None:
 def test_every_route_is_described_and_no_other() -> None:
     """http.md has a row for each method of each path that is served."""
     text = (FOLDER / "http.md").read_text()
-    described = re.findall(r"^\| `((?:GET|POST|PUT|DELETE) \S+)` \|", text, re.MULTILINE)
+    described = re.findall(r"^\| `((?:GET|POST|PUT|PATCH|DELETE) \S+)` \|", text, re.MULTILINE)
 
     assert set(described) == routes()
 
