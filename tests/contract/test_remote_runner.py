@@ -78,6 +78,7 @@ class RecordingAbroad:
     secret: str = "ours"
     replies: asyncio.Queue[Mapping[str, Any]] = field(default_factory=asyncio.Queue)
     events: list[AgentEvent] = field(default_factory=list)
+    leaves_open: bool = False
 
     def emit(self, event: AgentEvent) -> None:
         """Keep the event."""
@@ -89,10 +90,16 @@ class RecordingAbroad:
 
     async def reply(self, seconds: float) -> Mapping[str, Any] | None:
         """Wait for a reply put by the test."""
+        if not self.replies.empty():
+            return self.replies.get_nowait()
         try:
             return await asyncio.wait_for(self.replies.get(), seconds)
         except TimeoutError:
             return None
+
+    async def is_left_open(self) -> bool:
+        """Say what the test wants."""
+        return self.leaves_open
 
 
 @pytest.fixture
@@ -244,6 +251,69 @@ async def test_a_lost_callback_is_made_up_for(
     runner.standings = [(200, {"state": "running"}), (500, None), (200, standing)]
     backend = RemoteBackend(runner.url, "", look_seconds=0.05)
     assert await backend.call(_ASKED, abroad) == result
+
+
+_KNOWN = Errand("r-1.1", "shop", "main", may_be_known=True)
+_DONE = {"success": True, "output": "done", "exitCode": 0}
+
+
+async def test_an_errand_of_an_earlier_attempt_that_has_ended_is_not_repeated(
+    runner: OldRunner, abroad: RecordingAbroad
+) -> None:
+    """A result that came while nobody waited is the answer; the runner is sent nothing."""
+    abroad.errand = _KNOWN
+    await abroad.replies.put(_DONE)
+    result = await RemoteBackend(runner.url, "").call(_ASKED, abroad)
+    assert (result.text, runner.posts) == ("done", [])
+
+
+@pytest.mark.parametrize(
+    "standings",
+    [
+        pytest.param([], id="cannot-be-asked"),
+        pytest.param([(200, {"state": "running"})], id="works"),
+        pytest.param([(200, {"state": "succeeded", "output": "done", "exit_code": 0})], id="has-ended"),
+    ],
+)
+async def test_an_errand_of_an_earlier_attempt_that_may_be_at_work_is_waited_for(
+    runner: OldRunner, abroad: RecordingAbroad, standings: list[tuple[int, Any]]
+) -> None:
+    """Nothing is sent again to a runner that has the errand, or cannot tell."""
+    abroad.errand, runner.standings = _KNOWN, standings
+    calling = asyncio.create_task(RemoteBackend(runner.url, "", look_seconds=0.05).call(_ASKED, abroad))
+    await eventually(lambda: not runner.standings, "the runner was asked")
+    await abroad.replies.put(_DONE)
+    assert (await calling).text == "done"
+    assert runner.posts == []
+
+
+async def test_an_errand_of_an_earlier_attempt_that_never_arrived_is_handed_over(
+    runner: OldRunner, abroad: RecordingAbroad
+) -> None:
+    """A runner that says that it knows no such run gets it, under the same id."""
+    abroad.errand = _KNOWN
+    runner.standings = [
+        (200, {"state": "queued"}),
+        (404, {"success": False, "error": "There is no run r-1.1."}),
+    ]
+    calling = asyncio.create_task(RemoteBackend(runner.url, "", look_seconds=0.05).call(_ASKED, abroad))
+    await eventually(runner.runs, "it is handed over")
+    await abroad.replies.put(_DONE)
+    assert (await calling).text == "done"
+    assert [body["id"] for body in runner.runs()] == ["r-1.1"]
+
+
+async def test_a_call_that_the_next_attempt_goes_on_with_is_not_stopped_there(
+    runner: OldRunner, abroad: RecordingAbroad
+) -> None:
+    """A stop of our service leaves the runner at work."""
+    abroad.leaves_open = True
+    calling = asyncio.create_task(RemoteBackend(runner.url, "").call(_ASKED, abroad))
+    await eventually(runner.runs, "it is handed over")
+    calling.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await calling
+    assert runner.posts[-1][0] == "/cursor/execute/async"
 
 
 async def test_a_stopped_run_is_stopped_there(runner: OldRunner, abroad: RecordingAbroad) -> None:

@@ -241,9 +241,11 @@ class Errand:
     """What a runner elsewhere must know of the run besides the request."""
 
     id: str
-    """Names this attempt; the runner answers with it."""
+    """Names this call; the runner answers with it."""
     repository: str | None = None
     branch_name: str | None = None
+    may_be_known: bool = False
+    """An earlier attempt may have handed it over: the runner may be at it, or be done."""
 
 
 class Abroad(Host, Protocol):
@@ -261,6 +263,10 @@ class Abroad(Host, Protocol):
         """Return what a runner has reported of the errand; None when nothing came within the time."""
         ...
 
+    async def is_left_open(self) -> bool:
+        """Tell a call that is cancelled whether its errand shall go on, for the next attempt to wait for."""
+        ...
+
 
 @runtime_checkable
 class CalledBackend(Protocol):
@@ -272,7 +278,8 @@ class CalledBackend(Protocol):
     async def call(self, request: AgentRequest, abroad: Abroad) -> AgentResult:
         """Have the request served and return how; `exit_code` of the result must be 0 for success.
 
-        Cancelled when the run is stopped or takes too long: it then tells whoever works, within seconds.
+        Cancelled when the run is stopped or takes too long: it then tells whoever works, within seconds,
+        unless the errand is left open.
 
         Raises:
             AgentUnavailable: nobody is there to serve it.

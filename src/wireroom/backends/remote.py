@@ -2,7 +2,7 @@
 
 What its answers mean is in `remote_replies`. A request is sent again only when nothing can have begun; else
 we wait for the callback, and ask a runner that can be asked: the older one cannot, and would do a repeated
-request twice.
+request twice. So it is after a restart: what an earlier attempt may have handed over is waited for.
 """
 
 from __future__ import annotations
@@ -84,13 +84,24 @@ class _Commission:
         self._run_path = f"/api/runs/{quote(abroad.errand.id, safe='')}"
 
     async def carry_out(self, request: AgentRequest) -> AgentResult:
-        """Hand the request over and return how it ended; told to stop, tell the runner."""
+        """Have the request done there once and return how it ended; told to stop, tell the runner."""
         try:
-            result = await self._hand_over(request)
-            return result if result is not None else await self._end()
+            return await self._handed_over_before() or await self._hand_over(request) or await self._end()
         except asyncio.CancelledError:
-            await self._tell_to_stop()
+            if not await self._abroad.is_left_open():
+                await self._tell_to_stop()
             raise
+
+    async def _handed_over_before(self) -> AgentResult | None:
+        """Wait for an errand of an earlier attempt; None without one, or when the runner knows none."""
+        if not self._abroad.errand.may_be_known:
+            return None
+        standing = await self._news(0)
+        if standing.result is None and standing.known is not False:
+            self._abroad.emit(notice(f"The runner at {self._url} may have this already: waiting"))
+        while standing.result is None and standing.known is not False:
+            standing = await self._news(self._look_seconds)
+        return standing.result
 
     async def _hand_over(self, request: AgentRequest) -> AgentResult | None:
         """Send the request until it is taken; return the end if that is told at once."""
@@ -121,12 +132,14 @@ class _Commission:
     async def _end(self) -> AgentResult:
         """Wait for the callback; a runner that can be asked makes up for a lost one."""
         while True:
-            reply = await self._abroad.reply(self._look_seconds)
-            if reply is not None:
-                return read_reply(reply)
-            standing = await self._look()
+            standing = await self._news(self._look_seconds)
             if standing.result is not None:
                 return standing.result
+
+    async def _news(self, seconds: float) -> Standing:
+        """Return what the callback says, or how the errand stands if none comes within the time."""
+        reply = await self._abroad.reply(seconds)
+        return await self._look() if reply is None else Standing(known=True, result=read_reply(reply))
 
     @property
     def _callback_url(self) -> str:

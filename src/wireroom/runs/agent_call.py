@@ -37,6 +37,7 @@ from wireroom.runs.limits import MIB, Ending, Limits
 from wireroom.runs.permissions import Permissions, RunPermissions
 from wireroom.runs.process_group import ProcessMark
 from wireroom.runs.progress_text import ProgressText
+from wireroom.runs.queries import cancel_wanted
 from wireroom.runs.records import Attempt
 from wireroom.runs.session_usage import own_share
 from wireroom.runs.supervisor import Outcome
@@ -148,7 +149,7 @@ class AgentCalls:
         asking = self._permissions.of(attempt, take) if self._permissions else None
         limits = self._policy.limits
         if isinstance(backend, CalledBackend):
-            abroad = self._abroad(attempt, take, asking)
+            abroad = await self._abroad(attempt, take, asking, stop)
             return await call_elsewhere(backend, request, abroad, limits, stop=stop)
         watch = Watch(
             limits=limits,
@@ -163,17 +164,42 @@ class AgentCalls:
             return await talk_with(backend, request, host, watch)
         return await read_stream(backend, request, host, watch)
 
-    def _abroad(
-        self, attempt: Attempt, take: Callable[[AgentEvent], None], asking: RunPermissions | None
+    async def _abroad(
+        self,
+        attempt: Attempt,
+        take: Callable[[AgentEvent], None],
+        asking: RunPermissions | None,
+        stop: asyncio.Event,
     ) -> AbroadHost:
         if self._outside is None:
             raise AgentUnavailable("This process cannot reach runners elsewhere.")
+        noted = await write_patiently(
+            self._db, lambda conn: records.note_errand(conn, attempt), what=attempt.run_id
+        )
         errand = Errand(
-            id=attempt.call_id,
+            id=noted,
+            may_be_known=noted != attempt.call_id,
             repository=attempt.options.repository,
             branch_name=attempt.options.branch_name,
         )
-        return AbroadHost(take, asking, outside=self._outside, errand=errand, db=self._db, feed=self._feed)
+        return AbroadHost(
+            take,
+            asking,
+            outside=self._outside,
+            errand=errand,
+            db=self._db,
+            feed=self._feed,
+            leave_open=lambda: self._goes_on(attempt, stop),
+        )
+
+    async def _goes_on(self, attempt: Attempt, stop: asyncio.Event) -> bool:
+        """Tell whether a call that is stopped leaves its run to another attempt: no person stopped it."""
+        if not (stop.is_set() and self._policy.resume_interrupted):
+            return False
+        try:
+            return not await self._db.read(lambda conn: cancel_wanted(conn, attempt.run_id))
+        except StoreUnavailable:
+            return True
 
     @asynccontextmanager
     async def _logging(self, attempt: Attempt, lane: str) -> AsyncIterator[tuple[EventLog, asyncio.Event]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -80,8 +80,9 @@ class AbroadHost(AgentHost):
         errand: Errand,
         db: Database,
         feed: Feed,
+        leave_open: Callable[[], Awaitable[bool]],
     ) -> None:
-        """Serve one errand."""
+        """Serve one errand; `leave_open` tells of a cancelled call whether the run goes on later."""
         super().__init__(take, asking)
         self.http = outside.http
         self.errand = errand
@@ -89,6 +90,11 @@ class AbroadHost(AgentHost):
         self.secret = outside.secret
         self._db = db
         self._feed = feed
+        self._leave_open = leave_open
+
+    async def is_left_open(self) -> bool:
+        """Tell whether the errand shall go on although this call of it ends."""
+        return await self._leave_open()
 
     async def reply(self, seconds: float) -> Mapping[str, Any] | None:
         """Return what a runner has reported of the errand; None when nothing came within the time."""

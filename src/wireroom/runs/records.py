@@ -241,6 +241,23 @@ def note_process(conn: Connection, run_id: str, epoch: int, mark: ProcessMark) -
     sql.NOTE_PROCESS.run(conn, run_id=run_id, epoch=epoch, pid=mark.pid, ticks=mark.started_ticks)
 
 
+def note_errand(conn: Connection, attempt: Attempt) -> str:
+    """Note what a runner elsewhere is about to be given, before it is, and return its id there.
+
+    That is `Attempt.call_id`, or the errand of an earlier attempt whose end has not been stored: the runner
+    may be at it, or be done.
+
+    Raises:
+        LeaseLost: a newer attempt has begun.
+    """
+    noted: str | None = sql.NOTE_ERRAND.value(
+        conn, run_id=attempt.run_id, epoch=attempt.epoch, errand=attempt.call_id
+    )
+    if noted is None:
+        raise LeaseLost(f"Attempt {attempt.epoch} of {attempt.run_id} is no longer the newest.")
+    return noted
+
+
 def renew_lease(conn: Connection, run_id: str, epoch: int, until_ms: int) -> None:
     """Extend the attempt's lease.
 

@@ -19,6 +19,7 @@ from wireroom.runs.events import append_events
 from wireroom.runs.loop import Judgement, Round, RoundKind
 from wireroom.runs.options import RunReport, encode
 from wireroom.runs.review import ToolUse
+from wireroom.runs.statements import CLOSE_ERRAND
 from wireroom.runs.states import RunState
 from wireroom.store.statement import Statement
 
@@ -113,7 +114,7 @@ def open_round(
 
 
 def close_round(conn: Connection, run_id: str, epoch: int, closing: Closing, now_ms: int) -> None:
-    """Store how the round ended; the verdict of a review is told in the log.
+    """Store how the round ended, which ends its errand elsewhere; the verdict of a review is told in the log.
 
     Raises:
         LeaseLost: a newer attempt has begun.
@@ -133,6 +134,7 @@ def close_round(conn: Connection, run_id: str, epoch: int, closing: Closing, now
     )
     if not closed:
         raise LeaseLost(f"Attempt {epoch} of {run_id} is no longer the newest.")
+    CLOSE_ERRAND.run(conn, run_id=run_id, epoch=epoch)
     if (verdict := _verdict_word(closing.judgement)) is not None:
         append_events(conn, run_id, epoch, [_round_event(RoundKind.REVIEW, closing.number, verdict)], now_ms)
 

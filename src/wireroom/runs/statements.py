@@ -30,10 +30,11 @@ BEGIN = Statement("""
 reword it any more."""
 
 BEGIN_ATTEMPT = Statement("""
-    INSERT INTO run_attempts (run_id, epoch, worker, state, started_at, lease_until)
-    VALUES (:run_id, :epoch, :worker, 'running', :now_ms, :until_ms)
+    INSERT INTO run_attempts (run_id, epoch, worker, state, started_at, lease_until, errand)
+    VALUES (:run_id, :epoch, :worker, 'running', :now_ms, :until_ms,
+            (SELECT errand FROM run_attempts WHERE run_id = :run_id AND epoch = :epoch - 1))
 """)
-"""Add the attempt's own row."""
+"""Add the attempt's own row; what a runner elsewhere may be at is passed on to it."""
 
 OPEN_ATTEMPTS = Statement("""
     SELECT epoch, pid, pid_started FROM run_attempts WHERE run_id = :run_id AND state = 'running'
@@ -59,6 +60,18 @@ NOTE_PROCESS = Statement("""
     UPDATE run_attempts SET pid = :pid, pid_started = :ticks WHERE run_id = :run_id AND epoch = :epoch
 """)
 """Note the attempt's process."""
+
+NOTE_ERRAND = Statement("""
+    UPDATE run_attempts SET errand = COALESCE(errand, :errand)
+    WHERE run_id = :run_id AND epoch = :epoch AND state = 'running'
+    RETURNING errand
+""")
+"""Note what a runner elsewhere is about to be given, unless an earlier attempt's errand is still open."""
+
+CLOSE_ERRAND = Statement("""
+    UPDATE run_attempts SET errand = NULL WHERE run_id = :run_id AND epoch = :epoch AND errand IS NOT NULL
+""")
+"""Forget the errand whose end is stored."""
 
 RENEW = Statement("""
     UPDATE run_attempts SET lease_until = :until_ms

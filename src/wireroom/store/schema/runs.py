@@ -72,6 +72,11 @@ run_attempts = Table(
         BigInteger,
         comment="its start time in clock ticks since boot, so that a reused pid is not killed",
     ),
+    Column(
+        "errand",
+        Text,
+        comment="what a runner elsewhere may have been given, by its id there; kept by the next attempt",
+    ),
     Column("state", Text, nullable=False, comment="running, or how it ended"),
     Column("reason", Text),
     Column("exit_code", Integer),

@@ -200,6 +200,15 @@ def _add_columns() -> None:
         ),
     )
     op.add_column(
+        "run_attempts",
+        sa.Column(
+            "errand",
+            sa.Text(),
+            nullable=True,
+            comment="what a runner elsewhere may have been given, by its id there; kept by the next attempt",
+        ),
+    )
+    op.add_column(
         "runs",
         sa.Column(
             "mode",
