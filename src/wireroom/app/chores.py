@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+import asyncio
+from collections.abc import Coroutine, Sequence
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -21,11 +23,21 @@ from wireroom.settings import Settings
 from wireroom.store.chore import repeat
 from wireroom.store.database import Database
 from wireroom.store.schema import runs
+from wireroom.store.statement import Statement
+from wireroom.workspaces.private_dir import private_folders, remove_leftovers
 from wireroom.workspaces.workspace import Workspaces
 
 _SWEEP_SECONDS = 3600.0
 _RESULTS_ARE_KEPT = timedelta(days=7)
+_LEASES_MAY_LAG = timedelta(hours=1)
+"""A database that cannot be reached keeps leases from being renewed; the agents work on."""
 _log = structlog.get_logger(__name__)
+
+_LIVING = Statement("""
+    SELECT 1 FROM run_attempts
+    WHERE run_id = :run_id AND epoch = :epoch AND state = 'running' AND lease_until > :since_ms
+""")
+"""Whether some process works on the attempt."""
 
 
 def chores(
@@ -40,6 +52,8 @@ def chores(
         "remote results": forget_remote_results(db, clock),
         "overdue runs": Overdue(db, engine.jobs, clock, feed, limit=queue_wait).run(),
     }
+    if db.dialect != "sqlite":
+        found["private folders"] = sweep_private_folders(db, clock, settings.data_dir)
     if settings.conversation_days:
         found["retention"] = forget_old_conversations(db, clock, timedelta(days=settings.conversation_days))
     return found
@@ -54,6 +68,35 @@ async def sweep_worktrees(db: Database, workspaces: Workspaces) -> None:
             _log.info("worktrees_removed", run_ids=removed)
 
     await repeat("worktrees", sweep, _SWEEP_SECONDS)
+
+
+async def sweep_private_folders(db: Database, clock: Clock, data_dir: Path) -> None:
+    """Remove what crashes left of attempts' folders, every hour, until cancelled.
+
+    Where several processes may share the folder, a start cannot tell by itself whose attempts are alive.
+    """
+
+    async def sweep() -> None:
+        names = await asyncio.to_thread(private_folders, data_dir)
+        alive = partial(living_attempts, names=names, since_ms=to_ms(clock.now() - _LEASES_MAY_LAG))
+        left = set(names) - await db.read(alive)
+        await asyncio.to_thread(remove_leftovers, data_dir, left)
+
+    await repeat("private folders", sweep, _SWEEP_SECONDS)
+
+
+def living_attempts(conn: Connection, names: Sequence[str], since_ms: int) -> frozenset[str]:
+    """Return which of these attempts, named as their folders, are at work by a lease that is not too old."""
+    found = set()
+    for name in names:
+        run_id, _, epoch = name.rpartition(".")
+        if epoch.isascii() and epoch.isdigit() and _LIVING.row(conn, **_attempt(run_id, epoch, since_ms)):
+            found.add(name)
+    return frozenset(found)
+
+
+def _attempt(run_id: str, epoch: str, since_ms: int) -> dict[str, Any]:
+    return {"run_id": run_id, "epoch": int(epoch[:9]), "since_ms": since_ms}
 
 
 async def forget_remote_results(db: Database, clock: Clock) -> None:

@@ -203,7 +203,8 @@ class Service:
             handlers |= self.bot.handlers
         engine.db.on_outside_change(feed.publish_all)
         await executor.adopt_orphans()
-        await asyncio.to_thread(remove_leftovers, settings.data_dir)
+        if engine.db.dialect == "sqlite":  # one owner; else the chore looks at whose attempts are alive
+            await asyncio.to_thread(remove_leftovers, settings.data_dir)
         make_scripts_folder(scripts_folder(settings), around.workspaces.root)
         self._work(engine, handlers, around.workspaces, agents)
         self._listen(engine, webhook_secret, api_secret, around.workspaces)

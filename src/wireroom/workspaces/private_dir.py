@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -34,12 +34,17 @@ async def private_dir(data_dir: Path, run_id: str, epoch: int) -> AsyncIterator[
             await asyncio.shield(asyncio.to_thread(shutil.rmtree, path, ignore_errors=True))
 
 
-def remove_leftovers(data_dir: Path) -> int:
-    """Remove the folders that a crash left, and return how many; for the start, before anything runs."""
+def private_folders(data_dir: Path) -> list[str]:
+    """Return the names of the attempts' folders that are there, `run-1.2` for the second attempt of run-1."""
     root = data_dir.resolve() / _FOLDER
-    found = list(root.iterdir()) if root.is_dir() else []
-    for path in found:
-        shutil.rmtree(path, ignore_errors=True)
+    return sorted(path.name for path in root.iterdir()) if root.is_dir() else []
+
+
+def remove_leftovers(data_dir: Path, names: Iterable[str] | None = None) -> int:
+    """Remove folders that a crash left, and return how many; None: all, for the start of the only owner."""
+    found = list(private_folders(data_dir) if names is None else names)
+    for name in found:
+        shutil.rmtree(data_dir.resolve() / _FOLDER / name, ignore_errors=True)
     return len(found)
 
 
