@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from wireroom.agents import statements as sql
 from wireroom.agents.missed import Skip
@@ -32,6 +32,24 @@ ADMIT_KIND = "agent-admit"
 _KINDS = {"call": CALL_KIND, "prompt": PROMPT_KIND}
 _LOCKS = 0x6167656E  # "agen"
 _LOCK_OF_CATCH_UPS = "catch-ups"
+
+_LOCK = text("SELECT pg_advisory_xact_lock(:space, hashtext(:name))")
+"""Hold the name until the transaction ends."""
+
+_QUEUES_WITH_CATCH_UPS = text("""
+    SELECT name FROM queues AS q WHERE EXISTS (
+        SELECT 1 FROM agent_calls AS c
+        WHERE c.state = 'waiting' AND c.queue = q.name AND c.catch_up = 1 AND c.due_at <= :now_ms)
+""")
+"""Queues with due calls for missed slots: a step of the index for each queue."""
+
+_QUEUES_WITH_DUE = text("""
+    SELECT name FROM queues AS q WHERE EXISTS (
+        SELECT 1 FROM agent_calls AS c
+        WHERE c.state = 'waiting' AND c.queue = q.name AND c.catch_up IN (0, 1) AND c.due_at <= :now_ms)
+    ORDER BY name
+""")
+"""Queues with due calls."""
 
 
 class CallState(StrEnum):
@@ -217,7 +235,7 @@ class Calls:
         if not ended.catch_up:
             return
         # Its place may go to another queue, but in a transaction that holds that queue's lock alone.
-        for (queue,) in sql.QUEUES_WITH_CATCH_UPS.rows(conn, now_ms=now_ms):
+        for (queue,) in conn.execute(_QUEUES_WITH_CATCH_UPS, {"now_ms": now_ms}):
             if queue != ended.queue:
                 self._jobs.enqueue(
                     conn, queue=TIME_QUEUE, kind=ADMIT_KIND, ref=queue, dedupe=f"{ADMIT_KIND}:{queue}"
@@ -247,7 +265,7 @@ def note_skip(
 
 def queues_to_admit(conn: Connection, now_ms: int) -> Sequence[str]:
     """Return the queues with calls that are due."""
-    return [row[0] for row in sql.QUEUES_WITH_DUE.rows(conn, now_ms=now_ms)]
+    return conn.execute(_QUEUES_WITH_DUE, {"now_ms": now_ms}).scalars().all()
 
 
 def _columns(tried: Tried) -> dict[str, object]:
@@ -263,4 +281,4 @@ def _columns(tried: Tried) -> dict[str, object]:
 def _lock(conn: Connection, name: str) -> None:
     """Have units that admit to one queue go one at a time; on SQLite all units do."""
     if conn.dialect.name == "postgresql":
-        sql.LOCK.value(conn, space=_LOCKS, name=name)
+        conn.execute(_LOCK, {"space": _LOCKS, "name": name})

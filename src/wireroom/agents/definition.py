@@ -208,7 +208,7 @@ def _prompt_of(fields: Mapping[str, Any]) -> PromptRequest:
 def _overlap_of(value: object, default: Overlap) -> Overlap:
     if not value:
         return default
-    if value not in set(Overlap):
+    if value not in list(Overlap):
         raise BadInput("overlap must be skip, queue or allow.")
     return Overlap(str(value))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from wireroom.agents.calls import CallState
 from wireroom.agents.records import Agent
@@ -26,10 +26,10 @@ _AGENT = """
 _ONE = Statement(f"{_AGENT} WHERE a.name = :name")
 """An agent with what it does now and did last."""
 
-_PAGE = Statement(f"{_AGENT} ORDER BY a.name LIMIT :limit OFFSET :offset")
+_PAGE = text(f"{_AGENT} ORDER BY a.name LIMIT :limit OFFSET :offset")
 """Agents by name."""
 
-_COUNT = Statement("SELECT count(*) FROM agents")
+_COUNT = text("SELECT count(*) FROM agents")
 """How many agents there are."""
 
 _CALL = """
@@ -109,12 +109,12 @@ def show_agent(conn: Connection, name: str) -> AgentView | None:
 
 def list_agents(conn: Connection, *, limit: int, offset: int = 0) -> Sequence[AgentView]:
     """Return agents by name."""
-    return [_agent(row) for row in _PAGE.rows(conn, limit=limit, offset=offset)]
+    return [_agent(tuple(row)) for row in conn.execute(_PAGE, {"limit": limit, "offset": offset})]
 
 
 def count_agents(conn: Connection) -> int:
     """Return how many agents there are."""
-    return int(_COUNT.value(conn))
+    return int(conn.execute(_COUNT).scalar_one())
 
 
 def list_calls(conn: Connection, agent_id: int, *, limit: int, before: int = NEWEST) -> Sequence[CallView]:

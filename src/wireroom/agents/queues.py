@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from wireroom.agents import statements as sql
 from wireroom.agents.calls import Calls, CallState
@@ -21,13 +21,13 @@ _BATCH = 5_000
 _OVER = (CallState.SUCCEEDED, CallState.DEAD, CallState.SKIPPED, CallState.CANCELLED)
 _COLUMNS = {"waiting": "waiting", "running": "active", "succeeded": "completed", "dead": "failed"}
 
-_ALL = Statement("SELECT name, paused, concurrency, created_at FROM queues ORDER BY name")
+_ALL = text("SELECT name, paused, concurrency, created_at FROM queues ORDER BY name")
 """The queues."""
 
 _ONE = Statement("SELECT name, paused, concurrency, created_at FROM queues WHERE name = :name")
 """One queue."""
 
-_COUNTS = Statement("SELECT queue, state, count(*) FROM agent_calls GROUP BY queue, state")
+_COUNTS = text("SELECT queue, state, count(*) FROM agent_calls GROUP BY queue, state")
 """Calls by queue and state, from the index alone."""
 
 _COUNTS_OF_ONE = Statement("""
@@ -35,7 +35,7 @@ _COUNTS_OF_ONE = Statement("""
 """)
 """Calls of one queue by state, from the index alone."""
 
-_DELAYED = Statement("""
+_DELAYED = text("""
     SELECT queue, count(*) FROM agent_calls WHERE state = 'waiting' AND due_at > :now_ms GROUP BY queue
 """)
 """Waiting calls whose time has not come."""
@@ -46,7 +46,7 @@ _DELAYED_OF_ONE = Statement("""
 """)
 """Waiting calls of one queue whose time has not come."""
 
-_AGENT_NAMES = Statement("SELECT queue, name FROM agents ORDER BY queue, name")
+_AGENT_NAMES = text("SELECT queue, name FROM agents ORDER BY queue, name")
 """Which agents use which queue."""
 
 _AGENT_NAMES_OF_ONE = Statement("SELECT queue, name FROM agents WHERE queue = :name ORDER BY name")
@@ -105,10 +105,15 @@ class Queues:
 
     def list(self, conn: Connection, now_ms: int) -> list[QueueView]:
         """Return all queues by name, with live counts."""
-        rows = {row[0]: row for row in _ALL.rows(conn)}
+        rows: dict[str, Row] = {row[0]: tuple(row) for row in conn.execute(_ALL)}
         rows.setdefault(DEFAULT_QUEUE, (DEFAULT_QUEUE, 0, None, None))
         found = {name: self._view(rows[name]) for name in sorted(rows)}
-        _count(found, _COUNTS.rows(conn), _DELAYED.rows(conn, now_ms=now_ms), _AGENT_NAMES.rows(conn))
+        _count(
+            found,
+            [tuple(row) for row in conn.execute(_COUNTS)],
+            [tuple(row) for row in conn.execute(_DELAYED, {"now_ms": now_ms})],
+            [tuple(row) for row in conn.execute(_AGENT_NAMES)],
+        )
         return [*found.values()]
 
     def show(self, conn: Connection, name: str, now_ms: int) -> QueueView:

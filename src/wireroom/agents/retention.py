@@ -7,7 +7,7 @@ from datetime import timedelta
 from functools import partial
 
 import structlog
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from wireroom.clock import Clock, to_ms
 from wireroom.errors import StoreUnavailable
@@ -25,7 +25,7 @@ _FORGET_CALLS = Statement("""
 """)
 """Forget the calls that ended first."""
 
-_FORGET_AGENTS = Statement("""
+_FORGET_AGENTS = text("""
     DELETE FROM agents WHERE id IN (
         SELECT a.id FROM agents AS a
         WHERE a.schedule IS NULL AND a.updated_at < :before_ms
@@ -50,4 +50,5 @@ async def forget_old_calls(db: Database, clock: Clock, age: timedelta) -> None:
 def forget_before(conn: Connection, before_ms: int) -> int:
     """Forget a batch of what ended before then; return how many rows went."""
     calls = _FORGET_CALLS.run(conn, before_ms=before_ms, most=_BATCH)
-    return calls + _FORGET_AGENTS.run(conn, before_ms=before_ms, most=_BATCH)
+    agents = conn.execute(_FORGET_AGENTS, {"before_ms": before_ms, "most": _BATCH})
+    return calls + agents.rowcount

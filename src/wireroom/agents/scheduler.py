@@ -166,7 +166,7 @@ class Scheduler:
         ]
         for agent_id, revision in lost:
             self._agents.expect(conn, agent_id, revision, now_ms)
-        for queue in sorted(queues_to_admit(conn, now_ms)):
+        for queue in queues_to_admit(conn, now_ms):
             self._calls.admit(conn, queue, now_ms)
         for look in self._looks:
             look(conn)

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from wireroom.store.statement import Statement
 
-LOCK = Statement("SELECT pg_advisory_xact_lock(:space, hashtext(:name))")
-"""Hold the name until the transaction ends; PostgreSQL only."""
-
 MAKE_QUEUE = Statement("""
     INSERT INTO queues (name, created_at) VALUES (:name, :now_ms) ON CONFLICT (name) DO NOTHING
 """)
@@ -102,16 +99,6 @@ ENDED_RUNS = Statement("""
     WHERE c.state = 'running' AND c.run_id IS NOT NULL AND r.finished_at IS NOT NULL
 """)
 """Runs that have ended while their calls still wait for them."""
-
-QUEUES_WITH_CATCH_UPS = Statement("""
-    SELECT DISTINCT queue FROM agent_calls WHERE state = 'waiting' AND catch_up = 1 AND due_at <= :now_ms
-""")
-"""Queues with due calls for missed slots."""
-
-QUEUES_WITH_DUE = Statement("""
-    SELECT DISTINCT queue FROM agent_calls WHERE state = 'waiting' AND due_at <= :now_ms
-""")
-"""Queues with due calls."""
 
 SAVE_ONE_TIME = Statement("""
     INSERT INTO agents (name, action, request, queue, timezone, overlap, missed, retry, created_at,

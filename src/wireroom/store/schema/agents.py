@@ -107,8 +107,8 @@ Index(
 )
 Index(
     "ix_agent_calls_running",
-    agent_calls.c.queue,
     agent_calls.c.catch_up,
+    agent_calls.c.queue,
     sqlite_where=_running,
     postgresql_where=_running,
 )

@@ -174,7 +174,7 @@ def _index_calls() -> None:
     op.create_index("ix_agent_calls_queue", "agent_calls", ["queue", "state", "id"], unique=False)
     for name, columns, where in (
         ("waiting", ["queue", "catch_up", "due_at", "id"], "state = 'waiting'"),
-        ("running", ["queue", "catch_up"], "state = 'running'"),
+        ("running", ["catch_up", "queue"], "state = 'running'"),
         ("open", ["agent_id", "state"], "state IN ('waiting', 'running')"),
         ("tried", ["agent_id", "finished_at"], "state IN ('succeeded', 'dead')"),
         ("finished", ["finished_at"], "finished_at IS NOT NULL"),
