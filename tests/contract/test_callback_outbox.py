@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import aiohttp
 import pytest
 from aiohttp import web
-from callback_receiver import running_receiver
 from job_engines import Engine, open_engine
 from sqlalchemy import Connection, text
 
+from callback_receiver import running_receiver
 from wireroom.callbacks import outbox
 from wireroom.callbacks.client import CallbackClient
 from wireroom.callbacks.guard import Guard
 from wireroom.callbacks.inbox import Received, accept_callback, find_result, forget_results
 from wireroom.callbacks.queries import count_callbacks, list_callbacks
 from wireroom.callbacks.sender import CallbackSender
+from wireroom.callbacks.target import Address
 from wireroom.clock import SystemClock
 from wireroom.jobs.port import QueueSpec
 from wireroom.testing.eventually import eventually
@@ -51,12 +52,17 @@ async def engine(request: pytest.FixtureRequest) -> AsyncIterator[Engine]:
             yield opened
 
 
+async def nowhere(host: str, port: int) -> Sequence[Address]:
+    """Find no name: the receiver is called by its address."""
+    raise OSError(f"there is no {host}:{port}")
+
+
 async def test_callback_goes_its_whole_way(engine: Engine) -> None:
     """Opened, filled, refused, listed as dead, sent again, sent: each step on this engine."""
     db, jobs = engine.db, engine.jobs
     async with running_receiver() as receiver, aiohttp.ClientSession() as session:
         sender = CallbackSender(
-            client=CallbackClient(session, Guard(allow_loopback=True), SystemClock()),
+            client=CallbackClient(session, Guard(allow_loopback=True), SystemClock(), nowhere),
             db=db,
             jobs=jobs,
             clock=SystemClock(),

@@ -24,8 +24,8 @@ from structlog.testing import capture_logs
 from callback_receiver import Receiver, running_receiver
 from wireroom.callbacks import outbox
 from wireroom.callbacks.client import CallbackClient
-from wireroom.callbacks.exchange import resolve_host
 from wireroom.callbacks.guard import Guard, read_rules
+from wireroom.callbacks.lookups import Lookups
 from wireroom.callbacks.queries import callback_state, list_callbacks
 from wireroom.callbacks.reaction import Answered, NoAnswer
 from wireroom.callbacks.sender import CallbackSender
@@ -91,9 +91,7 @@ class Office:
     def client(self, *, rules: str | None = None, timeout_seconds: float = 5.0) -> CallbackClient:
         """Return the way out, under the office's rules or others."""
         guard = self.guard if rules is None else Guard(read_rules(rules.split()))
-        return CallbackClient(
-            self.session, guard, self.clock, timeout_seconds=timeout_seconds, resolve=self._resolve
-        )
+        return CallbackClient(self.session, guard, self.clock, self._resolve, timeout_seconds=timeout_seconds)
 
     async def write(self, unit: Callable[[Connection], Any]) -> Any:
         """Write a unit of work."""
@@ -143,7 +141,11 @@ class Office:
     async def _resolve(self, host: str, port: int) -> Sequence[Address]:
         if host in self.names:
             return [ip_address(one) for one in self.names[host]]
-        return await resolve_host(host, port)
+        lookups = Lookups()
+        try:
+            return await lookups.addresses(host, port)
+        finally:
+            await lookups.close()
 
 
 @pytest.fixture
@@ -354,7 +356,7 @@ async def test_name_is_looked_up_once(office: Office, receiver: Receiver) -> Non
     async def resolve(host: str, port: int) -> Sequence[Address]:
         return [ip_address(one) for one in next(answers)]
 
-    client = CallbackClient(office.session, office.guard, office.clock, resolve=resolve)
+    client = CallbackClient(office.session, office.guard, office.clock, resolve)
     reply = await client.send(read_target(f"http://rebinds.example:{receiver.port}/"), b"{}", lambda _: {})
     assert isinstance(reply, NoAnswer)
     assert receiver.received == []

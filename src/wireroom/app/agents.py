@@ -42,7 +42,7 @@ def make_agents(around: Surroundings, session: aiohttp.ClientSession, asker: Ask
     settings, db, jobs, clock = around.settings, around.engine.db, around.engine.jobs, around.clock
     desk = AgentDesk(jobs, concurrency=settings.queue_concurrency, catch_ups=settings.catch_up_limit)
     caller = Caller(
-        client=AgentClient(GuardedClient(session, make_guard(around)), clock),
+        client=AgentClient(GuardedClient(session, make_guard(around), around.lookups.addresses), clock),
         db=db,
         jobs=jobs,
         clock=clock,

@@ -17,6 +17,7 @@ from wireroom.app.loops import git_evidence
 from wireroom.app.permissions import make_permissions
 from wireroom.callbacks.client import CallbackClient
 from wireroom.callbacks.guard import Guard, read_rules
+from wireroom.callbacks.lookups import Lookups
 from wireroom.callbacks.sender import CallbackSender
 from wireroom.clock import Clock
 from wireroom.delivery.progress import Progress
@@ -46,6 +47,8 @@ class Surroundings:
     feed: Feed
     backends: Backends
     workspaces: Workspaces
+    lookups: Lookups
+    """Looks names up for everything that goes out."""
     own_tools: OwnServer | None = None
     """Our own server of tools, where one is served."""
 
@@ -112,7 +115,7 @@ def make_callback_sender(
         SettingsError: WIREROOM_CALLBACK_HOSTS cannot be read.
     """
     return CallbackSender(
-        client=CallbackClient(session, make_guard(around), around.clock),
+        client=CallbackClient(session, make_guard(around), around.clock, around.lookups.addresses),
         db=around.engine.db,
         jobs=around.engine.jobs,
         clock=around.clock,

@@ -36,6 +36,7 @@ from wireroom.app.tasks import make_operator
 from wireroom.backends.protocol import AnyBackend
 from wireroom.backends.registry import installed_names
 from wireroom.callbacks import outbox
+from wireroom.callbacks.lookups import Lookups
 from wireroom.clock import Clock, SystemClock
 from wireroom.delivery.progress import NoProgress
 from wireroom.intake import accept
@@ -153,7 +154,9 @@ class Service:
         settings, stack = self.settings, self._stack
         make_data_dir(settings.data_dir)
         engine = await stack.enter_async_context(self._open_engine(settings, self.clock))
-        session = await stack.enter_async_context(_http_session())
+        lookups = Lookups()
+        stack.push_async_callback(lookups.close)
+        session = await stack.enter_async_context(_http_session(lookups))
         secret = settings.telegram_webhook_secret.get_secret_value()
         webhook_secret = secret_of(settings.data_dir, "webhook-secret", secret)
         api_secret = secret_of(settings.data_dir, "api-secret", settings.webhook_secret.get_secret_value())
@@ -185,6 +188,7 @@ class Service:
             feed=feed,
             backends=self._backends,
             workspaces=Workspaces(settings, os.environ, self.clock),
+            lookups=lookups,
             own_tools=OwnServer(lambda: self.address + TOOLS_PATH, token_for_agents(api_secret)),
         )
         executor = self._executor(around, outside)
@@ -328,9 +332,10 @@ class Service:
         self.stopped.set()
 
 
-def _http_session() -> aiohttp.ClientSession:
+def _http_session(lookups: Lookups) -> aiohttp.ClientSession:
     """Return the one session for all outgoing calls; it drops idle connections before servers do."""
-    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=200, keepalive_timeout=15))
+    connector = aiohttp.TCPConnector(limit=200, keepalive_timeout=15, resolver=lookups)
+    return aiohttp.ClientSession(connector=connector)
 
 
 async def _cancel_all(tasks: Sequence[asyncio.Task[Any]]) -> None:

@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 import aiohttp
 import structlog
 
-from wireroom.callbacks.exchange import FAILURES, GuardedClient, Resolve, no_answer, resolve_host
+from wireroom.callbacks.exchange import FAILURES, GuardedClient, Resolve, no_answer
 from wireroom.callbacks.guard import Guard
 from wireroom.callbacks.reaction import Answered, Barred, Reply
 from wireroom.callbacks.target import Target
@@ -28,9 +28,9 @@ class CallbackClient:
         session: aiohttp.ClientSession,
         guard: Guard,
         clock: Clock,
+        resolve: Resolve,
         *,
         timeout_seconds: float = 30.0,
-        resolve: Resolve = resolve_host,
     ) -> None:
         """Keep the neighbours.
 
@@ -38,8 +38,8 @@ class CallbackClient:
             session: See `GuardedClient`.
             guard: Says which addresses may be called.
             clock: For a Retry-After that is a date.
-            timeout_seconds: The longest time of one try, the look-up included.
             resolve: Looks names up.
+            timeout_seconds: The longest time of one try, the look-up included.
         """
         self._client = GuardedClient(session, guard, resolve)
         self._clock = clock

@@ -7,12 +7,10 @@ and redirects are not followed: whoever wants to follow one begins a new request
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from io import BytesIO
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -34,23 +32,16 @@ _WRITTEN_AT_ONCE = 64 * 1024
 _NOT_CONNECTED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 
 
-async def resolve_host(host: str, port: int) -> Sequence[Address]:
-    """Return what the system's resolver says, each address once, in its order."""
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return tuple(dict.fromkeys(ip_address(entry[4][0]) for entry in found))
-
-
 class GuardedClient:
     """The one way out to addresses that others have named; as many at once as the session allows."""
 
-    def __init__(self, session: aiohttp.ClientSession, guard: Guard, resolve: Resolve = resolve_host) -> None:
+    def __init__(self, session: aiohttp.ClientSession, guard: Guard, resolve: Resolve) -> None:
         """Keep the neighbours.
 
         Args:
             session: Shared and owned by the caller. It must not use a proxy, which would look names up.
             guard: Says which addresses may be called.
-            resolve: Looks names up.
+            resolve: Looks names up; see `lookups`.
         """
         self._session = session
         self._guard = guard
