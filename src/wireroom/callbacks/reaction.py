@@ -14,6 +14,10 @@ LONGEST_WAIT = timedelta(hours=1)
 _FIRST_WAIT = timedelta(seconds=2)
 _CAP = timedelta(minutes=20)
 _PASSING = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
+_PASSING_AT_FIRST = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT})
+"""What a proxy says while the receiver is deployed anew, and a receiver that works on the try before."""
+_FIRST_TRIES = 12
+"""Made in the first 54 minutes, unless a Retry-After asks for longer waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,7 @@ def react(
     match reply:
         case Answered(status=status) if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
             return Sent()
-        case Answered(status=status) if _is_final(status):
+        case Answered(status=status) if _is_final(status, attempts):
             return GiveUp(f"The receiver refuses it: HTTP {status}.")
         case Answered(status=status, retry_after=retry_after):
             asked = timedelta(seconds=min(retry_after or 0, LONGEST_WAIT.total_seconds()))
@@ -97,7 +101,9 @@ def react(
     return Later(max(when, now + asked), reason)
 
 
-def _is_final(status: int) -> bool:
+def _is_final(status: int, attempts: int) -> bool:
     """Tell whether trying again cannot help: the receiver refuses this request for what it is."""
+    if status in _PASSING_AT_FIRST:
+        return attempts >= _FIRST_TRIES
     client_error = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
     return client_error and status not in _PASSING

@@ -33,10 +33,22 @@ def test_success_is_sent(status: int) -> None:
     assert after(Answered(status)) == Sent()
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 409, 410, 413, 415, 422, 451, 499])
+@pytest.mark.parametrize("status", [400, 401, 403, 405, 410, 413, 415, 422, 451, 499])
 def test_refusal_is_final(status: int) -> None:
     """The receiver refuses this callback for what it is: it is a dead letter at once."""
     assert after(Answered(status)) == GiveUp(f"The receiver refuses it: HTTP {status}.")
+
+
+@pytest.mark.parametrize("status", [404, 409])
+def test_receiver_that_is_not_there_yet_is_tried_for_about_an_hour(status: int) -> None:
+    """What a proxy answers during a deployment is no refusal, unless it stays."""
+    waited = timedelta()
+    for attempts in range(1, 12):
+        later = after(Answered(status), attempts)
+        assert isinstance(later, Later)
+        waited += later.when - NOW
+    assert timedelta(minutes=50) < waited < timedelta(minutes=60)
+    assert after(Answered(status), 12) == GiveUp(f"The receiver refuses it: HTTP {status}.")
 
 
 @pytest.mark.parametrize(
