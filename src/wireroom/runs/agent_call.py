@@ -40,6 +40,7 @@ from wireroom.runs.progress_text import ProgressText
 from wireroom.runs.queries import cancel_wanted
 from wireroom.runs.records import Attempt
 from wireroom.runs.session_usage import own_share
+from wireroom.runs.stopping import outlast
 from wireroom.runs.supervisor import Outcome
 from wireroom.runs.verdict import Verdict, judge
 from wireroom.store.database import Database
@@ -212,7 +213,7 @@ class AgentCalls:
         finally:
             leasing.cancel()
             log.close()
-            await asyncio.gather(writing, leasing, return_exceptions=True)
+            await outlast(asyncio.wait({writing, leasing}), f"end of the log {attempt.run_id}")
 
     async def _keep_lease(self, attempt: Attempt, log: EventLog) -> None:
         while True:

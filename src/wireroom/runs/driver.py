@@ -23,6 +23,7 @@ from wireroom.runs import records
 from wireroom.runs.agent_call import AgentCalls, AttemptEnding, RunPolicy
 from wireroom.runs.records import Attempt
 from wireroom.runs.states import RunState
+from wireroom.runs.stopping import heed_cancellation
 from wireroom.runs.verdict import RunEnding, Verdict
 from wireroom.store.database import Database
 from wireroom.store.patience import write_patiently
@@ -128,6 +129,7 @@ class AgentDriver:
         await write_patiently(
             self._db, lambda conn: records.note_session(conn, attempt, None), what=attempt.run_id
         )
+        heed_cancellation()
         request = await self._request(attempt, question, backend, resume=False)
         return await self._calls.call(attempt, backend, request, lane, line)
 

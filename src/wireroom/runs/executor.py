@@ -31,6 +31,7 @@ from wireroom.runs.process_group import kill_leftover
 from wireroom.runs.queries import cancel_wanted
 from wireroom.runs.records import Attempt, Standing
 from wireroom.runs.states import RunState
+from wireroom.runs.stopping import outlast
 from wireroom.runs.verdict import RunEnding, Verdict
 from wireroom.store.database import Database, Unit, after_commit
 from wireroom.store.patience import write_patiently
@@ -178,7 +179,7 @@ class Executor:
         try:
             ending = await self._driver.drive(attempt, lane, line)
         finally:
-            await line.close()
+            await outlast(line.close(), f"end of the progress {attempt.run_id}")
         RUN_SECONDS.labels(attempt.backend).observe(self._clock.monotonic() - started)
         if ending.cut_off and not await self._db.read(lambda conn: cancel_wanted(conn, attempt.run_id)):
             await self._leave_for_next_start(job, attempt, lane, ending)
@@ -204,7 +205,7 @@ class Executor:
             after_commit(conn, lambda: self._tell(attempt.run_id, lane))
             self._jobs.finish(conn, job)
 
-        await self._persist(job.ref, unit)
+        await outlast(self._persist(job.ref, unit), f"end of {job.ref}")
         RUNS.labels(attempt.backend, verdict.state.value).inc()
         _log.info("run_ended", run_id=attempt.run_id, state=verdict.state.value, exit_code=verdict.exit_code)
 

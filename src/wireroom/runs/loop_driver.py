@@ -44,6 +44,7 @@ from wireroom.runs.loop import (
 from wireroom.runs.loop_policy import LoopPolicy, model_of, reviewer_of, why_unpriced
 from wireroom.runs.records import Attempt
 from wireroom.runs.states import RunMode, RunState
+from wireroom.runs.stopping import heed_cancellation, outlast
 from wireroom.runs.verdict import RunEnding, Verdict
 from wireroom.store.database import Database, after_commit
 from wireroom.store.patience import write_patiently
@@ -120,14 +121,15 @@ class LoopDriver:
 
     async def _go_round(self, loop: _Loop) -> RunEnding:
         while True:
-            _heed_cancellation()
             history = await self._db.read(lambda conn: rounds.read_rounds(conn, loop.attempt.run_id))
-            match next_step(loop.attempt.prompt, history, loop.bounds):
-                case Stop(verdict):
-                    return await self._ending(loop, verdict)
-                case DoWork() as step:
+            step = next_step(loop.attempt.prompt, history, loop.bounds)
+            if isinstance(step, Stop):
+                return await self._ending(loop, step.verdict)
+            heed_cancellation()
+            match step:
+                case DoWork():
                     ending = await self._work(loop, step, turns_of(history))
-                case DoReview() as step:
+                case DoReview():
                     ending = await self._review(loop, step)
             if ending.cut_off:
                 said = "" if isinstance(step, DoReview) else ending.verdict.output
@@ -225,12 +227,13 @@ class LoopDriver:
             if result and result.session_id and not called.reviews:
                 records.note_session(conn, called, result.session_id, result.session_usage)
 
-        await self._write(loop, unit)
+        await outlast(self._write(loop, unit), f"end of a round of {called.run_id}")
 
     async def _ending(self, loop: _Loop, verdict: Verdict, *, cut_off: bool = False) -> RunEnding:
         """Return the end of the loop; where the last agent said nothing, the work before it speaks."""
         attempt = loop.attempt
-        history = await self._db.read(lambda conn: rounds.read_rounds(conn, attempt.run_id))
+        reading = self._db.read(lambda conn: rounds.read_rounds(conn, attempt.run_id))
+        history = await outlast(reading, f"rounds of {attempt.run_id}")
         noted = structs.replace(attempt.report, command=loop.command, error_code=verdict.error_code)
         return RunEnding(
             verdict=verdict if verdict.output else replace(verdict, output=output_of(history)),
@@ -279,13 +282,6 @@ class _RoundLine:
 
     async def close(self) -> None:
         """Do nothing: the line is the run's."""
-
-
-def _heed_cancellation() -> None:
-    """Raise what a call of an agent has swallowed: it ended by itself just when it was to be stopped."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError("stopped between two rounds")
 
 
 def _judged(ending: AttemptEnding) -> review.Verdict:

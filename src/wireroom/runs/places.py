@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 
@@ -60,13 +61,20 @@ class PlacedDriver:
         )
 
     async def _described(self, attempt: Attempt, workspace: Workspace, report: RunReport) -> RunReport:
-        """Add what git shows; a checkout that git cannot read any more is no reason to lose the answer."""
+        """Add what git shows.
+
+        Neither a checkout that git cannot read any more nor a stop is a reason to lose the answer, which is
+        then told without.
+        """
         if workspace.is_worktree:
             report = structs.replace(report, branch=workspace.branch, worktree=str(workspace.path))
         try:
             summary = await self._workspaces.describe(workspace)
-        except (WireroomError, OSError) as error:
+        except (WireroomError, OSError, asyncio.CancelledError) as error:
             _log.warning("work_not_described", run_id=attempt.run_id, reason=str(error))
+            return report
+        except Exception:  # noqa: BLE001 - after the agent: whatever it is, the work must not be done again
+            _log.exception("work_not_described", run_id=attempt.run_id)
             return report
         return report if summary is None else _with_work(report, summary)
 

@@ -19,6 +19,9 @@ _RUN_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 async def private_dir(data_dir: Path, run_id: str, epoch: int) -> AsyncIterator[Path]:
     """Lend the attempt's empty folder, which only this user may enter, and remove it with all that is in it.
 
+    A cancellation that comes while the folder is removed is not raised: what the block came to stands, and
+    `asyncio.Task.cancelling` tells.
+
     Raises:
         BadInput: the run's id cannot name a folder.
     """
@@ -30,8 +33,18 @@ async def private_dir(data_dir: Path, run_id: str, epoch: int) -> AsyncIterator[
         yield path
     finally:
         if not _is_removed(path):
-            # Not awaited in a way that a second cancellation could cut short: secrets may be in there.
-            await asyncio.shield(asyncio.to_thread(shutil.rmtree, path, ignore_errors=True))
+            await _remove(path)
+
+
+async def _remove(path: Path) -> None:
+    """Remove the folder in a way that no cancellation cuts short: secrets may be in there."""
+    removing = asyncio.create_task(
+        asyncio.to_thread(shutil.rmtree, path, ignore_errors=True), name=f"remove {path.name}"
+    )
+    try:
+        await asyncio.shield(removing)
+    except asyncio.CancelledError:
+        await asyncio.shield(removing)
 
 
 def private_folders(data_dir: Path) -> list[str]:
