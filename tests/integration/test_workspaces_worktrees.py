@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -310,6 +311,24 @@ async def test_worktree_that_would_lose_something_is_kept(
     clock.advance(2 * WEEK)
     assert await rooms.sweep() == ["run-3"]
     assert listed(worktrees) == ["run-0", "run-1", "run-2"]
+
+
+async def test_worktree_with_an_unreadable_marker_is_kept_and_not_told_as_removed(
+    rooms: Workspaces, app: Path, worktrees: Path, clock: ManualClock
+) -> None:
+    """Nothing says whose it is; once people have deleted the folder, the sweep deletes the marker."""
+    place = await rooms.prepare("run-1", "app", worktree=True)
+    marker = worktrees / ".runs" / "run-1"
+    used = marker.stat().st_mtime
+    marker.write_bytes(b"")
+    os.utime(marker, (used, used))
+    clock.advance(2 * WEEK)
+    assert await rooms.sweep() == []
+    assert place.path.is_dir()
+    shutil.rmtree(place.path)
+    assert await rooms.sweep() == ["run-1"]
+    assert not marker.exists()
+    assert await rooms.sweep() == []
 
 
 async def test_sweep_without_worktrees_does_nothing(rooms: Workspaces) -> None:

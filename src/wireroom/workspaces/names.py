@@ -30,6 +30,10 @@ _HIDDEN = frozenset(
     }
 )
 _HIDDEN_ENDS = (".log", ".tmp")
+_VARIABLES = ".env."
+"""Begins the names of files with variables for one place: `.env.local`, `.env.production`."""
+_EXAMPLES = (".example", ".sample", ".template", ".dist")
+"""Ends of such names that are made to be shown."""
 _PUNCTUATION = "_-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~$"
 """In the order of the Unicode collation, which sorts them before digits, and digits before letters."""
 
@@ -40,6 +44,8 @@ def is_hidden(name: str) -> bool:
     Whatever the case: on some systems `.GIT` is `.git`.
     """
     folded = name.casefold()
+    if folded.startswith(_VARIABLES):
+        return not folded.endswith(_EXAMPLES)
     return folded in _HIDDEN or folded.endswith(_HIDDEN_ENDS)
 
 

@@ -107,7 +107,7 @@ class Worktrees:
                 continue
             try:
                 await self.remove(run_id)
-            except (GitFailed, OSError) as error:
+            except (Conflict, GitFailed, OSError) as error:
                 _log.warning("worktree_kept", run_id=run_id, reason=str(error))
             else:
                 removed.append(run_id)
@@ -118,10 +118,12 @@ class Worktrees:
 
         Raises:
             GitFailed: it holds a repository of its own, is locked, or its repository is gone.
+            Conflict: its marker cannot be read.
         """
         path, _ = self._place(run_id)
         marker = await asyncio.to_thread(self._read_marker, run_id)
         if marker is None:
+            await asyncio.to_thread(self._drop_unreadable, run_id, path)
             return
         repository = Path(marker.repository)
         async with self._git.alone(repository):
@@ -202,6 +204,17 @@ class Worktrees:
             return msgspec.json.decode(self._marker_of(run_id).read_bytes(), type=Marker)
         except (OSError, msgspec.DecodeError):
             return None
+
+    def _drop_unreadable(self, run_id: str, path: Path) -> None:
+        """Delete a marker that cannot be read and has no worktree any more.
+
+        Raises:
+            Conflict: there is a worktree, and nothing says whose it is.
+        """
+        marker = self._marker_of(run_id)
+        if path.exists() and marker.exists():
+            raise Conflict(f"{marker} cannot be read. Save what you need of {path}, then delete both.")
+        marker.unlink(missing_ok=True)
 
     def _write_marker(self, run_id: str, marker: Marker, now: datetime) -> None:
         target = self._marker_of(run_id)

@@ -53,7 +53,11 @@ def test_path_that_cannot_be_within_is_refused(path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [".git", ".GIT", "node_modules", ".env", ".Env", ".DS_Store", "debug.log", "x.TMP", "venv"]
+    "name",
+    [
+        *(".git", ".GIT", "node_modules", ".DS_Store", "debug.log", "x.TMP", "venv"),
+        *(".env", ".Env", ".env.local", ".ENV.Production", ".env.production.local", ".env.example.local"),
+    ],
 )
 def test_name_of_the_list_is_hidden(name: str) -> None:
     """Dependencies, output, secrets and git's own are hidden, whatever the case."""
@@ -61,7 +65,7 @@ def test_name_of_the_list_is_hidden(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [".github", ".gitignore", "log", "environment", ".env.example", "a.logs", ""]
+    "name", [".github", ".gitignore", "log", "environment", ".env.example", ".env.local.sample", "a.logs", ""]
 )
 def test_name_beside_the_list_is_shown(name: str) -> None:
     """A name that only resembles a hidden one is shown."""
