@@ -38,6 +38,9 @@ from wireroom.store.statement import Statement
 
 ACCEPTED = "Request accepted, processing asynchronously"
 _LOOK_SECONDS = 5.0
+"""How often a waiting caller's run is looked at, and whether the caller is still there, without any news."""
+_DEAF_LOOK_SECONDS = 0.5
+"""The same where another process may have ended the run, whose news do not come here."""
 _CALLBACK_PATH = "/cursor-runner/callback"
 
 _STATE = Statement("SELECT state FROM runs WHERE id = :run_id")
@@ -92,6 +95,7 @@ class RunnerRoutes:
         self._services = services
         self._db = services.db
         self._door = ProgramDoor(services)
+        self._look_seconds = _LOOK_SECONDS if services.db.dialect == "sqlite" else _DEAF_LOOK_SECONDS
 
     async def execute(self, request: Request) -> Response:
         """Run a prompt and answer with its result; the run goes on when the caller leaves."""
@@ -167,7 +171,7 @@ class RunnerRoutes:
                 if news.over or await request.is_disconnected():
                     return None
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(news.wait(), _LOOK_SECONDS)
+                    await asyncio.wait_for(news.wait(), self._look_seconds)
 
 
 def acceptance(request_id: str, now_ms: int) -> dict[str, Any]:
