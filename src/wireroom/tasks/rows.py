@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
+from wireroom.store.schema import task_limits
 from wireroom.store.statement import Row, Statement
 from wireroom.tasks.choice import AtWork, Candidate
 from wireroom.tasks.dependencies import needs_of
@@ -39,9 +40,6 @@ CANDIDATES = Statement("""
 
 _AT_WORK = Statement("SELECT labels FROM task_details WHERE run_id IS NOT NULL")
 """The labels of what is at work, whatever its row says meanwhile."""
-
-_LIMITS = Statement("SELECT label, most FROM task_limits")
-"""How many of a label may be at work."""
 
 PIECE = 64
 """Candidates read at once: most turns need the first only."""
@@ -118,7 +116,7 @@ def at_work(conn: Connection) -> AtWork:
 
 def limits_by_label(conn: Connection) -> Mapping[str, int]:
     """Return how many tasks of a label may be at work at once, for the labels that have a limit."""
-    return dict(_LIMITS.rows(conn))
+    return {row.label: row.most for row in conn.execute(select(task_limits))}
 
 
 def candidates(conn: Connection) -> Iterator[Candidate]:

@@ -18,7 +18,7 @@ from wireroom.tasks.wake import SWITCH, ask_for_turn, is_operator_on, wake_opera
 
 _HELD = Statement("""
     SELECT d.task_id, d.run_id FROM task_details d JOIN tasks t ON t.id = d.task_id
-    WHERE d.run_id IS NOT NULL AND t.status = 4 ORDER BY d.task_id
+    WHERE d.run_id IS NOT NULL AND t.status = 4
 """)
 """Tasks that our runs work on."""
 
@@ -66,7 +66,7 @@ def operator_status(conn: Connection) -> OperatorStatus:
     """Return where the operator stands."""
     return OperatorStatus(
         is_on=is_operator_on(conn),
-        at_work=dict(_HELD.rows(conn)),
+        at_work=dict(sorted(_HELD.rows(conn))),
         foreign=tuple(row[0] for row in _FOREIGN.rows(conn)),
         counts=count_by_status(conn),
     )
@@ -83,7 +83,7 @@ def clear_lock(conn: Connection, jobs: Jobs, now_ms: int) -> int:
     A run of ours is stopped first: its task is begun again only when that run has ended, so no task is worked
     on twice at once. It counts as no failure.
     """
-    held = _HELD.rows(conn)
+    held = sorted(_HELD.rows(conn))
     ids = [row[0] for row in held] + [row[0] for row in _FOREIGN.rows(conn)]
     for task_id in ids:
         _MAKE_READY.run(conn, task_id=task_id, now=stamp(now_ms))
