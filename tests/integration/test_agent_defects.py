@@ -142,11 +142,11 @@ async def test_failed_call_is_tried_again_then_kept_and_told(office: AgentOffice
 
 async def test_refusal_of_the_target_is_not_repeated(office: AgentOffice) -> None:
     """7: a target that says what is wrong with the request is not asked again."""
-    office.target.answers.append(web.Response(status=404, text="no such thing"))
+    office.target.answers.append(web.Response(status=400, text="no such field"))
     await office.once("a")
     dead = await office.newest_becomes("a", "dead")
 
-    assert (dead["attempts"], dead["error"]) == (1, "HTTP 404 Not Found: no such thing")
+    assert (dead["attempts"], dead["error"]) == (1, "HTTP 400 Bad Request: no such field")
 
 
 async def test_stop_waits_for_calls_that_are_being_made(database_path: Path) -> None:
