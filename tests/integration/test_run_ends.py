@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +18,21 @@ from wireroom.app.service import Service
 from wireroom.backends.protocol import AgentRequest, Command, StreamParser
 from wireroom.clock import SystemClock, to_ms
 from wireroom.conversations.threads import NewConversation, begin_conversation
-from wireroom.delivery.progress import Progress, ProgressLine
+from wireroom.delivery.progress import NoProgress, Progress, ProgressLine
 from wireroom.errors import BadInput
 from wireroom.jobs.embedded import EmbeddedJobs
 from wireroom.jobs.port import Dead, Done, Job, Jobs
 from wireroom.runs import records
 from wireroom.runs.agent_call import AgentCalls, RunPolicy
 from wireroom.runs.cancel import Cancelled, cancel_run
-from wireroom.runs.driver import AgentDriver
+from wireroom.runs.driver import AgentDriver, Driver
 from wireroom.runs.executor import MAX_TRIES, Executor
 from wireroom.runs.feed import Feed
 from wireroom.runs.limits import Limits
+from wireroom.runs.options import RunReport
 from wireroom.runs.queries import RunView, find_run
 from wireroom.runs.states import RunState
+from wireroom.runs.verdict import RunEnding, Verdict
 from wireroom.settings import Settings
 from wireroom.store.database import Database
 from wireroom.store.sqlite import SqliteDatabase
@@ -160,12 +162,12 @@ class Bench:
         return await self.executor.handle(Job(1, records.QUEUE, records.KIND, RUN, LANE, attempt, attempt))
 
 
-def _bench(db: SqliteDatabase, folder: Path, progress: Progress) -> Bench:
+def _bench(db: SqliteDatabase, folder: Path, progress: Progress, driver: Driver | None = None) -> Bench:
     clock, feed = SystemClock(), Feed()
     policy = RunPolicy(Limits())
     backend: Callable[[str], Any] = lambda _: ScriptedBackend(ScriptedAgent(folder))  # noqa: E731 - one word
     calls = AgentCalls(db=db, clock=clock, feed=feed, policy=policy, spill_dir=folder)
-    driver = AgentDriver(db=db, clock=clock, backend=backend, policy=policy, calls=calls)
+    agents = AgentDriver(db=db, clock=clock, backend=backend, policy=policy, calls=calls)
     executor = Executor(
         db=db,
         jobs=EmbeddedJobs(clock),
@@ -173,10 +175,92 @@ def _bench(db: SqliteDatabase, folder: Path, progress: Progress) -> Bench:
         feed=feed,
         progress=progress,
         policy=policy,
-        driver=driver,
+        driver=driver or agents,
         worker="w",
     )
     return Bench(db, executor)
+
+
+@dataclass
+class _Worked:
+    """A driver whose agents end as told; `attempts` are those that worked."""
+
+    ending: RunEnding
+    attempts: list[records.Attempt] = field(default_factory=list)
+
+    async def drive(self, attempt: records.Attempt, lane: str, line: ProgressLine) -> RunEnding:
+        """Work, and tell the ending."""
+        del lane, line
+        self.attempts.append(attempt)
+        return self.ending
+
+
+_SUCCEEDED = Verdict(RunState.SUCCEEDED, "done", None, 0)
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        pytest.param(RunEnding(_SUCCEEDED, RunReport(), usage={"odd": object()}), id="usage"),
+        pytest.param(RunEnding(_SUCCEEDED, RunReport(diff={"odd": object()})), id="report"),
+    ],
+)
+async def test_end_that_cannot_be_stored_whole_is_stored_without_the_rest(
+    database: SqliteDatabase, tmp_path: Path, ending: RunEnding
+) -> None:
+    """An odd figure is no reason to do the work again: the run ends as its agent did."""
+    driver = _Worked(ending)
+    await _claimed(database, tmp_path)
+    outcome = await _bench(database, tmp_path, NoProgress(), driver).start(1)
+    run = await _ended(database)
+    assert outcome == Done()
+    assert (run.state, run.output, run.usage, len(driver.attempts)) == (RunState.SUCCEEDED, "done", None, 1)
+
+
+async def test_end_that_cannot_be_stored_at_all_is_told_and_not_worked_for_again(
+    database: SqliteDatabase, tmp_path: Path
+) -> None:
+    """The run fails at its first try, for the agent has worked."""
+    driver = _Worked(RunEnding(Verdict(RunState.SUCCEEDED, "half a \ud800 sign", None, 0), RunReport()))
+    await _claimed(database, tmp_path)
+    outcome = await _bench(database, tmp_path, NoProgress(), driver).start(1)
+    run = await _ended(database)
+    assert isinstance(outcome, Dead)
+    assert (run.state, run.report.error_code, len(driver.attempts)) == (RunState.FAILED, "internal", 1)
+
+
+class _Overtaken:
+    """A driver that breaks when another worker has taken up the run."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def drive(self, attempt: records.Attempt, lane: str, line: ProgressLine) -> RunEnding:
+        """Let the other one begin, and break."""
+        del lane, line
+        await self._db.write(
+            lambda conn: records.begin_attempt(conn, attempt.run_id, worker="other", now_ms=5, lease_ms=1)
+        )
+        raise ZeroDivisionError
+
+
+async def test_worker_that_gives_up_does_not_end_the_attempt_of_another(
+    database: SqliteDatabase, tmp_path: Path
+) -> None:
+    """The run that was taken up elsewhere meanwhile goes on there."""
+    await _claimed(database, tmp_path)
+    outcome = await _bench(database, tmp_path, NoProgress(), _Overtaken(database)).start(MAX_TRIES)
+    run = await database.read(lambda conn: find_run(conn, RUN))
+    assert outcome == Done()
+    assert run is not None
+    assert run.state is RunState.RUNNING
+
+
+async def _claimed(db: SqliteDatabase, folder: Path) -> None:
+    """Store the run, its job claimed as by `Bench.start(1)`."""
+    jobs = EmbeddedJobs(SystemClock())
+    await db.write(lambda conn: _ask(jobs, folder, 1, conn))
+    await db.write(lambda conn: conn.exec_driver_sql("UPDATE jobs SET state = 'running', epoch = 1"))
 
 
 async def test_last_failed_try_of_a_run_ends_it_and_says_so(database: SqliteDatabase, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ its lease. Whatever ends the scope, the slot is given back in one place: when `h
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TypeVar
 
@@ -25,6 +25,7 @@ from wireroom.runs import records
 from wireroom.runs.agent_call import LEASE, RunPolicy
 from wireroom.runs.driver import Driver
 from wireroom.runs.feed import Feed, lane_topic, run_topic
+from wireroom.runs.options import RunReport
 from wireroom.runs.orphans import adopt_orphans, find_orphans
 from wireroom.runs.overdue import too_late
 from wireroom.runs.process_group import kill_leftover
@@ -43,6 +44,17 @@ T = TypeVar("T")
 _STOPPED = Verdict(RunState.CANCELLED, "", "Stopped on request.", None, "cancelled")
 _REASON_CHARS = 500
 _log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Turn:
+    """One start of a run's job."""
+
+    job: Job
+    epoch: int | None = None
+    """The run's newest attempt that we know of, ours once it has begun; a newer one is not ours to end."""
+    has_worked: bool = False
+    """The attempt has ended: no error of ours is a reason to work again."""
 
 
 class Executor:
@@ -79,47 +91,60 @@ class Executor:
 
     async def handle(self, job: Job) -> JobOutcome:
         """Do the run that the job points at; the last failed try ends it. See `jobs.port.Handler`."""
+        turn = _Turn(job)
         try:
-            return await self._handle_or_stop(job)
+            return await self._handle_or_give_up(turn)
         except LeaseLost:
             _log.warning("run_lease_lost", run_id=job.ref)
             return Done()
-        except (NotFound, StoreUnavailable):
+
+    async def _handle_or_give_up(self, turn: _Turn) -> JobOutcome:
+        try:
+            return await self._handle_or_stop(turn)
+        except (LeaseLost, NotFound, StoreUnavailable):
             raise
         except Exception as error:
-            if job.attempt < MAX_TRIES:
+            if turn.epoch is None or (turn.job.attempt < MAX_TRIES and not turn.has_worked):
                 raise
-            _log.exception("run_given_up", run_id=job.ref, attempts=job.attempt)
-            return await self._give_up(job, f"Wireroom could not run this. {type(error).__name__}: {error}")
+            _log.exception("run_given_up", run_id=turn.job.ref, attempts=turn.job.attempt)
+            return await self._give_up(turn, f"Wireroom could not run this. {type(error).__name__}: {error}")
 
-    async def _handle_or_stop(self, job: Job) -> JobOutcome:
+    async def _handle_or_stop(self, turn: _Turn) -> JobOutcome:
         try:
-            return await self._handle(job)
+            return await self._handle(turn)
         except asyncio.CancelledError:
-            if not await self._db.read(lambda conn: cancel_wanted(conn, job.ref)):
+            if not await self._db.read(lambda conn: cancel_wanted(conn, turn.job.ref)):
                 raise
-            await self._end(job, _STOPPED)
+            await self._end(turn, _STOPPED)
             return Done()
 
-    async def _give_up(self, job: Job, reason: str) -> Dead:
+    async def _give_up(self, turn: _Turn, reason: str) -> Dead:
         """End the run as failed and say so where it was asked; the job is kept as a dead letter."""
         reason = reason[:_REASON_CHARS]
         verdict = Verdict(RunState.FAILED, "", reason, None, "internal")
-        await self._persist(job.ref, lambda conn: self._end_unit(conn, job, verdict))
+        try:
+            await self._persist(turn.job.ref, lambda conn: self._end_unit(conn, turn, verdict))
+        except (LeaseLost, NotFound, StoreUnavailable):
+            raise
+        except Exception:  # noqa: BLE001 - another try would work again; a dead job's run can still be stopped
+            _log.exception("run_not_ended", run_id=turn.job.ref)
         return Dead(reason)
 
-    async def _handle(self, job: Job) -> JobOutcome:
+    async def _handle(self, turn: _Turn) -> JobOutcome:
+        job = turn.job
         standing = await self._db.read(lambda conn: records.standing_of(conn, job.ref))
+        turn.epoch = standing.epoch
         await self._kill_leftovers(job, standing)
         if (ending := self._settled_already(standing)) is not None:
-            await self._end(job, ending)
+            await self._end(turn, ending)
             return Done()
         attempt = await self._begin(job)
         if attempt is None:
             return Done()
+        turn.epoch = attempt.epoch
         RUNS_ACTIVE.inc()
         try:
-            await self._work(job, attempt)
+            await self._work(turn, attempt)
         finally:
             RUNS_ACTIVE.dec()
         return Done()
@@ -148,15 +173,16 @@ class Executor:
         since = standing.waits_since
         return since is not None and to_ms(self._clock.now() - limit) > since
 
-    async def _end(self, job: Job, verdict: Verdict) -> None:
+    async def _end(self, turn: _Turn, verdict: Verdict) -> None:
         def whole(conn: Connection) -> None:
-            self._end_unit(conn, job, verdict)
-            self._jobs.finish(conn, job)
+            self._end_unit(conn, turn, verdict)
+            self._jobs.finish(conn, turn.job)
 
-        await self._persist(job.ref, whole)
+        await self._persist(turn.job.ref, whole)
 
-    def _end_unit(self, conn: Connection, job: Job, verdict: Verdict) -> None:
-        records.end_without_agent(conn, self._jobs, job.ref, verdict, to_ms(self._clock.now()))
+    def _end_unit(self, conn: Connection, turn: _Turn, verdict: Verdict) -> None:
+        job, now_ms = turn.job, to_ms(self._clock.now())
+        records.end_without_agent(conn, self._jobs, job.ref, verdict, now_ms, epoch=turn.epoch)
         after_commit(conn, lambda: self._tell(job.ref, job.key or job.ref))
 
     async def _begin(self, job: Job) -> Attempt | None:
@@ -172,12 +198,14 @@ class Executor:
             after_commit(conn, lambda: self._feed.publish(run_topic(job.ref)))
         return attempt
 
-    async def _work(self, job: Job, attempt: Attempt) -> None:
+    async def _work(self, turn: _Turn, attempt: Attempt) -> None:
+        job = turn.job
         lane = job.key or attempt.run_id
         line = self._progress.open(attempt.run_id)
         started = self._clock.monotonic()
         try:
             ending = await self._driver.drive(attempt, lane, line)
+            turn.has_worked = not ending.cut_off
         finally:
             await outlast(line.close(), f"end of the progress {attempt.run_id}")
         RUN_SECONDS.labels(attempt.backend).observe(self._clock.monotonic() - started)
@@ -187,6 +215,17 @@ class Executor:
         await self._finish(job, attempt, lane, ending)
 
     async def _finish(self, job: Job, attempt: Attempt, lane: str, ending: RunEnding) -> None:
+        """Store how the run ended; what cannot be stored is left out rather than worked for again."""
+        try:
+            await self._store_end(job, attempt, lane, ending)
+        except (LeaseLost, NotFound, StoreUnavailable):
+            raise
+        except Exception:  # noqa: BLE001 - after the agent: whatever it is, the work must not be done again
+            _log.exception("run_end_not_stored", run_id=attempt.run_id)
+            report = RunReport(error_code=ending.verdict.error_code)
+            await self._store_end(job, attempt, lane, RunEnding(ending.verdict, report))
+
+    async def _store_end(self, job: Job, attempt: Attempt, lane: str, ending: RunEnding) -> None:
         verdict = ending.verdict
 
         def unit(conn: Connection) -> None:

@@ -126,6 +126,8 @@ class Leftover:
 class Standing:
     """Where a run stands before its next attempt."""
 
+    epoch: int
+    """Of its newest attempt; 0 without one."""
     leftovers: Sequence[Leftover]
     """Attempts that a crash left open."""
     interruptions: int
@@ -229,6 +231,7 @@ def standing_of(conn: Connection, run_id: str) -> Standing:
     run = _load(conn, run_id)
     leftovers = open_attempts(conn, run_id) if run.epoch else ()
     return Standing(
+        run.epoch,
         leftovers,
         run.interruptions + len(leftovers),
         cancel_wanted=run.cancel_at is not None,
@@ -311,7 +314,15 @@ def finish_run(
     tell_end(conn, jobs, run_id, answer, buttons, now_ms=now_ms)
 
 
-def end_without_agent(conn: Connection, jobs: Jobs, run_id: str, verdict: Verdict, now_ms: int) -> None:
+def end_without_agent(
+    conn: Connection,
+    jobs: Jobs,
+    run_id: str,
+    verdict: Verdict,
+    now_ms: int,
+    *,
+    epoch: int | None = None,
+) -> None:
     """End a run that no agent works on any more, with what one had said until then; an ended run stays.
 
     Args:
@@ -320,10 +331,15 @@ def end_without_agent(conn: Connection, jobs: Jobs, run_id: str, verdict: Verdic
         run_id: The run.
         verdict: How it ends; its output is filled in here.
         now_ms: The time.
+        epoch: The newest attempt that the caller knows of; None when it holds the run itself.
+
+    Raises:
+        LeaseLost: a newer attempt has begun; nothing is written.
     """
     run = _load(conn, run_id)
     if run.state.is_final:
         return
+    epoch = run.epoch if epoch is None else epoch
     output, usage = text_so_far(conn, run_id), None
     report = read_report(sql.REPORT.value(conn, run_id=run_id))
     if run.mode == RunMode.ITERATE:
@@ -334,7 +350,7 @@ def end_without_agent(conn: Connection, jobs: Jobs, run_id: str, verdict: Verdic
         conn,
         jobs,
         run_id,
-        run.epoch,
+        epoch,
         replace(verdict, output=output),
         usage=usage,
         now_ms=now_ms,
