@@ -9,7 +9,7 @@ from starlette.requests import Request
 
 from wireroom.api.bodies import Pagination, iso, iso_or_none
 from wireroom.api.guard import caller_guard, caller_of, note_action
-from wireroom.api.requests import Page, PerPage
+from wireroom.api.requests import Page, PerPage, RowId
 from wireroom.api.services import Services
 from wireroom.callbacks.outbox import CallbackState, discard_callback, retry_callback
 from wireroom.callbacks.queries import CallbackView, callback_state, count_callbacks, list_callbacks
@@ -91,11 +91,11 @@ class _CallbackRoutes:
         callbacks = [CallbackBody.of(callback) for callback in found]
         return CallbackListBody(callbacks=callbacks, pagination=Pagination.of(page, per_page, total))
 
-    async def retry(self, request: Request, callback_id: int) -> CallbackStateBody:
+    async def retry(self, request: Request, callback_id: RowId) -> CallbackStateBody:
         """Send a dead callback again, with the idempotency key that it had."""
         return await self._act(request, callback_id, "callback.retry")
 
-    async def discard(self, request: Request, callback_id: int) -> CallbackStateBody:
+    async def discard(self, request: Request, callback_id: RowId) -> CallbackStateBody:
         """Drop a dead callback for good."""
         return await self._act(request, callback_id, "callback.discard")
 

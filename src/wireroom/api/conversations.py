@@ -26,6 +26,7 @@ from wireroom.api.legacy import (
     read_object,
 )
 from wireroom.api.program_door import ProgramDoor
+from wireroom.api.requests import LARGEST
 from wireroom.api.runner import acceptance, begin_conversation
 from wireroom.api.runner_bodies import MessageToConversation, NewConversationRequest, plain_text
 from wireroom.api.services import Services
@@ -49,7 +50,7 @@ RESERVED = frozenset({"agent", "chat", "deliveries", "runs", "tasks", "working-d
 _Limit = Annotated[int, Query(ge=1, le=MOST_LISTED)]
 _Offset = Annotated[int, Query(ge=0, le=1_000_000)]
 _Messages = Annotated[int, Query(ge=1, le=MOST_MESSAGES, description="Newest messages to send.")]
-_Before = Annotated[int | None, Query(ge=1, description="Only messages before this number.")]
+_Before = Annotated[int | None, Query(ge=1, le=LARGEST, description="Only messages before this number.")]
 
 
 def router(services: Services, prefix: str) -> APIRouter:

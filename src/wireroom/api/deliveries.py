@@ -8,7 +8,7 @@ from starlette.requests import Request
 
 from wireroom.api.bodies import DeliveryBody, DeliveryListBody, DeliveryStateBody, Pagination
 from wireroom.api.guard import caller_guard, caller_of, note_action
-from wireroom.api.requests import Page, PerPage
+from wireroom.api.requests import Page, PerPage, RowId
 from wireroom.api.services import Services
 from wireroom.clock import to_ms
 from wireroom.delivery.outbox import DeliveryState, discard_delivery, retry_delivery
@@ -45,11 +45,11 @@ class _DeliveryRoutes:
         deliveries = [DeliveryBody.of(delivery) for delivery in found]
         return DeliveryListBody(deliveries=deliveries, pagination=Pagination.of(page, per_page, total))
 
-    async def retry(self, request: Request, delivery_id: int) -> DeliveryStateBody:
+    async def retry(self, request: Request, delivery_id: RowId) -> DeliveryStateBody:
         """Send a dead delivery again, from the part that failed."""
         return await self._act(request, delivery_id, "delivery.retry")
 
-    async def discard(self, request: Request, delivery_id: int) -> DeliveryStateBody:
+    async def discard(self, request: Request, delivery_id: RowId) -> DeliveryStateBody:
         """Drop a dead delivery for good."""
         return await self._act(request, delivery_id, "delivery.discard")
 

@@ -17,6 +17,7 @@ import msgspec
 import structlog
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -34,6 +35,8 @@ _STATUS: tuple[tuple[type[WireroomError], HTTPStatus], ...] = (
     (Conflict, HTTPStatus.CONFLICT),
     (StoreUnavailable, HTTPStatus.SERVICE_UNAVAILABLE),
 )
+_UNSTORABLE = (DataError, OverflowError, UnicodeEncodeError)
+"""What the drivers of both databases say of a number beyond 64 bits, of NUL, and of half a character."""
 _log = structlog.get_logger(__name__)
 
 
@@ -42,6 +45,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(WireroomError, _answer_ours)
     app.add_exception_handler(HTTPException, _answer_http)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
+    for kind in _UNSTORABLE:
+        app.add_exception_handler(kind, _answer_unstorable)
     app.add_exception_handler(Exception, _answer_unexpected)
 
 
@@ -51,6 +56,8 @@ async def answer_error(request: Request, error: Exception) -> Response:
         return await _answer_ours(request, error)
     if isinstance(error, HTTPException):
         return await _answer_http(request, error)
+    if isinstance(error, _UNSTORABLE):
+        return await _answer_unstorable(request, error)
     return await _answer_unexpected(request, error)
 
 
@@ -102,6 +109,13 @@ async def _answer_invalid(request: Request, error: Exception) -> Response:
     problems = error.errors() if isinstance(error, RequestValidationError) else []
     message = "; ".join(f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in problems)
     return error_response(request, HTTPStatus.UNPROCESSABLE_ENTITY, message)
+
+
+async def _answer_unstorable(request: Request, error: Exception) -> Response:
+    """Answer a value that passed every check and that no database can take."""
+    _log.warning("value_not_storable", path=request.url.path, reason=type(error).__name__)
+    message = "A value cannot be stored: a number is too large, or a text has NUL or half a character in it."
+    return error_response(request, HTTPStatus.BAD_REQUEST, message)
 
 
 async def _answer_unexpected(request: Request, error: Exception) -> Response:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import HTTPException, Query
+from fastapi import HTTPException, Path, Query
 from fastapi.routing import APIRoute
 from pydantic import Field
 from sqlalchemy import Connection
@@ -20,6 +20,9 @@ from wireroom.errors import Conflict
 from wireroom.intake.ask import Asker, Question
 from wireroom.runs.queries import find_run
 
+LARGEST = 2**53
+"""Of the numbers that are read from an address: what programs in JavaScript can say exactly."""
+RowId = Annotated[int, Path(ge=1, le=LARGEST)]
 Page = Annotated[int, Query(ge=1, le=1_000_000, description="1 for the first.")]
 PerPage = Annotated[int, Query(ge=1, le=200, description="Items a page.")]
 RequestId = Annotated[

@@ -24,7 +24,7 @@ from wireroom.api.bodies import (
     RunSummaryBody,
 )
 from wireroom.api.guard import caller_guard, caller_of, note_action
-from wireroom.api.requests import Page, PerPage, RequestId, ask_once, bounded_route
+from wireroom.api.requests import LARGEST, Page, PerPage, RequestId, ask_once, bounded_route
 from wireroom.api.services import Services
 from wireroom.api.sse import DESCRIBED, Batch, EventStream, follow, message
 from wireroom.clock import to_ms
@@ -43,6 +43,7 @@ from wireroom.store.database import after_commit
 
 _MAX_BODY_BYTES = 10_000
 _EVENTS_A_LOOK = 500
+_MOST_DIGITS = 20
 
 
 class RetryRequest(BaseModel):
@@ -98,7 +99,7 @@ class _RunRoutes:
     async def events(
         self,
         run_id: str,
-        after: Annotated[int, Query(ge=0, description="Number of the last event you have.")] = 0,
+        after: Annotated[int, Query(ge=0, le=LARGEST, description="Number of the last event you have.")] = 0,
         limit: Annotated[int, Query(ge=1, le=1000)] = 500,
     ) -> EventListBody:
         """Return a piece of the run's log."""
@@ -217,6 +218,7 @@ def _as_message(event: StoredEvent) -> str:
 def _event_number(last_event_id: str | None) -> int:
     if not last_event_id:
         return 0
-    if not (last_event_id.isascii() and last_event_id.isdigit()):
+    is_number = last_event_id.isascii() and last_event_id.isdigit() and len(last_event_id) < _MOST_DIGITS
+    if not is_number or int(last_event_id) > LARGEST:
         raise BadInput("Last-Event-ID must be the number of the last event you have.")
     return int(last_event_id)

@@ -43,6 +43,7 @@ from wireroom.api.agent_tools import AgentTools
 from wireroom.api.callback_inbox import CallbackInbox
 from wireroom.api.cors import CrossOrigin
 from wireroom.api.health import health
+from wireroom.api.plain_addresses import PlainAddresses
 from wireroom.api.runner_calls import InnerCalls
 from wireroom.api.runner_relay import RunnerCalls, RunnerRelay
 from wireroom.api.services import Services
@@ -143,6 +144,7 @@ def documented(services: Services, workspaces: Workspaces) -> FastAPI:
     `/api/runs`, comes before them.
     """
     app = FastAPI(title="Wireroom", version=__version__, docs_url=None, redoc_url=None)
+    app.add_middleware(PlainAddresses)
     errors.install(app)
     legacy.install(app)
     for router in (
