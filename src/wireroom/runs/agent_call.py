@@ -95,6 +95,7 @@ class AgentCalls:
         spill_dir: Path,
         permissions: Permissions | None = None,
         outside: Outside | None = None,
+        lease: timedelta = LEASE,
     ) -> None:
         """Keep what every call needs.
 
@@ -107,6 +108,7 @@ class AgentCalls:
         self._spill_dir = spill_dir
         self._permissions = permissions
         self._outside = outside
+        self._lease = lease
 
     async def call(
         self, attempt: Attempt, backend: AnyBackend, request: AgentRequest, lane: str, line: ProgressLine
@@ -217,7 +219,7 @@ class AgentCalls:
 
     async def _keep_lease(self, attempt: Attempt, log: EventLog) -> None:
         while True:
-            await asyncio.sleep(LEASE.total_seconds() / 3)
+            await asyncio.sleep(self._lease.total_seconds() / 3)
             try:
                 await self._db.write(lambda conn: self._renew(conn, attempt))
             except LeaseLost:
@@ -225,9 +227,11 @@ class AgentCalls:
                 return
             except StoreUnavailable as error:
                 _log.warning("run_lease_not_renewed", run_id=attempt.run_id, reason=str(error))
+            except Exception:  # noqa: BLE001 - the task's top: the next renewal may do
+                _log.exception("run_lease_not_renewed", run_id=attempt.run_id)
 
     def _renew(self, conn: Connection, attempt: Attempt) -> None:
-        until = to_ms(self._clock.now() + LEASE)
+        until = to_ms(self._clock.now() + self._lease)
         records.renew_lease(conn, attempt.run_id, attempt.epoch, until)
 
     async def _note(self, attempt: Attempt, mark: ProcessMark) -> None:

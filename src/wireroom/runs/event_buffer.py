@@ -62,9 +62,9 @@ class EventBuffer:
         """False once another notice would be left out."""
         return self._notices_left > 0 and self._bytes_left > 0
 
-    def omit(self) -> None:
-        """Count an event that is left out."""
-        self._omitted += 1
+    def omit(self, events: int = 1) -> None:
+        """Count events that are left out."""
+        self._omitted += events
 
     def add(self, event: AgentEvent) -> None:
         """Take the event, or leave it out when the log has had its share."""

@@ -86,6 +86,8 @@ class EventLog:
             self._news.clear()
             await self._write()
             await self._pause()
+        self._waiting.end()
+        await self._write()
 
     async def _pause(self) -> None:
         """Let more events gather before the next write; being closed cuts it short."""
@@ -116,6 +118,10 @@ class EventLog:
             except StoreUnavailable as error:
                 _log.warning("run_events_not_stored", run_id=self._attempt.run_id, reason=str(error))
                 await asyncio.sleep(_RETRY_SECONDS)
+            except Exception:  # noqa: BLE001 - the task's top: what cannot be stored must not hold up the rest
+                _log.exception("run_events_omitted", run_id=self._attempt.run_id, events=len(batch))
+                self._waiting.omit(len(batch))
+                return
             else:
                 return
 
