@@ -1,12 +1,13 @@
-"""What `wireroom doctor` says of back ends that work by a setting of their own."""
+"""What `wireroom doctor` says of back ends that work by a setting of their own, and of agents' tools."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from wireroom.cli.doctor import _agent
+from wireroom.cli.doctor import _agent, _mcp_servers
 from wireroom.settings import Settings
 
 
@@ -24,3 +25,22 @@ def test_doctor_names_the_setting_that_is_missing(settings: dict[str, Any], fine
     """A back end without its setting is found before a run needs it."""
     finding = _agent(Settings(**settings))
     assert (finding.ok, said in finding.text) == (fine, True)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ('{"mcpServers": {"db": {"command": "x", "args": ["--key=${KEY}"]}}}', "db.args of "),
+        ('{"mcpServers": {"db": {"command": "x", "env": {"KEY": "${KEY}"}}}}', None),
+        ("{", "no JSON"),
+    ],
+)
+def test_doctor_names_servers_that_show_what_they_refer_to(
+    tmp_path: Path, content: str, said: str | None
+) -> None:
+    """A secret on a command line is found before a run shows it; a file that is none, too."""
+    config = tmp_path / "mcp.json"
+    config.write_text(content)
+    found = [finding.text for finding in _mcp_servers(Settings(mcp_config=config))]
+    assert len(found) == (0 if said is None else 1)
+    assert all(said is not None and said in text for text in found)

@@ -57,6 +57,7 @@ def _look(settings: Settings) -> Iterator[Finding]:
     yield _database(settings)
     yield _agent(settings)
     yield from _secrets(settings)
+    yield from _mcp_servers(settings)
     yield from asyncio.run(_telegram(settings))
     yield _listening(settings)
 
@@ -139,6 +140,24 @@ def _secrets(settings: Settings) -> Iterator[Finding]:
         if 0 < len(secret.get_secret_value()) < _SHORT_SECRET:
             text = f"{name} can be guessed; unset it (a strong one is made) or make it longer"
             yield Finding("Secrets", False, text)
+
+
+def _mcp_servers(settings: Settings) -> Iterator[Finding]:
+    from wireroom.workspaces.mcp_config import read_servers, visible_references  # noqa: PLC0415 - see cli.main
+
+    if settings.mcp_config is None:
+        return
+    try:
+        seen = visible_references(read_servers(settings.mcp_config.read_text()))
+    except (OSError, UnicodeDecodeError, SettingsError) as error:
+        yield Finding("MCP servers", False, str(error))
+        return
+    if seen:
+        text = (
+            f"{', '.join(seen)} of {settings.mcp_config} refer to variables, and everybody on this machine can"
+            " see them in `ps` while a run works; put secrets into `env` or `headers`"
+        )
+        yield Finding("MCP servers", False, text)
 
 
 async def _telegram(settings: Settings) -> list[Finding]:

@@ -60,6 +60,24 @@ def read_servers(text: str) -> dict[str, Mapping[str, Any]]:
     return servers
 
 
+def visible_references(servers: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return the fields of servers in which a reference is no secret any more once it is filled, `db.args`.
+
+    Everybody on the machine can see a process's command line: a server's own, and Codex's, which has the
+    addresses of servers, too.
+    """
+    return [
+        f"{name}.{field}"
+        for name, entry in servers.items()
+        for field, texts in (
+            ("command", [entry.get("command", "")]),
+            ("args", entry.get("args", [])),
+            ("url", [entry.get("url", "")]),
+        )
+        if any(_REFERENCE.search(text) for text in texts)
+    ]
+
+
 def choose(known: Iterable[str], always: Sequence[str], wanted: Sequence[str]) -> list[str]:
     """Return the names of the servers for a run, each once: those of the settings, then those of the run.
 

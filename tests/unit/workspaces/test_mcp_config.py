@@ -9,7 +9,13 @@ import pytest
 
 from wireroom.backends.protocol import McpServer
 from wireroom.errors import BadInput, SettingsError
-from wireroom.workspaces.mcp_config import choose, read_servers, resolve_server, without_secrets
+from wireroom.workspaces.mcp_config import (
+    choose,
+    read_servers,
+    resolve_server,
+    visible_references,
+    without_secrets,
+)
 
 ENVIRONMENT = {"TOKEN": "t0ken-value", "EMPTY": "", "NUMBER": "7"}
 
@@ -95,6 +101,18 @@ def test_secrets_are_blanked_in_what_is_told() -> None:
     entry = {"command": "x", "args": ["${TOKEN}", "${NUMBER}"], "env": {"A": "literal"}}
     resolved = resolve_server("db", entry, ENVIRONMENT)
     assert resolved.tellable("t0ken-value, literal and 7") == "[hidden], [hidden] and 7"
+
+
+def test_references_that_a_command_line_shows_are_named() -> None:
+    """In programs, arguments and addresses; variables and headers are shown to nobody."""
+    servers: dict[str, dict[str, Any]] = {
+        "safe": {"command": "x", "args": ["--cost=$5"], "env": {"KEY": "${TOKEN}"}},
+        "far": {"url": "https://host/mcp", "headers": {"Authorization": "Bearer ${TOKEN}"}},
+        "db": {"command": "x", "args": ["-v", "--key=${TOKEN}"]},
+        "tool": {"command": "${HOME}/x"},
+        "docs": {"url": "https://host/mcp?key=${TOKEN:-none}"},
+    }
+    assert visible_references(servers) == ["db.args", "tool.command", "docs.url"]
 
 
 def test_secrets_are_blanked_in_quotes_too() -> None:
