@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from wireroom.store.migrate import ensure_schema
@@ -15,6 +16,10 @@ from wireroom.testing.postgres_server import PostgresServer, running_postgres
 # The machine may be busy with other tests: generated tests take as long as they need.
 settings.register_profile("wireroom", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("wireroom")
+
+# As in the service: the default renderer draws every local variable of a traceback, 20 ms for each.
+_renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+structlog.configure(processors=[*structlog.get_config()["processors"][:-1], _renderer])
 
 
 @pytest.fixture(scope="session")
