@@ -43,16 +43,18 @@ def _begin(conn: Connection) -> None:
     ("noted", "session"),
     [
         pytest.param([], None, id="none"),
-        pytest.param([("codex", "s-1", USED)], Session("s-1", USED), id="with-usage"),
-        pytest.param([("codex", "s-1", USED), ("codex", "s-1", None)], Session("s-1", USED), id="same"),
-        pytest.param([("codex", "s-1", USED), ("codex", "s-2", None)], Session("s-2", {}), id="replaced"),
+        pytest.param([("codex", "s-1", USED)], Session("s-1", "/w", USED), id="with-usage"),
+        pytest.param([("codex", "s-1", USED), ("codex", "s-1", None)], Session("s-1", "/w", USED), id="same"),
         pytest.param(
-            [("claude", "s-1", USED), ("codex", "s-1", None)], Session("s-1", {}), id="another-agent"
+            [("codex", "s-1", USED), ("codex", "s-2", None)], Session("s-2", "/w", {}), id="replaced"
+        ),
+        pytest.param(
+            [("claude", "s-1", USED), ("codex", "s-1", None)], Session("s-1", "/w", {}), id="another-agent"
         ),
         pytest.param([("codex", "s-1", USED), ("codex", None, None)], None, id="lost"),
         pytest.param(
             [("codex", "s-1", USED), ("codex", None, None), ("codex", "s-1", None)],
-            Session("s-1", {}),
+            Session("s-1", "/w", {}),
             id="lost-and-found",
         ),
         pytest.param([("claude", "s-1", USED)], None, id="of-another-agent"),
@@ -65,7 +67,23 @@ async def test_usage_is_known_of_the_same_session_only(
 
     def unit(conn: Connection) -> Session | None:
         for backend, session_id, usage in noted:
-            remember_session(conn, "c", backend=backend, session_id=session_id, usage=usage)
+            remember_session(conn, "c", backend=backend, session_id=session_id, workdir="/w", usage=usage)
         return session_of(conn, "c", "codex")
 
     assert await engine.db.write(unit) == session
+
+
+@pytest.mark.parametrize(
+    ("stored", "workdir"),
+    [pytest.param("/w/tree", "/w/tree", id="noted"), pytest.param(None, "/w", id="of-an-earlier-release")],
+)
+async def test_session_is_known_with_its_folder(engine: Engine, stored: str | None, workdir: str) -> None:
+    """One that was stored before folders were is the conversation's own."""
+
+    def unit(conn: Connection) -> Session | None:
+        remember_session(conn, "c", backend="codex", session_id="s-1", workdir="/w/tree")
+        if stored is None:
+            conn.exec_driver_sql("UPDATE conversations SET session_workdir = NULL")
+        return session_of(conn, "c", "codex")
+
+    assert await engine.db.write(unit) == Session("s-1", workdir, {})

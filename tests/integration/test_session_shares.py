@@ -77,17 +77,17 @@ def begin(conn: Connection, workdir: Path) -> None:
     begin_conversation(conn, NewConversation(CONVERSATION, "web", LANE, str(workdir)), 1)
 
 
-def create(conn: Connection, bench: LoopBench, run_id: str, prompt: str) -> None:
+def create(conn: Connection, bench: LoopBench, run_id: str, prompt: str, workdir: Path | None = None) -> None:
     """Store a run of the conversation."""
     new = records.NewRun(
-        run_id, run_id, CONVERSATION, LANE, "web", prompt, LoopBackend.name, str(bench.workdir)
+        run_id, run_id, CONVERSATION, LANE, "web", prompt, LoopBackend.name, str(workdir or bench.workdir)
     )
     records.create_run(conn, bench.jobs, new, to_ms(bench.clock.now()))
 
 
-async def run_to_its_end(bench: LoopBench, run_id: str, prompt: str) -> RunView:
+async def run_to_its_end(bench: LoopBench, run_id: str, prompt: str, workdir: Path | None = None) -> RunView:
     """Ask in the conversation and return the run once it is over."""
-    await bench.db.write(lambda conn: create(conn, bench, run_id, prompt))
+    await bench.db.write(lambda conn: create(conn, bench, run_id, prompt, workdir))
     return await ended(bench, run_id)
 
 
@@ -123,12 +123,27 @@ async def test_runs_of_a_conversation_are_told_their_own_share(database_path: Pa
     async with counting(database_path) as again:
         third = await run_to_its_end(again, "c", "session s-1; raw total 300; say three")
         events = await again.db.read(lambda conn: read_events(conn, "c"))
-        assert await session(again) == Session("s-1", {"input_tokens": 300})
+        assert await session(again) == Session("s-1", str(again.workdir), {"input_tokens": 300})
     assert [tokens(run) for run in (first, second, third)] == [100, 150, 50]
     usage = {"input_tokens": 50, "output_tokens": 0, "cost_usd": None}
     assert [one.payload for one in events if one.kind == "usage"] == [usage]
     assert third.usage == usage
     assert [one.session_id for one in again.backend.requests] == ["s-1"]
+
+
+async def test_session_is_resumed_in_its_own_folder_only(database_path: Path) -> None:
+    """Agents find their sessions by folder: in another one they are told what was said before."""
+    other = database_path.parent / "other"
+    async with counting(database_path) as bench:
+        await bench.db.write(lambda conn: begin(conn, bench.workdir))
+        for run_id, said, folder in (("a", "one", None), ("b", "two", other), ("c", "three", other)):
+            await run_to_its_end(bench, run_id, f"session s-{folder}; say {said}", folder)
+        last = await run_to_its_end(bench, "d", "say four")
+    assert last.state is RunState.SUCCEEDED
+    asked = bench.backend.requests
+    assert [one.session_id for one in asked] == [None, None, f"s-{other}", None]
+    assert [bool(one.context) for one in asked] == [False, True, False, True]
+    assert "You: three" in asked[3].context
 
 
 async def test_run_that_told_nothing_is_in_the_share_of_the_next(database_path: Path) -> None:
@@ -148,7 +163,7 @@ async def test_lost_session_takes_along_what_was_known_of_it(database_path: Path
         await run_to_its_end(bench, "a", "session gone; raw total 10; say one")
         second = await run_to_its_end(bench, "b", "session s-2; raw total 30; say two")
         third = await run_to_its_end(bench, "c", "session s-2; raw total 50; say three")
-        assert await session(bench) == Session("s-2", {"input_tokens": 50})
+        assert await session(bench) == Session("s-2", str(bench.workdir), {"input_tokens": 50})
     assert [tokens(second), tokens(third)] == [30, 20]
 
 

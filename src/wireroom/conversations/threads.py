@@ -37,10 +37,10 @@ _CLOSE_CURRENT = Statement("UPDATE conversations SET is_current = 0 WHERE lane =
 """Let a lane's next message begin a new conversation."""
 
 _SESSION_OF = Statement("""
-    SELECT session_id, session_usage FROM conversations
+    SELECT session_id, COALESCE(session_workdir, workdir), session_usage FROM conversations
     WHERE id = :id AND session_backend = :backend AND session_id IS NOT NULL
 """)
-"""A coding agent's session, with what it is known to have used."""
+"""A coding agent's session, with its folder and what it is known to have used."""
 
 _COUNT_MESSAGE = Statement("""
     UPDATE conversations SET message_count = message_count + 1, active_at = :now_ms,
@@ -76,7 +76,7 @@ _SET_SUMMARY = Statement("""
 """Remember the oldest messages in short."""
 
 _SESSION = Statement("""
-    UPDATE conversations SET session_id = :session_id, session_backend = :backend,
+    UPDATE conversations SET session_id = :session_id, session_backend = :backend, session_workdir = :workdir,
         session_usage = COALESCE(:usage, CASE WHEN session_id = :session_id AND session_backend = :backend
                                               THEN session_usage END)
     WHERE id = :id
@@ -106,6 +106,8 @@ class Session:
     """A coding agent's own session."""
 
     id: str
+    workdir: str
+    """The folder that it belongs to: agents find their sessions by folder."""
     usage: Mapping[str, int | float]
     """What it is known to have used, such as `{"cost_usd": 0.25}`; see `runs.session_usage`."""
 
@@ -162,8 +164,8 @@ def session_of(conn: Connection, conversation_id: str, backend: str) -> Session 
     found = _SESSION_OF.row(conn, id=conversation_id, backend=backend)
     if found is None:
         return None
-    session_id, usage = found
-    return Session(session_id, msgspec.json.decode(usage) if usage else {})
+    session_id, workdir, usage = found
+    return Session(session_id, workdir, msgspec.json.decode(usage) if usage else {})
 
 
 def append_message(
@@ -206,6 +208,7 @@ def remember_session(
     *,
     backend: str,
     session_id: str | None,
+    workdir: str,
     usage: Mapping[str, int | float] | None = None,
 ) -> None:
     """Note the coding agent's session for the next run; None forgets a session that was lost.
@@ -213,7 +216,9 @@ def remember_session(
     Without `usage`, what the same session is known to have used stays; a new session has used nothing.
     """
     told = msgspec.json.encode(usage).decode() if usage else None
-    _SESSION.run(conn, id=conversation_id, session_id=session_id, backend=backend, usage=told)
+    _SESSION.run(
+        conn, id=conversation_id, session_id=session_id, backend=backend, workdir=workdir, usage=told
+    )
 
 
 def _insert(conn: Connection, wanted: NewConversation, now_ms: int) -> Conversation | None:

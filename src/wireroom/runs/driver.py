@@ -85,6 +85,7 @@ class AgentDriver:
 
     async def drive(self, attempt: Attempt, lane: str, line: ProgressLine) -> RunEnding:
         """Ask the agent once; see `Driver.drive`."""
+        attempt = attempt.resumable()
         model = attempt.options.model or self._policy.model
         question = worker_question(attempt, attempt.prompt, model, goes_on=attempt.interrupted)
         ending = await self.ask(attempt, question, lane, line)
@@ -94,6 +95,7 @@ class AgentDriver:
             report=structs.replace(attempt.report, command=ending.command, error_code=code),
             usage=ending.result.usage if ending.result else {},
             session_id=ending.result.session_id if ending.result else None,
+            workdir=attempt.workdir,
             session_usage=ending.result.session_usage if ending.result else {},
             cut_off=ending.cut_off,
         )

@@ -240,7 +240,8 @@ class Executor:
                 report=ending.report,
             )
             if ending.session_id:
-                records.note_session(conn, attempt, ending.session_id, ending.session_usage)
+                placed = replace(attempt, workdir=ending.workdir or attempt.workdir)
+                records.note_session(conn, placed, ending.session_id, ending.session_usage)
             after_commit(conn, lambda: self._tell(attempt.run_id, lane))
             self._jobs.finish(conn, job)
 

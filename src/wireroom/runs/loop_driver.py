@@ -98,6 +98,7 @@ class LoopDriver:
         """Go through rounds until the loop is over or the handler is cancelled; see `Driver.drive`."""
         if attempt.mode is not RunMode.ITERATE:
             return await self._agents.drive(attempt, lane, line)
+        attempt = attempt.resumable()
         loop = _Loop(
             attempt=attempt,
             reviewer=self._reviewer(attempt),
@@ -240,6 +241,7 @@ class LoopDriver:
             report=report_of(history, loop.bounds.max_rounds, noted),
             usage=usage_of(history),
             session_id=attempt.session_id,
+            workdir=attempt.workdir,
             session_usage=attempt.session_usage,
             cut_off=cut_off,
         )

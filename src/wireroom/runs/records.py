@@ -71,6 +71,8 @@ class Attempt:
     """True when nothing was said in the conversation before."""
     interrupted: bool
     """True when an earlier attempt was cut off; the agent is told to go on."""
+    session_workdir: Path | None = None
+    """The folder that this session belongs to; None: the attempt's own."""
     session_usage: Mapping[str, int | float] = field(default_factory=dict)
     """What that session is known to have used; see `runs.session_usage`."""
     mode: RunMode = RunMode.EXECUTE
@@ -88,6 +90,12 @@ class Attempt:
     mcp_servers: tuple[McpServer, ...] = ()
     notices: tuple[str, ...] = ()
     """What people should know about the place of work, for the log."""
+
+    def resumable(self) -> Attempt:
+        """Return the attempt without a session that belongs to another folder than it works in."""
+        if self.session_workdir in {None, self.workdir}:
+            return self
+        return replace(self, session_id=None, session_workdir=None, session_usage={})
 
     @property
     def call_id(self) -> str:
@@ -209,6 +217,7 @@ def begin_attempt(
         backend=run.backend,
         workdir=Path(run.workdir),
         session_id=session.id if session else None,
+        session_workdir=Path(session.workdir) if session else None,
         session_usage=session.usage if session else {},
         is_first=is_first,
         interrupted=run.started_at is not None,
@@ -375,9 +384,14 @@ def note_session(
     session_id: str | None,
     usage: Mapping[str, int | float] | None = None,
 ) -> None:
-    """Remember the coding agent's session for the conversation's next run; see `remember_session`."""
+    """Remember the coding agent's session, of the attempt's folder, for the next run there."""
     remember_session(
-        conn, attempt.conversation_id, backend=attempt.backend, session_id=session_id, usage=usage
+        conn,
+        attempt.conversation_id,
+        backend=attempt.backend,
+        session_id=session_id,
+        workdir=str(attempt.workdir),
+        usage=usage,
     )
 
 

@@ -10,6 +10,7 @@ import signal as signals
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from wireroom.backends.protocol import AgentResult
@@ -46,6 +47,8 @@ class RunEnding:
     """The sum over all calls of agents."""
     session_id: str | None = None
     """The worker's own session, for the conversation's next run."""
+    workdir: Path | None = None
+    """The folder that it belongs to; None: the run's own."""
     session_usage: Mapping[str, int | float] = field(default_factory=dict)
     """What that session is known to have used."""
     cut_off: bool = False

@@ -20,6 +20,7 @@ conversations = Table(
     Column("workdir", Text, nullable=False),
     Column("session_id", Text, comment="the coding agent's own session, resumed by the next run"),
     Column("session_backend", Text, comment="the back end that session belongs to"),
+    Column("session_workdir", Text, comment="the folder it belongs to, NULL for the conversation's"),
     Column("session_usage", Text, comment="JSON: figures that count that session from its beginning"),
     Column("message_count", Integer, nullable=False, server_default=text("0")),
     Column("summary", Text, comment="what was said before message summary_upto + 1, in short"),

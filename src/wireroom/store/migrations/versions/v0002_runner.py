@@ -193,6 +193,15 @@ def _add_columns() -> None:
     op.add_column(
         "conversations",
         sa.Column(
+            "session_workdir",
+            sa.Text(),
+            nullable=True,
+            comment="the folder it belongs to, NULL for the conversation's",
+        ),
+    )
+    op.add_column(
+        "conversations",
+        sa.Column(
             "session_usage",
             sa.Text(),
             nullable=True,
