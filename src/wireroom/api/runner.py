@@ -95,7 +95,6 @@ class RunnerRoutes:
         self._services = services
         self._db = services.db
         self._door = ProgramDoor(services)
-        self._look_seconds = _LOOK_SECONDS if services.db.dialect == "sqlite" else _DEAF_LOOK_SECONDS
 
     async def execute(self, request: Request) -> Response:
         """Run a prompt and answer with its result; the run goes on when the caller leaves."""
@@ -162,6 +161,7 @@ class RunnerRoutes:
 
     async def _end_of(self, request: Request, run_id: str) -> RunView | None:
         """Wait for the run's end; None when the caller has left, or the service stops."""
+        pause = _LOOK_SECONDS if self._db.dialect == "sqlite" else _DEAF_LOOK_SECONDS
         with self._services.feed.listen(run_topic(run_id)) as news:
             while True:
                 news.clear()
@@ -171,7 +171,7 @@ class RunnerRoutes:
                 if news.over or await request.is_disconnected():
                     return None
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(news.wait(), self._look_seconds)
+                    await asyncio.wait_for(news.wait(), pause)
 
 
 def acceptance(request_id: str, now_ms: int) -> dict[str, Any]:

@@ -154,8 +154,8 @@ def _mcp_servers(settings: Settings) -> Iterator[Finding]:
         return
     if seen:
         text = (
-            f"{', '.join(seen)} of {settings.mcp_config} refer to variables, and everybody on this machine can"
-            " see them in `ps` while a run works; put secrets into `env` or `headers`"
+            f"{', '.join(seen)} of {settings.mcp_config} refer to variables, which everybody on this machine"
+            " can see in `ps` while a run works; put secrets into `env` or `headers`"
         )
         yield Finding("MCP servers", False, text)
 
