@@ -22,6 +22,7 @@ from wireroom.app.service import Service
 from wireroom.backends.demo import DemoParser
 from wireroom.backends.protocol import AgentRequest, Command, StreamParser
 from wireroom.clock import SystemClock
+from wireroom.conversations.threads import Session, session_of
 from wireroom.runs.queries import RunView, find_run
 from wireroom.settings import Settings
 from wireroom.store.sqlite import SqliteDatabase
@@ -167,6 +168,16 @@ async def test_worktree_run_leaves_the_persons_checkout_alone(place: Place) -> N
     assert git(place.app, "status", "--porcelain=v2", "--branch") == before
     assert (place.app / "README.md").read_text() == "a person is at work\n"
     assert git(place.app, "rev-parse", f"wireroom/{run.id}~1") == place.head
+
+
+async def test_session_of_a_worktree_belongs_to_it(place: Place) -> None:
+    """The conversation's next run, in a worktree of its own, does not try to resume it."""
+    script = """echo '{"event": "session", "session_id": "s-1"}'; say done"""
+    async with place.open() as (service, caller):
+        wanted = {"prompt": script, "repository": "app", "worktree": True, "conversationId": "c-1"}
+        run = await stored(service, (await caller.post("/cursor/execute", wanted)).body)
+        session = await service.services.db.read(lambda conn: session_of(conn, run.conversation_id, "shell"))
+    assert session == Session("s-1", str(place.worktree(run)), {})
 
 
 async def test_run_without_a_worktree_works_in_the_checkout_as_it_stands(place: Place) -> None:

@@ -202,7 +202,7 @@ async def test_rounds_of_a_session_keep_a_budget_that_counting_twice_would_break
     async with counting(database_path, loops=A_DOLLAR_A_MILLION, **reviews) as again:
         run = await again.ended()
         rounds = await again.db.read(lambda conn: read_rounds(conn, RUN))
-        assert await session(again) == Session("s-1", {"input_tokens": 3 * MILLION})
+        assert await session(again) == Session("s-1", str(again.workdir), {"input_tokens": 3 * MILLION})
     assert (run.state, run.output, run.reason) == (RunState.SUCCEEDED, "three", None)
     used = [(one.kind.value, one.usage.get("input_tokens")) for one in rounds]
     review = ("review", MILLION // 10)
