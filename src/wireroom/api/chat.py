@@ -13,14 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from wireroom.api.auth import identify
-from wireroom.api.bodies import (
-    AskedBody,
-    ChatBody,
-    ConversationBody,
-    ConversationListBody,
-    Pagination,
-    PairingCodeBody,
-)
+from wireroom.api.bodies import AskedBody, Pagination
+from wireroom.api.chat_bodies import ChatBody, ConversationBody, ConversationListBody, PairingCodeBody
 from wireroom.api.chat_cursor import parse_cursor
 from wireroom.api.chat_news import LaneReader
 from wireroom.api.chat_view import chat_runs, conversation_rows, read_chat

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from wireroom.api.bodies import ChatEventBody, ChatNewsBody, iso
+from wireroom.api.bodies import iso
+from wireroom.api.chat_bodies import ChatEventBody, ChatNewsBody
 from wireroom.api.chat_cursor import Cursor, settle
 from wireroom.api.chat_view import ChatRow, Watched, chat_runs, places, rows_of, watched_runs
 from wireroom.api.sse import Batch, message

@@ -15,7 +15,8 @@ import msgspec
 from sqlalchemy import Connection, Row, func, select, text
 
 from wireroom.api.answer_html import render_answer
-from wireroom.api.bodies import ChatRunBody, iso, iso_or_none
+from wireroom.api.bodies import iso, iso_or_none
+from wireroom.api.chat_bodies import ChatRunBody
 from wireroom.api.chat_cursor import OVERLAP_MS, Cursor, Standing, first_cursor
 from wireroom.conversations.summaries import ConversationSummary
 from wireroom.runs.states import RunState
