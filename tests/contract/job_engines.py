@@ -10,6 +10,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import Connection
+
 from wireroom.clock import SystemClock
 from wireroom.jobs.embedded import EmbeddedJobs, EmbeddedWorker
 from wireroom.jobs.port import (
@@ -53,8 +55,15 @@ class Engine:
         return await self.db.write(lambda conn: self.jobs.cancel(conn, kind="note", ref=ref, keep=keep))
 
     async def is_pending(self, ref: str) -> bool:
-        """Tell whether the `note` job of `ref` waits or runs."""
-        return await self.db.read(lambda conn: self.jobs.is_pending(conn, kind="note", ref=ref))
+        """Tell whether the `note` job of `ref` waits or runs; the list of all such says the same."""
+
+        def unit(conn: Connection) -> tuple[bool, bool]:
+            is_listed = ref in self.jobs.pending_refs(conn, kind="note")
+            return self.jobs.is_pending(conn, kind="note", ref=ref), is_listed
+
+        found, is_listed = await self.db.read(unit)
+        assert found == is_listed
+        return found
 
     async def counts(self, queue: str = "work") -> QueueCounts:
         """Return the live counts of one queue."""

@@ -102,6 +102,10 @@ class EmbeddedJobs:
         """Tell whether such a job waits or runs; see `Jobs.is_pending`."""
         return any(row.state != "dead" for row in job_rows.by_ref(driver(conn), kind, ref))
 
+    def pending_refs(self, conn: Connection, *, kind: str) -> set[str]:
+        """Return what such jobs point at; see `Jobs.pending_refs`."""
+        return job_rows.pending_refs(driver(conn), kind)
+
     def retry_dead(self, conn: Connection, *, kind: str, ref: str) -> bool:
         """Put the dead job back to waiting; see `Jobs.retry_dead`."""
         raw = driver(conn)

@@ -172,6 +172,10 @@ class Jobs(Protocol):
         """Tell whether a job that points at (kind, ref) waits or runs."""
         ...
 
+    def pending_refs(self, conn: Connection, *, kind: str) -> set[str]:
+        """Return what the waiting and running jobs of this kind point at."""
+        ...
+
     def retry_dead(self, conn: Connection, *, kind: str, ref: str) -> bool:
         """Put the dead job that points at (kind, ref) back to waiting; False when there is none."""
         ...

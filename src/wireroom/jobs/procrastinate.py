@@ -101,6 +101,10 @@ class ProcrastinateJobs:
         """Tell whether such a job waits or runs; see `Jobs.is_pending`."""
         return bool(conn.scalar(rows.PENDING, {"kind": kind, "ref": ref}))
 
+    def pending_refs(self, conn: Connection, *, kind: str) -> set[str]:
+        """Return what such jobs point at; see `Jobs.pending_refs`."""
+        return set(conn.scalars(rows.PENDING_REFS, {"kind": kind}))
+
     def retry_dead(self, conn: Connection, *, kind: str, ref: str) -> bool:
         """Put the dead job back to waiting; see `Jobs.retry_dead`."""
         revived = conn.execute(rows.REVIVE, {"kind": kind, "ref": ref}).all()

@@ -23,7 +23,8 @@ def ensure_job(conn: Connection, jobs: Jobs, run_id: str, lane: str) -> bool:
 def find_orphans(conn: Connection, jobs: Jobs) -> list[str]:
     """Return the unfinished runs that no job points at, oldest first."""
     query = select(runs.c.id).where(_UNFINISHED).order_by(runs.c.queued_at, runs.c.id)
-    return [run_id for run_id in conn.scalars(query) if not jobs.is_pending(conn, kind=KIND, ref=run_id)]
+    pending = jobs.pending_refs(conn, kind=KIND)
+    return [run_id for run_id in conn.scalars(query) if run_id not in pending]
 
 
 def adopt_orphans(conn: Connection, jobs: Jobs, run_ids: list[str]) -> list[str]:

@@ -230,6 +230,11 @@ def by_ref(raw: Any, kind: str, ref: str) -> list[Found]:
     return [Found(*row) for row in raw.execute(_BY_REF, (kind, ref))]
 
 
+def pending_refs(raw: Any, kind: str) -> set[str]:
+    """Return what the jobs of this kind point at that wait or run."""
+    return {ref for (ref,) in raw.execute("SELECT ref FROM jobs WHERE kind = ? AND state <> 'dead'", (kind,))}
+
+
 def delete(raw: Any, row_id: int) -> None:
     """Delete a row that is not running."""
     raw.execute("DELETE FROM jobs WHERE id = ?", (row_id,))

@@ -45,6 +45,10 @@ SELECT EXISTS (SELECT 1 FROM procrastinate_jobs
     WHERE args->>'kind' = :kind AND args->>'ref' = :ref AND status IN ('todo', 'doing'))
 """)
 
+PENDING_REFS = text("""
+SELECT args->>'ref' FROM procrastinate_jobs WHERE args->>'kind' = :kind AND status IN ('todo', 'doing')
+""")
+
 CANCEL = text("SELECT procrastinate_cancel_job_v1(:id, true, true)")
 
 HASTEN = text("UPDATE procrastinate_jobs SET scheduled_at = NULL WHERE id = :id AND status = 'todo'")
