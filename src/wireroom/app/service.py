@@ -14,7 +14,6 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Any, Self
 
-import aiohttp
 import structlog
 
 from wireroom.api.auth import new_login_link
@@ -30,20 +29,18 @@ from wireroom.app.engine import Engine, OpenEngine, open_engine
 from wireroom.app.http import Doors, WebServer, bind, build_http, documented
 from wireroom.app.ids import new_id, workdir_of
 from wireroom.app.mcp import InnerRoutes, McpGate
+from wireroom.app.outgoing import http_session
 from wireroom.app.pairing import new_pairing_code
 from wireroom.app.runner import Surroundings, make_callback_sender, make_executor
 from wireroom.app.tasks import make_operator
+from wireroom.app.updates import make_update_handler
 from wireroom.backends.protocol import AnyBackend
-from wireroom.backends.registry import installed_names
 from wireroom.callbacks import outbox
 from wireroom.callbacks.lookups import Lookups
 from wireroom.clock import Clock, SystemClock
 from wireroom.delivery.progress import NoProgress
 from wireroom.intake import accept
 from wireroom.intake.ask import Asker
-from wireroom.intake.chat_commands import ChatCommands
-from wireroom.intake.choices import Choices
-from wireroom.intake.handle import NoHints, UpdateHandler
 from wireroom.intake.receipts import Receipts
 from wireroom.intake.webhook import Webhook
 from wireroom.jobs.port import Handler, Worker
@@ -58,7 +55,6 @@ from wireroom.secret_files import ADDRESS_FILE, make_data_dir, secret_of
 from wireroom.settings import Settings
 from wireroom.system_settings import SystemSettings
 from wireroom.tasks import wake
-from wireroom.tasks.chat import TaskChat
 from wireroom.tasks.watch import BoardWatch
 from wireroom.workspaces.mcp import OwnServer
 from wireroom.workspaces.private_dir import remove_leftovers
@@ -156,7 +152,7 @@ class Service:
         engine = await stack.enter_async_context(self._open_engine(settings, self.clock))
         lookups = Lookups()
         stack.push_async_callback(lookups.close)
-        session = await stack.enter_async_context(_http_session(lookups))
+        session = await stack.enter_async_context(http_session(lookups))
         secret = settings.telegram_webhook_secret.get_secret_value()
         webhook_secret = secret_of(settings.data_dir, "webhook-secret", secret)
         api_secret = secret_of(settings.data_dir, "api-secret", settings.webhook_secret.get_secret_value())
@@ -196,7 +192,7 @@ class Service:
         self._board = BoardWatch(engine.db, engine.jobs, operator)
         self.services.system_settings.watch(self._board.look)
         handlers: dict[str, Handler] = {
-            accept.KIND: self._update_handler(engine, asker, feed).handle,
+            accept.KIND: make_update_handler(around, asker, self.bot).handle,
             records.KIND: executor.handle,
             wake.KIND: operator.handle,
             outbox.KIND: make_callback_sender(around, session, api_secret).handle,
@@ -220,33 +216,6 @@ class Service:
 
     def _executor(self, around: Surroundings, outside: Outside) -> Executor:
         return make_executor(around, NoProgress() if self.bot is None else self.bot.signs, outside)
-
-    def _update_handler(self, engine: Engine, asker: Asker, feed: Feed) -> UpdateHandler:
-        bot = self.bot
-        return UpdateHandler(
-            db=engine.db,
-            jobs=engine.jobs,
-            clock=self.clock,
-            hints=NoHints() if bot is None else bot.signs,
-            asker=asker,
-            commands=ChatCommands(
-                engine.jobs,
-                self.clock,
-                asker,
-                self._choices(),
-                tasks=TaskChat(engine.jobs),
-            ),
-            bot_id=self.settings.bot_id,
-            bot_username=lambda: "" if bot is None else bot.setup.username,
-            allowed=frozenset(self.settings.allowed_users),
-            max_attempts=self.settings.update_attempts,
-            publish=feed.publish,
-        )
-
-    def _choices(self) -> Choices:
-        installed = installed_names(self.settings, os.environ)
-        names = dict.fromkeys((self._backends.default, *installed))
-        return Choices(self.settings.repositories_root, names)
 
     def _work(
         self, engine: Engine, handlers: dict[str, Handler], workspaces: Workspaces, agents: AgentWork
@@ -330,12 +299,6 @@ class Service:
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("part_failed", part=task.get_name(), exc_info=error)
         self.stopped.set()
-
-
-def _http_session(lookups: Lookups) -> aiohttp.ClientSession:
-    """Return the one session for all outgoing calls; it drops idle connections before servers do."""
-    connector = aiohttp.TCPConnector(limit=200, keepalive_timeout=15, resolver=lookups)
-    return aiohttp.ClientSession(connector=connector)
 
 
 async def _cancel_all(tasks: Sequence[asyncio.Task[Any]]) -> None:

@@ -151,8 +151,7 @@ class EmbeddedWorker:
     def _is_finished(self) -> bool:
         if self._abandoned.is_set():
             return True
-        at_work = self._crew or self._ended or self._may_claim()
-        return self._draining.is_set() and not at_work
+        return self._draining.is_set() and not (self._crew or self._ended or self._may_claim())
 
     async def _recover(self) -> None:
         """Let what a dead process left running wait again, and start the epochs above all earlier ones."""
@@ -171,9 +170,7 @@ class EmbeddedWorker:
                 timer.cancel()
 
     def _has_work(self) -> bool:
-        if self._ended or self._is_finished() or self._look_for_cancels:
-            return True
-        return self._may_claim()
+        return bool(self._ended) or self._look_for_cancels or self._is_finished() or self._may_claim()
 
     def _may_claim(self) -> bool:
         return not self._claimable.isdisjoint(self._room())
