@@ -185,6 +185,17 @@ async def test_stop_at_the_moment_at_which_a_session_is_lost_is_not_lost(
     assert (run.state, bench.starts) == (RunState.CANCELLED, 1)
 
 
+async def test_round_whose_end_cannot_be_stored_ends_its_run(
+    database: SqliteDatabase, database_path: Path
+) -> None:
+    """An error of ours after a round's agent has ended does not make it work again."""
+    bench = await _bench(database, database_path, RunMode.ITERATE)
+    outcome = await bench.handle(lambda result: replace(result, usage={"odd": object()}))
+    run = await bench.run()
+    assert outcome == Done()
+    assert (run.state, run.report.error_code, bench.starts) == (RunState.FAILED, "internal", 1)
+
+
 class _Stopped:
     """A driver whose attempt ends, with the stop of its handler on the way."""
 

@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from wireroom.clock import Clock, to_ms
 from wireroom.conversations.context import Turn
 from wireroom.delivery.progress import ProgressLine
-from wireroom.errors import WireroomError
+from wireroom.errors import LeaseLost, NotFound, StoreUnavailable, WireroomError
 from wireroom.runs import records, review, rounds
 from wireroom.runs.agent_call import AttemptEnding
 from wireroom.runs.budget import Price, price_of, priced
@@ -31,6 +31,7 @@ from wireroom.runs.loop import (
     DoWork,
     Failed,
     Judgement,
+    Round,
     RoundKind,
     Stop,
     bounds_of,
@@ -42,6 +43,7 @@ from wireroom.runs.loop import (
     usage_of,
 )
 from wireroom.runs.loop_policy import LoopPolicy, model_of, reviewer_of, why_unpriced
+from wireroom.runs.progress_text import RoundLine
 from wireroom.runs.records import Attempt
 from wireroom.runs.states import RunMode, RunState
 from wireroom.runs.stopping import heed_cancellation, outlast
@@ -54,6 +56,7 @@ Look = Callable[[Attempt], Awaitable[Evidence | None]]
 """What git shows of the attempt's folder; None where there is no git. Raises WireroomError or OSError."""
 
 T = TypeVar("T")
+_REASON_CHARS = 500
 _log = structlog.get_logger(__name__)
 
 
@@ -113,7 +116,14 @@ class LoopDriver:
         loop.definition = await asyncio.to_thread(
             find_definition, attempt.prompt, attempt.workdir, self._policy.root
         )
-        return await self._go_round(loop)
+        try:
+            return await self._go_round(loop)
+        except (LeaseLost, NotFound, StoreUnavailable):
+            raise
+        except Exception as error:  # noqa: BLE001 - the loop's top: no agent works twice for an error of ours
+            _log.exception("loop_broken", run_id=attempt.run_id)
+            reason = f"Wireroom could not go on. {type(error).__name__}: {error}"[:_REASON_CHARS]
+            return await self._ending(loop, Verdict(RunState.FAILED, "", reason, None, "internal"))
 
     def _reviewer(self, attempt: Attempt) -> Attempt:
         """Return the attempt as the reviewer's calls are made: never in a session of the worker's."""
@@ -122,7 +132,7 @@ class LoopDriver:
 
     async def _go_round(self, loop: _Loop) -> RunEnding:
         while True:
-            history = await self._db.read(lambda conn: rounds.read_rounds(conn, loop.attempt.run_id))
+            history = await self._history(loop)
             step = next_step(loop.attempt.prompt, history, loop.bounds)
             if isinstance(step, Stop):
                 return await self._ending(loop, step.verdict)
@@ -140,7 +150,7 @@ class LoopDriver:
         seq = await self._open(loop, RoundKind.WORK, step.number, step.prompt)
         model = self._model(loop, loop.attempt)
         question = worker_question(loop.attempt, step.prompt, model, goes_on=step.goes_on, said=said)
-        line = _RoundLine(loop.line, heading(step.number, RoundKind.WORK, loop.bounds))
+        line = RoundLine(loop.line, heading(step.number, RoundKind.WORK, loop.bounds))
         ending = await self._ask(loop, loop.attempt, seq, question, line)
         if not ending.cut_off:
             code = ending.verdict.error_code
@@ -157,7 +167,7 @@ class LoopDriver:
         prompt = await self._review_prompt(loop, step, facts)
         seq = await self._open(loop, RoundKind.REVIEW, step.number, prompt)
         question = Question(prompt, None, self._model(loop, loop.reviewer))
-        line = _RoundLine(loop.line, heading(step.number, RoundKind.REVIEW, loop.bounds), shows_text=False)
+        line = RoundLine(loop.line, heading(step.number, RoundKind.REVIEW, loop.bounds), shows_text=False)
         ending = await self._ask(loop, loop.reviewer, seq, question, line)
         if not ending.cut_off:
             judgement = review.weigh(_judged(ending), facts, _wanted(loop))
@@ -185,7 +195,7 @@ class LoopDriver:
             return None
 
     async def _ask(
-        self, loop: _Loop, called: Attempt, seq: int, question: Question, line: _RoundLine
+        self, loop: _Loop, called: Attempt, seq: int, question: Question, line: RoundLine
     ) -> AttemptEnding:
         line.show("")
         ending = await self._agents.ask(replace(called, round=seq), question, loop.lane, line)
@@ -233,8 +243,7 @@ class LoopDriver:
     async def _ending(self, loop: _Loop, verdict: Verdict, *, cut_off: bool = False) -> RunEnding:
         """Return the end of the loop; where the last agent said nothing, the work before it speaks."""
         attempt = loop.attempt
-        reading = self._db.read(lambda conn: rounds.read_rounds(conn, attempt.run_id))
-        history = await outlast(reading, f"rounds of {attempt.run_id}")
+        history = await self._history(loop)
         noted = structs.replace(attempt.report, command=loop.command, error_code=verdict.error_code)
         return RunEnding(
             verdict=verdict if verdict.output else replace(verdict, output=output_of(history)),
@@ -244,6 +253,13 @@ class LoopDriver:
             workdir=attempt.workdir,
             session_usage=attempt.session_usage,
             cut_off=cut_off,
+        )
+
+    async def _history(self, loop: _Loop) -> Sequence[Round]:
+        """Return the rounds so far; a stop meanwhile must not hide that they are the last."""
+        run_id = loop.attempt.run_id
+        return await outlast(
+            self._db.read(lambda conn: rounds.read_rounds(conn, run_id)), f"rounds of {run_id}"
         )
 
     async def _write(self, loop: _Loop, unit: Callable[[Connection], T]) -> T:
@@ -268,22 +284,6 @@ class LoopDriver:
 
     def _now_ms(self) -> int:
         return to_ms(self._clock.now())
-
-
-class _RoundLine:
-    """The run's line of progress, under the heading of one round."""
-
-    def __init__(self, line: ProgressLine, head: str, *, shows_text: bool = True) -> None:
-        self._line = line
-        self._head = head
-        self._shows_text = shows_text
-
-    def show(self, text: str) -> None:
-        """Show the text under the heading; of a review the heading alone, for its words are no answer."""
-        self._line.show(f"{self._head}\n\n{text}" if text and self._shows_text else self._head)
-
-    async def close(self) -> None:
-        """Do nothing: the line is the run's."""
 
 
 def _judged(ending: AttemptEnding) -> review.Verdict:

@@ -1,10 +1,11 @@
-"""What a chat shows while an agent works: the plan, the last steps and the text so far. Pure."""
+"""What a chat shows while an agent works: the plan, the last steps and the text so far."""
 
 from __future__ import annotations
 
 import re
 
 from wireroom.backends.protocol import AgentEvent, EventKind
+from wireroom.delivery.progress import ProgressLine
 
 _MAX_TEXT_CHARS = 3000
 _MAX_STEPS = 6
@@ -47,3 +48,20 @@ class ProgressText:
 def _literally(summary: str) -> str:
     r"""Return Markdown that shows the summary as it is: `__init__.py` becomes `\_\_init\_\_\.py`."""
     return _PUNCTUATION.sub(r"\\\g<0>", summary)
+
+
+class RoundLine:
+    """The run's line of progress, under the heading of one round."""
+
+    def __init__(self, line: ProgressLine, head: str, *, shows_text: bool = True) -> None:
+        """Show on this line; without `shows_text` the heading alone."""
+        self._line = line
+        self._head = head
+        self._shows_text = shows_text
+
+    def show(self, text: str) -> None:
+        """Show the text under the heading; of a review the heading alone, for its words are no answer."""
+        self._line.show(f"{self._head}\n\n{text}" if text and self._shows_text else self._head)
+
+    async def close(self) -> None:
+        """Do nothing: the line is the run's."""
