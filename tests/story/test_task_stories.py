@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,7 +43,7 @@ async def test_task_of_a_chat_runs_and_is_told_of(
     telegram: BotAPIServer, owner: Chat, database_path: Path
 ) -> None:
     """`/task`, `/operator on`, and the chat hears of start and end; `/tasks` shows what is open."""
-    lifted = {"chat_messages_per_second": 1000.0, "messages_per_second": 1000}
+    lifted: dict[str, Any] = {"chat_messages_per_second": 1000.0, "messages_per_second": 1000}
     async with running_service(database_path.parent, telegram, operator_chat=str(owner.id), **lifted):
         await telegram.user_says(owner, "/task write a haiku")
         await _says(telegram, owner, "Task 1 is on the board. The task operator is off")
