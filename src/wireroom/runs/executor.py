@@ -212,7 +212,7 @@ class Executor:
         if ending.cut_off and not await self._db.read(lambda conn: cancel_wanted(conn, attempt.run_id)):
             await self._leave_for_next_start(job, attempt, lane, ending)
             raise asyncio.CancelledError("the service stops")
-        await self._finish(job, attempt, lane, ending)
+        await outlast(self._finish(job, attempt, lane, ending), f"end of {job.ref}")
 
     async def _finish(self, job: Job, attempt: Attempt, lane: str, ending: RunEnding) -> None:
         """Store how the run ended; what cannot be stored is left out rather than worked for again."""
@@ -245,7 +245,7 @@ class Executor:
             after_commit(conn, lambda: self._tell(attempt.run_id, lane))
             self._jobs.finish(conn, job)
 
-        await outlast(self._persist(job.ref, unit), f"end of {job.ref}")
+        await self._persist(job.ref, unit)
         RUNS.labels(attempt.backend, verdict.state.value).inc()
         _log.info("run_ended", run_id=attempt.run_id, state=verdict.state.value, exit_code=verdict.exit_code)
 

@@ -159,7 +159,9 @@ class LoopDriver:
                 loop.attempt = replace(
                     loop.attempt, session_id=session_id, session_usage=result.session_usage
                 )
-            await self._close(loop, seq, step, ending, Failed(code) if code else None)
+            await outlast(
+                self._close(loop, seq, step, ending, Failed(code) if code else None), "end of a round"
+            )
         return ending
 
     async def _review(self, loop: _Loop, step: DoReview) -> AttemptEnding:
@@ -171,7 +173,7 @@ class LoopDriver:
         ending = await self._ask(loop, loop.reviewer, seq, question, line)
         if not ending.cut_off:
             judgement = review.weigh(_judged(ending), facts, _wanted(loop))
-            await self._close(loop, seq, step, ending, judgement)
+            await outlast(self._close(loop, seq, step, ending, judgement), "end of a round")
         return ending
 
     async def _review_prompt(self, loop: _Loop, step: DoReview, facts: Evidence | None) -> str:
@@ -238,7 +240,7 @@ class LoopDriver:
             if result and result.session_id and not called.reviews:
                 records.note_session(conn, called, result.session_id, result.session_usage)
 
-        await outlast(self._write(loop, unit), f"end of a round of {called.run_id}")
+        await self._write(loop, unit)
 
     async def _ending(self, loop: _Loop, verdict: Verdict, *, cut_off: bool = False) -> RunEnding:
         """Return the end of the loop; where the last agent said nothing, the work before it speaks."""
