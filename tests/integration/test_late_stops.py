@@ -147,7 +147,7 @@ async def test_stop_of_the_service_keeps_a_run_whose_agent_has_ended(
     outcome = await bench.handle(ended)
     run = await bench.run()
     assert outcome == Done()
-    assert (run.state, run.output, bench.starts) == (RunState.SUCCEEDED, "one", 1)
+    assert (run.state, run.output, run.reason, bench.starts) == (RunState.SUCCEEDED, "one", None, 1)
 
 
 @pytest.mark.parametrize("turns", TURNS)
