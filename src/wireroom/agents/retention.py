@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import timedelta
 from functools import partial
 
@@ -10,7 +9,7 @@ import structlog
 from sqlalchemy import Connection, text
 
 from wireroom.clock import Clock, to_ms
-from wireroom.errors import StoreUnavailable
+from wireroom.store.chore import repeat
 from wireroom.store.database import Database
 from wireroom.store.statement import Statement
 
@@ -37,14 +36,13 @@ _FORGET_AGENTS = text("""
 
 async def forget_old_calls(db: Database, clock: Clock, age: timedelta) -> None:
     """Forget what ended longer than `age` ago, every hour, until cancelled."""
-    while True:
-        try:
-            before_ms = to_ms(clock.now() - age)
-            while forgotten := await db.write(partial(forget_before, before_ms=before_ms)):
-                _log.info("agent_calls_forgotten", rows=forgotten)
-        except StoreUnavailable as error:
-            _log.warning("agent_calls_not_forgotten", reason=str(error))
-        await asyncio.sleep(_EVERY_SECONDS)
+
+    async def forget() -> None:
+        before_ms = to_ms(clock.now() - age)
+        while forgotten := await db.write(partial(forget_before, before_ms=before_ms)):
+            _log.info("agent_calls_forgotten", rows=forgotten)
+
+    await repeat("agent calls", forget, _EVERY_SECONDS)
 
 
 def forget_before(conn: Connection, before_ms: int) -> int:

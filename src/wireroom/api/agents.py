@@ -35,6 +35,7 @@ from wireroom.api.errors import answer_error
 from wireroom.api.guard import admission, caller_guard, caller_of, note_action
 from wireroom.api.legacy import json_response
 from wireroom.api.program_bodies import read_fields
+from wireroom.api.requests import RowId
 from wireroom.api.services import Services
 from wireroom.clock import to_ms
 from wireroom.errors import BadInput, Conflict, NotFound, WireroomError
@@ -229,7 +230,7 @@ class AgentRoutes:
         more = {"next": found[-1]["id"]} if len(found) == limit else {}
         return json_response({"calls": found, **more})
 
-    async def retry(self, request: Request, name: str, call_id: int) -> Response:
+    async def retry(self, request: Request, name: str, call_id: RowId) -> Response:
         """Try a dead call again, with all its attempts."""
 
         def unit(conn: Connection, now_ms: int) -> dict[str, Any]:
