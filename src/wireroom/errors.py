@@ -11,6 +11,7 @@
     ├── StoreUnavailable         the database cannot take the write; nothing was stored; 503
     │   ├── StoreFull            the disk is full
     │   ├── StoreBusy            another process holds the file, or too many writers wait
+    │   ├── StoreLost            this process can write no more; only a restart helps
     │   ├── StoreReadOnly        the file or folder may not be written
     │   └── StoreDamaged         the file is not a database, or its pages are broken
     └── TelegramError            see `telegram.errors`, which refines it

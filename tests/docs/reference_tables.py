@@ -21,6 +21,7 @@ from pydantic.fields import FieldInfo
 from starlette.routing import Route
 
 from wireroom import errors
+from wireroom.agents import figures as agent_figures
 from wireroom.api.callback_inbox import CallbackInbox
 from wireroom.api.errors import status_of
 from wireroom.api.health import health
@@ -36,6 +37,9 @@ from wireroom.perf.metrics import REGISTRY
 from wireroom.settings import Settings, variables_of
 from wireroom.telegram import errors as telegram_errors
 from wireroom.workspaces.workspace import Workspaces
+
+FIGURES = (agent_figures,)
+"""Modules that have figures of their own: importing them is what registers these."""
 
 FOLDER = Path(__file__).parents[2] / "docs" / "reference"
 BLOCK = re.compile(r"(<!-- made: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import sqlite3
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import pysqlite3
 import pytest
 
 from loop_backend import LANE, RUN, LoopBackend, ask_for_run, complete
@@ -99,7 +99,7 @@ class Bench:
 
     def note_wish(self) -> None:
         """Store that a person wants the run to be stopped."""
-        with contextlib.closing(sqlite3.connect(self.path)) as other, other:
+        with contextlib.closing(pysqlite3.connect(self.path)) as other, other:
             other.execute("UPDATE runs SET cancel_requested_at = 1")
 
     async def run(self) -> RunView:

@@ -26,7 +26,7 @@ from wireroom.testing.postgres_server import PostgresServer
 
 ROWS = 10_000
 LANE = "telegram:1:5:0"
-WALK = re.compile(r"SCAN (?!CONSTANT)(?!\w+ USING INDEX ix_\w+_dead)")
+WALK = re.compile(r"SCAN (?!CONSTANT|system_settings USING INDEX)(?!\w+ USING INDEX ix_\w+_dead)")
 PARAMETER = re.compile(r"(?<!:):(\w+)")
 
 FILL = """
