@@ -29,6 +29,7 @@ from wireroom.api.services import Services
 from wireroom.api.telegram_admin import WebhookAdmin
 from wireroom.app.http import Doors, documented, plain_routes
 from wireroom.backends import protocol
+from wireroom.callbacks import figures as callback_figures
 from wireroom.cli.main import cli
 from wireroom.clock import SystemClock
 from wireroom.errors import WireroomError
@@ -38,7 +39,7 @@ from wireroom.settings import Settings, variables_of
 from wireroom.telegram import errors as telegram_errors
 from wireroom.workspaces.workspace import Workspaces
 
-FIGURES = (agent_figures,)
+FIGURES = (agent_figures, callback_figures)
 """Modules that have figures of their own: importing them is what registers these."""
 
 FOLDER = Path(__file__).parents[2] / "docs" / "reference"
