@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pysqlite3
 import pytest
 from sqlalchemy import Connection, text
 
@@ -285,7 +285,7 @@ class _StoppedProgress:
         self._path = path
 
     def open(self, run_id: str) -> ProgressLine:
-        with contextlib.closing(sqlite3.connect(self._path)) as other, other:
+        with contextlib.closing(pysqlite3.connect(self._path)) as other, other:
             other.execute("UPDATE runs SET cancel_requested_at = 1")
         raise asyncio.CancelledError(run_id)
 
