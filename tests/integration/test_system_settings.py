@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 
+import pysqlite3
 import pytest
 from sqlalchemy import select
 
@@ -47,7 +47,7 @@ _NOW = "2026-11-18 11:06:40"
 def shared_file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """Return a file that another program began, in one of the two shapes, brought to this release."""
     path = tmp_path / "shared.sqlite3"
-    raw = sqlite3.connect(path)
+    raw = pysqlite3.connect(path)
     raw.execute(request.param)
     raw.execute("INSERT INTO system_settings (name, value, updated_at) VALUES ('theirs', 7, 'yesterday')")
     raw.commit()
@@ -75,7 +75,7 @@ async def scaled(postgres: PostgresServer) -> AsyncIterator[Database]:
 
 def _write(path: Path, statement: str) -> None:
     """Write as another program does."""
-    raw = sqlite3.connect(path)
+    raw = pysqlite3.connect(path)
     raw.execute(statement)
     raw.commit()
     raw.close()
