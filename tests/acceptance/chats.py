@@ -47,7 +47,12 @@ async def all_answered(telegram: BotAPIServer, questions: Sequence[Asked], timeo
     try:
         await eventually(all_done, "every question is answered", timeout_seconds)
     except AssertionError as error:
-        raise AssertionError(f"{error}; open: {open_questions}\n{_shown(telegram, list(chats))}") from error
+        left = [
+            f"{chat.title} {one.id}: {one.text}" for chat in chats for one in placeholders(telegram, chat)
+        ]
+        raise AssertionError(
+            f"{error}; open: {open_questions}; placeholders: {left}\n{_shown(telegram, list(chats))}"
+        ) from error
     return time.monotonic() - started
 
 

@@ -21,11 +21,12 @@ from wireroom.delivery.live import LiveSigns
 from wireroom.delivery.lost import lost_candidates
 from wireroom.delivery.outbox import Recipient
 from wireroom.delivery.outgoing import load_outgoing, move_chat
+from wireroom.delivery.plan import Doubt, Search
 from wireroom.delivery.sender import Sender, SenderPolicy
 from wireroom.delivery.strays import ACTS_WITHIN_SECONDS, Strays
 from wireroom.settings import Settings
 from wireroom.telegram.client import TelegramClient
-from wireroom.telegram.methods import EditMessageText
+from wireroom.telegram.methods import EditMessageText, SendMessage
 from wireroom.testing import BotAPIServer
 from wireroom.testing.bot_api import Chat, Hang, broken, flooded
 from wireroom.testing.eventually import eventually
@@ -228,13 +229,13 @@ async def test_moved_chat_forgets_where_its_parts_stood(post: Post) -> None:
     """Message ids of a group mean nothing in the supergroup that it becomes."""
     delivery_id = await post.open("r1", 1)
     await post.placed()
-    await post.write(lambda conn: conn.execute(text("UPDATE delivery_parts SET doubted = 1")))
+    await post.write(lambda conn: conn.execute(text("UPDATE delivery_parts SET doubt = 1")))
     await post.write(lambda conn: move_chat(conn, 123456, post.chat.id, -1009))
     moved = await post.engine.db.read(lambda conn: load_outgoing(conn, delivery_id))
     assert moved is not None
     assert (moved.chat_id, moved.reply_to) == (-1009, None)
     [part] = moved.parts
-    assert (part.state, part.message_id, part.doubted) == ("new", None, False)
+    assert (part.state, part.message_id, part.doubt) == ("new", None, 0)
 
 
 async def _doubt(post: Post, others: int) -> None:
@@ -246,17 +247,31 @@ async def _doubt(post: Post, others: int) -> None:
     await post.placed()
 
     def unit(conn: Connection) -> None:
-        conn.execute(text("UPDATE delivery_parts SET doubted = 1"))
+        conn.execute(text("UPDATE delivery_parts SET doubt = 1"))
         post.engine.jobs.enqueue(conn, queue=outbox.QUEUE, kind=outbox.KIND, ref=str(delivery_id))
 
     await post.write(unit)
-    await post.becomes("SELECT doubted FROM delivery_parts", 0)
+    await post.becomes("SELECT doubt FROM delivery_parts", Doubt.LOOKED)
 
 
 async def test_search_for_lost_placeholders_looks_at_few_messages(post: Post) -> None:
     """A long way between question and placeholder costs ten calls, not one for each message."""
     await _doubt(post, others=30)
     assert len(post.telegram.calls_of("editMessageText")) == 10
+
+
+async def test_placeholder_lost_among_many_messages_is_removed_once_the_answer_is_shown(post: Post) -> None:
+    """Twenty messages that nobody answered stand between: the search after the answer reaches beyond them."""
+    asked = post.telegram.message_id_of(await post.telegram.user_says(post.chat, "tell me"))
+    await post.client.call(SendMessage(chat_id=post.chat.id, text="⏳ lost"))
+    for number in range(20):
+        await post.telegram.user_says(post.chat, f"message {number}")
+    await post.open("r1", asked)
+    await post.placed()
+    await post.write(lambda conn: conn.execute(text("UPDATE delivery_parts SET doubt = 1")))
+    await post.fill("r1", "the answer")
+    await post.becomes(_STATE, "sent")
+    assert post.texts() == ["the answer"]
 
 
 async def test_flood_ends_the_search_for_lost_placeholders(post: Post) -> None:
@@ -273,4 +288,4 @@ async def test_placeholder_that_answers_nothing_is_not_searched_for(post: Post) 
     out = await post.engine.db.read(lambda conn: load_outgoing(conn, delivery_id))
     assert out is not None
     astray = replace(out, reply_to=None, parts=[replace(out.parts[0], message_id=400)])
-    assert not await post.engine.db.read(lambda conn: lost_candidates(conn, astray, 0))
+    assert not await post.engine.db.read(lambda conn: lost_candidates(conn, astray, Search(0, thorough=True)))

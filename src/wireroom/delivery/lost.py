@@ -14,12 +14,15 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, select, update
 
 from wireroom.delivery.outgoing import Outgoing
+from wireroom.delivery.plan import Doubt, Search
 from wireroom.store.schema import deliveries, delivery_parts
 from wireroom.telegram.errors import NotModified, Rejected
 from wireroom.telegram.methods import DeleteMessage, EditMessageText, Method
 
-_LOST_WITHIN = 500
-_MOST_CANDIDATES = 10
+_LOST_WITHIN = 5_000
+"""Messages between what is answered and the recorded placeholder: a backlog may stand between them."""
+_FEW, _MANY = 10, 40
+"""Most candidates of a quick search, and of a thorough one: as many as may have been on their way at once."""
 _SUPERGROUPS_BELOW = -1_000_000_000_000
 
 Caller = Callable[[Method[Any]], Awaitable[Any]]
@@ -55,35 +58,39 @@ async def _is_ours(call: Caller, chat_id: int, message_id: int) -> bool:
     return True
 
 
-def settle_doubt(conn: Connection, delivery_id: int, seq: int) -> None:
+def note_search(conn: Connection, delivery_id: int, seq: int, *, thorough: bool) -> None:
     """Note that lost placeholders of the part were looked for."""
     part = (delivery_parts.c.delivery_id == delivery_id, delivery_parts.c.seq == seq)
-    conn.execute(update(delivery_parts).where(*part).values(doubted=0))
+    doubt = Doubt.NONE if thorough else Doubt.LOOKED
+    conn.execute(update(delivery_parts).where(*part).values(doubt=doubt))
 
 
-def lost_candidates(conn: Connection, out: Outgoing, seq: int) -> Sequence[int]:
-    """Return the message ids where an unrecorded placeholder of part `seq` may be, likeliest first.
+def lost_candidates(conn: Connection, out: Outgoing, step: Search) -> Sequence[int]:
+    """Return the message ids where an unrecorded placeholder of the part may be, likeliest first.
 
-    It was sent soon after the message that it follows: the one that is answered, or the part before. So those
-    are the first ids between that one and the recorded placeholder that no delivery has on record, as its own
-    or as the message that it answers. Without a message to follow there is nowhere to look.
+    It was sent between the message that it follows (the one that is answered, or the part before) and the
+    recorded placeholder, which was sent soon after it was lost. So those are the last ids between the two
+    that no delivery has on record, as its own or as the message that it answers. Without a message to follow
+    there is nowhere to look.
     """
+    seq = step.seq
     follows = out.reply_to if seq == 0 else out.parts[seq - 1].message_id
     if follows is None:
         return ()
-    end = min(out.parts[seq].message_id or 0, follows + 1 + _LOST_WITHIN)
+    end = out.parts[seq].message_id or 0
+    start = max(follows + 1, end - _LOST_WITHIN)
     query = (
         select(delivery_parts.c.message_id)
         .join(deliveries, deliveries.c.id == delivery_parts.c.delivery_id)
         .where(
-            delivery_parts.c.message_id.between(follows + 1, end - 1),
+            delivery_parts.c.message_id.between(start, end - 1),
             deliveries.c.bot_id == out.bot_id,
             _same_sequence(out.chat_id),
         )
     )
     known = {*conn.execute(query).scalars(), *_answered_around(conn, out)}
-    unknown = (number for number in range(follows + 1, end) if number not in known)
-    return list(itertools.islice(unknown, _MOST_CANDIDATES))
+    unknown = (number for number in range(end - 1, start - 1, -1) if number not in known)
+    return list(itertools.islice(unknown, _MANY if step.thorough else _FEW))
 
 
 def _answered_around(conn: Connection, out: Outgoing) -> Iterable[int]:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, insert, update
 
 from wireroom.delivery.outbox import DeliveryState
 from wireroom.delivery.parts import Part, decode_part, encode_part, part_kind
-from wireroom.delivery.plan import PartState, PartView
+from wireroom.delivery.plan import Doubt, PartState, PartView
 from wireroom.store.schema import deliveries, delivery_parts
 from wireroom.store.statement import Row, Statement
 
@@ -22,7 +22,7 @@ _LOAD = Statement("""
 """A delivery that is not over."""
 
 _LOAD_PARTS = Statement("""
-    SELECT seq, kind, content, state, message_id, doubted, updated_at FROM delivery_parts
+    SELECT seq, kind, content, state, message_id, doubt, updated_at FROM delivery_parts
     WHERE delivery_id = :delivery_id ORDER BY seq
 """)
 """Its parts in order."""
@@ -30,14 +30,14 @@ _LOAD_PARTS = Statement("""
 _MARK = Statement("""
     UPDATE delivery_parts SET state = :state, error = :error, updated_at = :now_ms,
         message_id = COALESCE(:message_id, message_id),
-        doubted = CASE WHEN :state = 'sending' AND state <> 'new' THEN 1 ELSE doubted END
+        doubt = CASE WHEN :state = 'sending' AND state <> 'new' THEN 1 ELSE doubt END
     WHERE delivery_id = :delivery_id AND seq = :seq
 """)
 """Note where a part stands; a known message id is kept. Sending it again leaves a doubt about before."""
 
 _LEAVE_CHAT = Statement("""
     UPDATE delivery_parts
-    SET message_id = NULL, doubted = 0, state = CASE state WHEN 'sent' THEN 'sent' ELSE 'new' END
+    SET message_id = NULL, doubt = 0, state = CASE state WHEN 'sent' THEN 'sent' ELSE 'new' END
     WHERE delivery_id IN (
         SELECT id FROM deliveries
         WHERE bot_id = :bot_id AND chat_id = :chat_id AND state IN ('waiting', 'pending')
@@ -57,8 +57,7 @@ class StoredPart:
     content: Part | None
     """None while only the placeholder is wanted."""
     message_id: int | None
-    doubted: bool
-    """An earlier placeholder of this part may stand in the chat, unrecorded."""
+    doubt: Doubt
     updated_at: int
     """When its state was last noted; for one to be filled that is when its filling came due."""
 
@@ -84,7 +83,7 @@ class Outgoing:
     @property
     def view(self) -> Sequence[PartView]:
         """What the plan must know."""
-        return [PartView(part.seq, part.state, part.content is not None, part.doubted) for part in self.parts]
+        return [PartView(part.seq, part.state, part.content is not None, part.doubt) for part in self.parts]
 
     def due_since(self, seq: int) -> int:
         """Return when the step that part `seq` is at came due: placing it, or filling it."""
@@ -205,6 +204,6 @@ def _part(delivery_id: int, seq: int) -> Any:
 
 
 def _stored(row: Row) -> StoredPart:
-    seq, kind, content, state, message_id, doubted, updated_at = row
+    seq, kind, content, state, message_id, doubt, updated_at = row
     decoded = None if content is None else decode_part(kind, content)
-    return StoredPart(seq, PartState(state), decoded, message_id, bool(doubted), updated_at)
+    return StoredPart(seq, PartState(state), decoded, message_id, Doubt(doubt), updated_at)

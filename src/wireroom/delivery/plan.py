@@ -3,14 +3,15 @@
 Each part of an answer becomes one chat message in two steps. *Placing* sends a placeholder and learns its
 message id; *filling* edits it into the content. An edit can be repeated without anybody seeing it twice, so
 only placing can go wrong by a crash, and what it may leave behind is a placeholder, never a second answer.
-That is remembered, and looked for when nothing more urgent is left.
+That is remembered, and looked for twice: as soon as there is nothing to show, since a second placeholder
+puzzles people, and again when the answer is shown, since by then far more of the other messages are known.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 
 class PartState(StrEnum):
@@ -28,6 +29,16 @@ class PartState(StrEnum):
     """The content is shown."""
 
 
+class Doubt(IntEnum):
+    """Whether an earlier placeholder of a part may stand in the chat, unrecorded."""
+
+    NONE = 0
+    FRESH = 1
+    """It may, and nobody has looked."""
+    LOOKED = 2
+    """It may; a first search is over, the thorough one comes when everything is shown."""
+
+
 @dataclass(frozen=True, slots=True)
 class PartView:
     """What the plan must know of a part."""
@@ -35,8 +46,7 @@ class PartView:
     seq: int
     state: PartState
     has_content: bool
-    doubted: bool = False
-    """An earlier placeholder of this part may stand in the chat, unrecorded."""
+    doubt: Doubt = Doubt.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +73,8 @@ class Search:
     """Look for placeholders of part `seq` that were lost, and delete them."""
 
     seq: int
+    thorough: bool
+    """The last search of this part: everything is shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +107,6 @@ def next_step(parts: Sequence[PartView], *, has_body: bool) -> Step:
         if part.state is PartState.PLACED and has_body:
             return Fill(part.seq)
     for part in parts:
-        if part.doubted:
-            return Search(part.seq)
+        if part.doubt is Doubt.FRESH or (part.doubt is Doubt.LOOKED and has_body):
+            return Search(part.seq, thorough=has_body)
     return Complete() if has_body else Wait()

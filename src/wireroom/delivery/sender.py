@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 
 from wireroom.clock import Clock, from_ms, to_ms
 from wireroom.delivery.lanes import Kind, Lanes
-from wireroom.delivery.lost import lost_candidates, remove_lost, settle_doubt
+from wireroom.delivery.lost import lost_candidates, note_search, remove_lost
 from wireroom.delivery.outbox import DeliveryState
 from wireroom.delivery.outgoing import (
     Outgoing,
@@ -121,8 +121,8 @@ class Sender:
                     return Done()
                 case Render():
                     await self._render(out)
-                case Search(seq=seq):
-                    if (outcome := await self._search(out, seq)) is not None:
+                case Search():
+                    if (outcome := await self._search(out, step)) is not None:
                         return outcome
                 case Place() | Fill():
                     if (outcome := await self._paced(job, out, step)) is not None:
@@ -239,9 +239,9 @@ class Sender:
         shown = contents or (TextPart("(The answer has no visible text.)"),)
         await self._write(out.id, lambda conn, now: store_parts(conn, out.id, shown, now))
 
-    async def _search(self, out: Outgoing, seq: int) -> Outcome | None:
+    async def _search(self, out: Outgoing, step: Search) -> Outcome | None:
         """Delete the placeholders of the part that were lost; None when that is done."""
-        candidates = await self._db.read(lambda conn: lost_candidates(conn, out, seq))
+        candidates = await self._db.read(lambda conn: lost_candidates(conn, out, step))
         wait = self._lanes.ask(self._clock.monotonic(), out.chat_id, "edit") if candidates else 0
         if wait > 0:
             return self._again_in(wait)
@@ -254,7 +254,7 @@ class Sender:
             _log.warning("lost_placeholder_stays", delivery=out.id, reason=str(error))
         else:
             _log.info("lost_placeholders_removed", delivery=out.id, count=len(removed))
-        await self._write(out.id, lambda conn, _: settle_doubt(conn, out.id, seq))
+        await self._write(out.id, lambda conn, _: note_search(conn, out.id, step.seq, thorough=step.thorough))
         return None
 
     async def _mark(

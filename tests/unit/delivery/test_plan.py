@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from wireroom.delivery.plan import (
     Complete,
+    Doubt,
     Fill,
     PartState,
     PartView,
@@ -53,17 +54,17 @@ def test_next_step_places_then_fills_part_by_part(
 @pytest.mark.parametrize(
     ("states", "has_body", "step"),
     [
-        pytest.param([PLACED], False, Search(0), id="before-the-answer-is-known"),
+        pytest.param([PLACED], False, Search(0, thorough=False), id="before-the-answer-is-known"),
         pytest.param([PLACED], True, Fill(0), id="an-answer-goes-first"),
         pytest.param([SENT, SENDING], True, Place(1), id="a-second-part-goes-first"),
-        pytest.param([SENT, SENT], True, Search(0), id="before-it-is-complete"),
+        pytest.param([SENT, SENT], True, Search(0, thorough=True), id="before-it-is-complete"),
     ],
 )
 def test_doubt_is_settled_when_nothing_else_is_left(
     states: list[PartState], has_body: bool, step: Step
 ) -> None:
     """Lost placeholders are looked for while there is nothing to show."""
-    parts = [PartView(seq, state, has_body, doubted=seq == 0) for seq, state in enumerate(states)]
+    parts = [PartView(seq, state, has_body, doubt=Doubt(seq == 0)) for seq, state in enumerate(states)]
 
     assert next_step(parts, has_body=has_body) == step
 
@@ -94,7 +95,7 @@ class _Row:
     state: PartState = NEW
     content: str | None = None
     message_id: int | None = None
-    doubted: bool = False
+    doubt: Doubt = Doubt.NONE
 
 
 class _Crash(Exception):
@@ -121,8 +122,7 @@ class _Sender:
 
     def step(self) -> Step:
         views = [
-            PartView(seq, row.state, row.content is not None, row.doubted)
-            for seq, row in enumerate(self.rows)
+            PartView(seq, row.state, row.content is not None, row.doubt) for seq, row in enumerate(self.rows)
         ]
         step = next_step(views, has_body=self.body_known)
         match step:
@@ -131,7 +131,8 @@ class _Sender:
                 self.rows[0].content = self.parts[0]
                 self.rows.extend(_Row(content=content) for content in self.parts[1:])
             case Place(seq=seq):
-                self.rows[seq].doubted |= self.rows[seq].state is not NEW
+                if self.rows[seq].state is not NEW:
+                    self.rows[seq].doubt = Doubt.FRESH
                 self.rows[seq].state = SENDING
                 self.crash_point()
                 message_id = self.chat.send()
@@ -145,13 +146,13 @@ class _Sender:
                 self.chat.messages[self.rows[seq].message_id or 0] = self.rows[seq].content or ""
                 self.crash_point()
                 self.rows[seq].state = SENT
-            case Search(seq=seq):
+            case Search(seq=seq, thorough=thorough):
                 self.crash_point()
                 recorded = {row.message_id for row in self.rows}
                 for message_id in self.chat.messages.keys() - recorded:
                     del self.chat.messages[message_id]
                 self.crash_point()
-                self.rows[seq].doubted = False
+                self.rows[seq].doubt = Doubt.NONE if thorough else Doubt.LOOKED
             case _:
                 pass
         self.crash_point()

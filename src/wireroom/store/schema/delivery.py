@@ -38,11 +38,11 @@ delivery_parts = Table(
     Column("state", Text, nullable=False, comment="see delivery.plan.PartState"),
     Column("message_id", BigInteger, comment="the chat message this part lives in, once known"),
     Column(
-        "doubted",
+        "doubt",
         Integer,
         nullable=False,
         server_default=text("0"),
-        comment="1: an earlier placeholder may stand in the chat, unrecorded",
+        comment="1: an earlier placeholder may stand in the chat, unrecorded; 2: and was looked for once",
     ),
     Column("error", Text),
     Column("updated_at", BigInteger, nullable=False),

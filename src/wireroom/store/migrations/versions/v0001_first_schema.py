@@ -545,11 +545,11 @@ def _create_delivery_parts() -> None:
             comment="the chat message this part lives in, once known",
         ),
         sa.Column(
-            "doubted",
+            "doubt",
             sa.Integer(),
             server_default=sa.text("0"),
             nullable=False,
-            comment="1: an earlier placeholder may stand in the chat, unrecorded",
+            comment="1: an earlier placeholder may stand in the chat, unrecorded; 2: and was looked for once",
         ),
         sa.Column("error", sa.Text(), nullable=True),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
