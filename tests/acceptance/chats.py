@@ -57,7 +57,7 @@ async def all_answered(telegram: BotAPIServer, questions: Sequence[Asked], timeo
 
 
 async def told(
-    telegram: BotAPIServer, chat: Chat, text: str, wanted: str, timeout_seconds: float = 5.0
+    telegram: BotAPIServer, chat: Chat, text: str, wanted: str, timeout_seconds: float = 20.0
 ) -> SeenMessage:
     """Let the chat's person send the text; return the bot's reply to it once it contains `wanted`."""
     message_id = telegram.message_id_of(await telegram.user_says(chat, text))
@@ -65,7 +65,7 @@ async def told(
 
 
 async def replied(
-    telegram: BotAPIServer, chat: Chat, message_id: int, wanted: str, timeout_seconds: float = 5.0
+    telegram: BotAPIServer, chat: Chat, message_id: int, wanted: str, timeout_seconds: float = 20.0
 ) -> SeenMessage:
     """Return the bot's reply to a message once it contains `wanted`."""
 

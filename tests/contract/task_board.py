@@ -12,8 +12,9 @@ from job_engines import Engine
 from sqlalchemy import Connection, Table, select, text
 
 from wireroom.clock import to_ms
+from wireroom.runs.endings import finish_run
 from wireroom.runs.feed import Feed
-from wireroom.runs.records import begin_attempt, finish_run
+from wireroom.runs.records import begin_attempt
 from wireroom.runs.states import RunState
 from wireroom.runs.verdict import Verdict
 from wireroom.store.schema import runs

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from wireroom.backends.protocol import AgentEvent, EventKind
 from wireroom.conversations.threads import NewConversation, begin_conversation
 from wireroom.errors import LeaseLost
-from wireroom.runs import records, rounds
+from wireroom.runs import endings, records, rounds
 from wireroom.runs.events import append_events
 from wireroom.runs.loop import Failed, Round, RoundKind
 from wireroom.runs.options import RunReport
@@ -123,7 +123,7 @@ async def test_end_of_a_run_without_an_agent_tells_what_its_rounds_gave(engine: 
         rounds.take_over(conn, RUN, 1, RunReport(max_iterations=5))
         _two_rounds(conn)
         _open(conn, RoundKind.WORK, 50)
-        records.end_without_agent(conn, engine.jobs, RUN, STOPPED, 60)
+        endings.end_without_agent(conn, engine.jobs, RUN, STOPPED, 60)
         row = conn.exec_driver_sql("SELECT output, report, usage FROM runs").one()
         return row[0], row[1], row[2]
 
@@ -143,7 +143,7 @@ async def test_run_cut_off_in_a_round_has_the_words_of_that_round(engine: Engine
             _open(conn, RoundKind.WORK, 10)
             append_events(conn, RUN, 1, [AgentEvent(EventKind.TEXT, {"text": word})], 20)
             _open(conn, RoundKind.REVIEW, 30)
-        records.end_without_agent(conn, engine.jobs, RUN, STOPPED, 60)
+        endings.end_without_agent(conn, engine.jobs, RUN, STOPPED, 60)
         return str(conn.exec_driver_sql("SELECT output FROM runs").scalar_one())
 
     assert await engine.db.write(unit) == "second"

@@ -13,10 +13,11 @@ from wireroom.callbacks.outbox import open_callback
 from wireroom.clock import to_ms
 from wireroom.conversations.threads import NewConversation, begin_conversation
 from wireroom.runs.cancel import cancel_run
+from wireroom.runs.endings import requeue_interrupted
 from wireroom.runs.feed import Feed, lane_topic, run_topic
 from wireroom.runs.overdue import FIND_OVERDUE, Overdue
 from wireroom.runs.queries import RunView, find_run
-from wireroom.runs.records import NewRun, begin_attempt, create_run, requeue_interrupted
+from wireroom.runs.records import NewRun, begin_attempt, create_run
 from wireroom.runs.states import RunState
 from wireroom.store.schema import callbacks
 from wireroom.store.sqlite import SqliteDatabase

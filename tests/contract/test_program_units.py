@@ -35,10 +35,11 @@ from wireroom.intake.program_requests import (
     count_running,
     count_waiting,
 )
+from wireroom.runs.endings import end_without_agent
 from wireroom.runs.feed import Feed
 from wireroom.runs.options import RunOptions
 from wireroom.runs.queries import find_run
-from wireroom.runs.records import begin_attempt, end_without_agent
+from wireroom.runs.records import begin_attempt
 from wireroom.runs.states import RunMode, RunState
 from wireroom.runs.verdict import Verdict
 from wireroom.store.schema import callbacks

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select
 from runner_callers import calling, runner_service
 from wireroom.clock import SystemClock, to_ms
 from wireroom.jobs.procrastinate import ProcrastinateJobs
-from wireroom.runs.records import end_without_agent
+from wireroom.runs.endings import end_without_agent
 from wireroom.runs.states import RunState
 from wireroom.runs.verdict import Verdict
 from wireroom.store.postgres import PostgresDatabase

@@ -24,10 +24,11 @@ from wireroom.errors import Conflict
 from wireroom.intake.ask import Asker
 from wireroom.intake.known_requests import other_wishes, promise_callback
 from wireroom.jobs.port import Jobs
+from wireroom.runs.endings import end_without_agent
 from wireroom.runs.feed import Feed, lane_topic
 from wireroom.runs.options import RunOptions
 from wireroom.runs.queries import RunView, find_run
-from wireroom.runs.records import NewRun, create_run, end_without_agent
+from wireroom.runs.records import NewRun, create_run
 from wireroom.runs.states import RunMode, RunState
 from wireroom.runs.verdict import Verdict
 from wireroom.store.database import after_commit

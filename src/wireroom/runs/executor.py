@@ -21,7 +21,7 @@ from wireroom.errors import LeaseLost, NotFound, StoreUnavailable
 from wireroom.jobs.port import Dead, Done, Job, Jobs
 from wireroom.jobs.port import Outcome as JobOutcome
 from wireroom.perf.metrics import RUN_SECONDS, RUNS, RUNS_ACTIVE
-from wireroom.runs import records
+from wireroom.runs import endings, records
 from wireroom.runs.agent_call import LEASE, RunPolicy
 from wireroom.runs.driver import Driver
 from wireroom.runs.feed import Feed, lane_topic, run_topic
@@ -182,7 +182,7 @@ class Executor:
 
     def _end_unit(self, conn: Connection, turn: _Turn, verdict: Verdict) -> None:
         job, now_ms = turn.job, to_ms(self._clock.now())
-        records.end_without_agent(conn, self._jobs, job.ref, verdict, now_ms, epoch=turn.epoch)
+        endings.end_without_agent(conn, self._jobs, job.ref, verdict, now_ms, epoch=turn.epoch)
         after_commit(conn, lambda: self._tell(job.ref, job.key or job.ref))
 
     async def _begin(self, job: Job) -> Attempt | None:
@@ -229,7 +229,7 @@ class Executor:
         verdict = ending.verdict
 
         def unit(conn: Connection) -> None:
-            records.finish_run(
+            endings.finish_run(
                 conn,
                 self._jobs,
                 attempt.run_id,
@@ -258,7 +258,7 @@ class Executor:
             await self._finish(job, attempt, lane, replace(ending, verdict=stopped, report=report))
             return
         run_id, epoch, now_ms = attempt.run_id, attempt.epoch, to_ms(self._clock.now())
-        await self._persist(run_id, lambda conn: records.requeue_interrupted(conn, run_id, epoch, now_ms))
+        await self._persist(run_id, lambda conn: endings.requeue_interrupted(conn, run_id, epoch, now_ms))
 
     async def _persist(self, run_id: str, unit: Unit[T]) -> T:
         return await write_patiently(self._db, unit, what=run_id)

@@ -15,8 +15,9 @@ from sqlalchemy import Connection, select
 
 from wireroom.clock import Clock, to_ms
 from wireroom.jobs.port import Jobs
+from wireroom.runs.endings import end_without_agent
 from wireroom.runs.feed import Feed, lane_topic, run_topic
-from wireroom.runs.records import KIND, end_without_agent
+from wireroom.runs.records import KIND
 from wireroom.runs.states import RunState
 from wireroom.runs.verdict import Verdict, spoken
 from wireroom.store.chore import repeat

@@ -13,7 +13,7 @@ _LONGEST_PAUSE_SECONDS = 0.05
 async def eventually(
     predicate: Callable[[], object] | Callable[[], Awaitable[object]],
     what: str,
-    timeout_seconds: float = 5.0,
+    timeout_seconds: float = 20.0,
 ) -> None:
     """Return once the predicate's answer is truthy.
 
