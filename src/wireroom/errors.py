@@ -14,6 +14,7 @@
     │   ├── StoreLost            this process can write no more; only a restart helps
     │   ├── StoreReadOnly        the file or folder may not be written
     │   └── StoreDamaged         the file is not a database, or its pages are broken
+    ├── RedisUnavailable         Redis does not answer, or is known not to; go on without it
     └── TelegramError            see `telegram.errors`, which refines it
 
 Adapters translate foreign errors into these with `raise ... from`. The message says what happened, with
@@ -77,6 +78,10 @@ class StoreReadOnly(StoreUnavailable):
 
 class StoreDamaged(StoreUnavailable):
     """The file is not a database, or its pages are broken. Restore a backup."""
+
+
+class RedisUnavailable(WireroomError):
+    """Redis does not answer, or is known not to: nothing waited for it. Go on without it."""
 
 
 class TelegramError(WireroomError):

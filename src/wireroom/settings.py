@@ -16,14 +16,15 @@ from pydantic import AliasChoices, SecretStr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import NoDecode, SettingsConfigDict
 
-from wireroom.agent_settings import LONGEST_SECONDS, AgentSettings, named
+from wireroom.agent_settings import LONGEST_SECONDS, named
 from wireroom.errors import SettingsError
+from wireroom.performance_settings import PerformanceSettings
 
 # What `backends.wire.argument_of` lets stand on a command line; that layer is above this one.
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@\[\]-]{0,255}")
 
 
-class Settings(AgentSettings):
+class Settings(PerformanceSettings):
     """Everything that differs between installations."""
 
     model_config = SettingsConfigDict(

@@ -1,0 +1,1 @@
+"""One pool of Redis connections for the process, and the news that go through it; nothing needs either."""
