@@ -1,4 +1,4 @@
-"""What a period left to judge the service by: plain values that probes give and the bottleneck analysis ranks.
+"""What a period left to judge the service by: plain values of the probes, which the analysis ranks.
 
 Nothing here measures or decides. Seconds are wall-clock seconds, times are milliseconds since the epoch, and
 every total covers one period, so that figures of two kinds can be compared: what did this cost people?
@@ -20,7 +20,7 @@ class LoopBlock:
     task: str
     """Name of the task that held it; empty when a plain callback did, or nobody knows."""
     place: str
-    """The innermost line of our code on the loop's stack: `intake/accept.py:81 accept`; empty: none of ours."""
+    """The innermost line of our code on the loop's stack: `intake/accept.py:81 accept`; empty: none."""
     stack: tuple[str, ...]
     """The loop's stack as seen in the middle of it, outermost first, each line as `place`."""
 
