@@ -73,3 +73,141 @@ DELIVERY_SECONDS = Histogram(
 LOOP_LAG_SECONDS = Gauge(
     "wireroom_loop_lag_seconds", "Worst delay of the event loop in the last second", registry=REGISTRY
 )
+SLOW_STATEMENTS = Counter(
+    "wireroom_store_slow_statements_total",
+    "Statements that took longer than WIREROOM_SLOW_STATEMENT_MS",
+    registry=REGISTRY,
+)
+REPEATED_STATEMENTS = Counter(
+    "wireroom_store_repeated_statements_total",
+    "Reads that one request or job repeated, most likely once a row (N+1)",
+    registry=REGISTRY,
+)
+_STATEMENTS = Histogram(
+    "wireroom_store_statements",
+    "Statements of one request or job",
+    ["work"],
+    registry=REGISTRY,
+    buckets=(0, 1, 2, 4, 8, 16, 32, 64, 128, 256),
+)
+STATEMENTS_OF_WORK = {work: _STATEMENTS.labels(work) for work in ("request", "job")}
+POOL_CONNECTIONS = Gauge(
+    "wireroom_pool_connections",
+    "Connections of a pool by state (size, in use, overflow) and callers that wait",
+    ["pool", "state"],
+    registry=REGISTRY,
+)
+POOL_ACQUIRE_SECONDS = Histogram(
+    "wireroom_pool_acquire_seconds",
+    "From asking for a pooled connection to having it",
+    ["pool"],
+    registry=REGISTRY,
+    buckets=_FAST,
+)
+POOL_WAITS = Counter(
+    "wireroom_pool_waits_total", "Callers that found no connection free", ["pool"], registry=REGISTRY
+)
+POOL_CONNECTS = Counter(
+    "wireroom_pool_connects_total", "Connections that were opened", ["pool"], registry=REGISTRY
+)
+POOL_LEAKED = Counter(
+    "wireroom_pool_held_too_long_total",
+    "Connections not given back within WIREROOM_CONNECTION_HELD_SECONDS",
+    ["pool"],
+    registry=REGISTRY,
+)
+
+REDIS_OPERATIONS = Counter(
+    "wireroom_redis_operations_total",
+    "Redis commands by name and result (ok, late, lost, denied, or barred while Redis is known to be down)",
+    ["command", "result"],
+    registry=REGISTRY,
+)
+REDIS_SECONDS = Histogram(
+    "wireroom_redis_seconds",
+    "One round trip to Redis, with the wait for a connection",
+    registry=REGISTRY,
+    buckets=(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5),
+)
+REDIS_UP = Gauge("wireroom_redis_up", "1 while Redis answers, 0 while it does not or is not set", registry=REGISTRY)
+REDIS_IN_USE = Gauge("wireroom_redis_connections_in_use", "Redis connections at work now", registry=REGISTRY)
+REDIS_REQUEST_OPERATIONS = Histogram(
+    "wireroom_redis_request_operations",
+    "Redis commands of one HTTP request, of those that made any",
+    registry=REGISTRY,
+    buckets=(1, 2, 3, 5, 8, 13, 21, 50, 100),
+)
+REDIS_NEWS = Counter(
+    "wireroom_redis_news_total",
+    "Messages between replicas (sent, heard, lost), and how often some may have been missed (gap)",
+    ["what"],
+    registry=REGISTRY,
+)
+HTTP_REFUSED = Counter(
+    "wireroom_http_refused_total", "Requests beyond their caller's budget, answered 429", registry=REGISTRY
+)
+HTTP_TIMED_OUT = Counter(
+    "wireroom_http_timed_out_total", "Requests that took too long, answered 504", registry=REGISTRY
+)
+HTTP_CACHED = Counter(
+    "wireroom_http_cached_total",
+    "Answers to reads by where they came from (kept, unchanged, made)",
+    ["result"],
+    registry=REGISTRY,
+)
+OUTBOUND_CALLS = Counter(
+    "wireroom_outbound_calls_total",
+    "HTTP calls that we made, by purpose and result (2xx to 5xx, failed)",
+    ["purpose", "result"],
+    registry=REGISTRY,
+)
+OUTBOUND_SECONDS = Histogram(
+    "wireroom_outbound_seconds",
+    "From an outgoing request to the beginning of its answer",
+    ["purpose"],
+    registry=REGISTRY,
+    buckets=_SLOW,
+)
+OUTBOUND_CONNECTIONS = Counter(
+    "wireroom_outbound_connections_total",
+    "Connections for outgoing calls by whether one was at hand (reused, made)",
+    ["kind"],
+    registry=REGISTRY,
+)
+OUTBOUND_HELD = Gauge(
+    "wireroom_outbound_hosts_held", "Hosts that are not called for a while, since calls failed", registry=REGISTRY
+)
+OUTBOUND_REFUSED = Counter(
+    "wireroom_outbound_refused_total", "Calls not made because their host is held", registry=REGISTRY
+)
+
+LOOP_BLOCKS = Counter(
+    "wireroom_loop_blocks_total", "Times that something held the event loop for 50 ms or more", registry=REGISTRY
+)
+LOOP_BLOCKED_SECONDS = Counter(
+    "wireroom_loop_blocked_seconds_total", "Time that the event loop was held so", registry=REGISTRY
+)
+HTTP_ERRORS = Counter(
+    "wireroom_http_errors_total",
+    "Requests that ended with 500 and above, or without an answer, by method and route",
+    ["route"],
+    registry=REGISTRY,
+)
+TASKS_NOW = Gauge("wireroom_tasks_now", "Asyncio tasks now, by kind", ["kind"], registry=REGISTRY)
+DESCRIPTORS_NOW = Gauge(
+    "wireroom_descriptors_now", "Open descriptors now, by what they lead to", ["kind"], registry=REGISTRY
+)
+MEMORY_BYTES = Gauge("wireroom_memory_bytes", "Resident memory of the process now", registry=REGISTRY)
+LEAKS = Counter(
+    "wireroom_leaks_total",
+    "Suspected leaks, by what grew for minutes and never came back (tasks, descriptors, rss)",
+    ["kind"],
+    registry=REGISTRY,
+)
+GC_PAUSE_SECONDS = Histogram(
+    "wireroom_gc_pause_seconds",
+    "One run of the cyclic garbage collector, by generation",
+    ["generation"],
+    registry=REGISTRY,
+    buckets=_FAST,
+)
