@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from starlette.types import Receive, Scope, Send
 
 from wireroom.app.http import WebServer, bind
-from wireroom.cli.service import spare_the_collector
+from wireroom.perf.gc_tuning import spare_the_collector
 from wireroom.store.database import driver
 from wireroom.store.migrate import ensure_schema
 from wireroom.store.sqlite import SqliteDatabase

@@ -21,9 +21,9 @@ from wireroom.app.engine import Engine
 from wireroom.app.runner import Surroundings
 from wireroom.app.service import Service
 from wireroom.cli.logs import set_up_logs
-from wireroom.cli.service import spare_the_collector
 from wireroom.clock import to_ms
 from wireroom.jobs.port import Done, Job, Outcome
+from wireroom.perf.gc_tuning import spare_the_collector
 from wireroom.runs import records
 from wireroom.runs.agent_host import Outside
 from wireroom.runs.executor import Executor

@@ -46,7 +46,7 @@ from wireroom.intake.webhook import Webhook
 from wireroom.jobs.port import Handler, Worker
 from wireroom.mcp.door import PATH as TOOLS_PATH
 from wireroom.mcp.door import McpDoor, token_for_agents
-from wireroom.perf.loop_lag import watch_loop
+from wireroom.perf.loop_lag import LoopWatch
 from wireroom.runs import records
 from wireroom.runs.agent_host import Outside
 from wireroom.runs.executor import Executor
@@ -223,7 +223,7 @@ class Service:
         """Begin to run jobs and what goes with them; on the way out agents get time to end."""
         tasks = [
             self._task(engine.worker.run(handlers), "jobs"),
-            self._task(watch_loop(), "loop watch"),
+            self._task(LoopWatch().run(), "loop watch"),
             self._task(self._board.run(), "task board"),
             *(
                 self._task(chore, name)

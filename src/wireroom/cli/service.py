@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 import sys
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from wireroom.cli.session import open_services, run
+from wireroom.perf.gc_tuning import spare_the_collector
 
 if TYPE_CHECKING:
     from wireroom.app.service import Service
@@ -62,17 +62,6 @@ async def _serve(settings: Settings) -> bool:
             wait.cancel()
         structlog.get_logger(__name__).info("stopping", drain_seconds=settings.drain_seconds)
     return failed
-
-
-def spare_the_collector() -> None:
-    """Take what was made at start out of the cyclic collector's sight, and let it look less often.
-
-    Libraries leave some 200,000 objects that live for ever; walking them in the middle of a request costs
-    tens of milliseconds and frees nothing.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 100)
 
 
 async def _greet(service: Service) -> None:

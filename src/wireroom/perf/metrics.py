@@ -129,7 +129,9 @@ REDIS_SECONDS = Histogram(
     registry=REGISTRY,
     buckets=(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5),
 )
-REDIS_UP = Gauge("wireroom_redis_up", "1 while Redis answers, 0 while it does not or is not set", registry=REGISTRY)
+REDIS_UP = Gauge(
+    "wireroom_redis_up", "1 while Redis answers, 0 while it does not or is not set", registry=REGISTRY
+)
 REDIS_IN_USE = Gauge("wireroom_redis_connections_in_use", "Redis connections at work now", registry=REGISTRY)
 REDIS_REQUEST_OPERATIONS = Histogram(
     "wireroom_redis_request_operations",
@@ -175,14 +177,18 @@ OUTBOUND_CONNECTIONS = Counter(
     registry=REGISTRY,
 )
 OUTBOUND_HELD = Gauge(
-    "wireroom_outbound_hosts_held", "Hosts that are not called for a while, since calls failed", registry=REGISTRY
+    "wireroom_outbound_hosts_held",
+    "Hosts that are not called for a while, since calls failed",
+    registry=REGISTRY,
 )
 OUTBOUND_REFUSED = Counter(
     "wireroom_outbound_refused_total", "Calls not made because their host is held", registry=REGISTRY
 )
 
 LOOP_BLOCKS = Counter(
-    "wireroom_loop_blocks_total", "Times that something held the event loop for 50 ms or more", registry=REGISTRY
+    "wireroom_loop_blocks_total",
+    "Times that something held the event loop for 50 ms or more",
+    registry=REGISTRY,
 )
 LOOP_BLOCKED_SECONDS = Counter(
     "wireroom_loop_blocked_seconds_total", "Time that the event loop was held so", registry=REGISTRY
