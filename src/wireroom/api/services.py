@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from wireroom.clock import Clock
 from wireroom.intake.ask import Asker
 from wireroom.jobs.port import Jobs
+from wireroom.perf.profiles import Profiler
 from wireroom.runs.feed import Feed
 from wireroom.settings import Settings
 from wireroom.store.database import Database
@@ -36,3 +37,5 @@ class Services:
     """Makes a pairing code; None without a bot."""
     problems: Callable[[], list[str]] = list
     """What is wrong just now, in plain words, such as a poller that gets nothing."""
+    profiler: Profiler | None = None
+    """Looks into this process on request; None for a command, which serves nothing."""

@@ -17,6 +17,7 @@ from wireroom.cli import (
     doctor,
     mcp,
     operator,
+    profile,
     queues,
     runs,
     scripts,
@@ -50,6 +51,7 @@ cli.add_typer(updates.cli, name="updates")
 cli.add_typer(scripts.cli, name="scripts")
 cli.add_typer(settings.cli, name="settings")
 cli.add_typer(telegram.cli, name="telegram")
+cli.add_typer(profile.cli, name="profile")
 
 
 @cli.command("version")

@@ -53,7 +53,8 @@ async def _serve(settings: Settings) -> bool:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, end)
     async with service:
-        spare_the_collector()
+        if settings.gc_tuning:
+            spare_the_collector()
         await _greet(service)
         waits = [asyncio.create_task(event.wait()) for event in (stop, service.stopped)]
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)

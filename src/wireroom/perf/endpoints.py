@@ -19,7 +19,7 @@ from wireroom.perf.metrics import HTTP_ERRORS, REGISTRY
 from wireroom.perf.timings import Timings
 
 NOWHERE = "no route"
-"""Requests that no route took; one name for all, since anybody can invent paths."""
+"""Requests that were answered before any route took them; one name, since anybody can invent paths."""
 _BOUNDS = range(8, 25)
 """From 2 ** 8 µs to 2 ** 24 µs: 0.26 ms to 16.8 s."""
 _NOT_COUNTED = "/admin/profile"
@@ -45,6 +45,14 @@ class Endpoints:
     def __init__(self) -> None:
         """Begin with nothing counted."""
         self._routes: dict[str, Route] = {}
+
+    def name_of(self, scope: Scope) -> str:
+        """Return the route of an answered request; of one answered from a cache, the one that made it."""
+        found = route_of(scope)
+        if found == NOWHERE:
+            plain = f"{scope['method']} {scope['path']}"
+            return plain if plain in self._routes else NOWHERE
+        return found
 
     def note(self, route: str, seconds: float, *, failed: bool = False) -> None:
         """Count one answer; on the loop's thread."""
@@ -117,9 +125,8 @@ class Metered:
             await self._app(scope, receive, noting)
         finally:
             failed = status >= HTTPStatus.INTERNAL_SERVER_ERROR
-            self._endpoints.note(
-                route_of(scope), (begun_at or time.perf_counter()) - started, failed=failed or not status
-            )
+            seconds = (begun_at or time.perf_counter()) - started
+            self._endpoints.note(self._endpoints.name_of(scope), seconds, failed=failed or not status)
 
 
 def route_of(scope: Scope) -> str:
