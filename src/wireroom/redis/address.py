@@ -77,7 +77,9 @@ def read_address(url: str) -> Address:
     base, _, suffix = scheme.partition("+")
     options = _options(query, sentinel=suffix == Kind.SENTINEL)
     if scheme == "unix":
-        return Address(Kind.SINGLE, (), db=_number(options.pop("db", "0")), path=f"/{unquote(path)}", options=options)
+        return Address(
+            Kind.SINGLE, (), db=_number(options.pop("db", "0")), path=f"/{unquote(path)}", options=options
+        )
     if base not in {"redis", "rediss"} or suffix not in {"", Kind.CLUSTER, Kind.SENTINEL}:
         raise SettingsError(f"REDIS_URL: {scheme}:// is no kind of Redis address; say redis://host:6379/0.")
     kind = Kind(suffix or Kind.SINGLE)
@@ -115,7 +117,9 @@ def _service_and_db(kind: Kind, words: Sequence[str], db: str | None) -> tuple[s
     if kind is Kind.SENTINEL and not service:
         raise SettingsError("REDIS_URL: name the service, as in redis+sentinel://host:26379/mymaster/0.")
     if len(words) > 1:
-        raise SettingsError(f"REDIS_URL: after the hosts stands the database's number, not {'/'.join(words)!r}.")
+        raise SettingsError(
+            f"REDIS_URL: after the hosts stands the database's number, not {'/'.join(words)!r}."
+        )
     number = _number(db or (words[0] if words else "0"))
     if kind is Kind.CLUSTER and number:
         raise SettingsError("REDIS_URL: a cluster has database 0 alone.")
@@ -132,5 +136,7 @@ def _options(query: str, *, sentinel: bool) -> dict[str, str]:
     known = {"db"} | _TLS_OPTIONS | (_SENTINEL_OPTIONS if sentinel else frozenset())
     found = dict(parse_qsl(query, keep_blank_values=True))
     if unknown := sorted(found.keys() - known):
-        raise SettingsError(f"REDIS_URL: unknown option {', '.join(unknown)}; known are {', '.join(sorted(known))}.")
+        raise SettingsError(
+            f"REDIS_URL: unknown option {', '.join(unknown)}; known are {', '.join(sorted(known))}."
+        )
     return found

@@ -1,10 +1,10 @@
-"""Whether to ask Redis at all: a breaker, so that a dead server costs one caller a time-out, not all. Pure.
+"""Whether to ask Redis: a breaker, so that a dead server costs a few callers a time-out, not all. Pure.
 
-    CLOSED   Redis is asked.
-    OPEN     It is not: callers are told at once. Only the probe asks, less and less often.
+    closed   Redis is asked.
+    open     It is not: callers are told at once. Only the probe asks, less and less often.
 
 A connection that is refused or lost opens it at once, since the client has tried again already. A reply that
-comes too late opens it after `patience` such replies in a row: one slow command is not an outage.
+comes too late opens it after `patience` others in a row: one slow command is not an outage.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Failure(StrEnum):
 class BreakerRule:
     """When to open, and how often to probe."""
 
-    patience: int = 3
+    patience: int = 2
     """Late replies in a row that are borne; the next opens."""
     first_pause_seconds: float = 0.1
     longest_pause_seconds: float = 5.0
@@ -54,7 +54,7 @@ class Breaker:
         return Breaker(is_open=True, reason=reason)
 
     def succeeded(self) -> Breaker:
-        """Return where it stands after a reply; one that was asked before it opened does not close it."""
+        """Return where it stands after a reply; one that was asked for before it opened does not close it."""
         return self if self.is_open or not self.late else Breaker()
 
     def probe_failed(self, reason: str) -> Breaker:
@@ -68,7 +68,7 @@ class Breaker:
 
         Args:
             rule: See `BreakerRule`.
-            jitter: Share of the wait to add, in [0, 1]; the caller's draw, so that replicas do not probe at once.
+            jitter: Share of the wait to add, in [0, 1]; a draw, so that replicas do not probe at once.
         """
         doubled = rule.first_pause_seconds * 2.0 ** min(self.probes, 16)
         return float(min(rule.longest_pause_seconds, doubled) * (1 + jitter))

@@ -1,0 +1,121 @@
+"""The Redis commands that Wireroom uses, as values. Pure.
+
+What is not here is not used: nothing writes a key without a time to live, and nothing walks all keys at once.
+`SET … NX EX`, the one way to claim a key atomically, has its time to live as well.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from wireroom.errors import BadInput
+from wireroom.redis.keys import LONGEST_TTL_SECONDS
+
+Word = str | bytes | int
+Command = tuple[Word, ...]
+"""Its name first."""
+
+_CLAIM = """
+if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'EX', ARGV[2]) then return 1 end
+if redis.call('GET', KEYS[1]) == ARGV[1] then return 1 end
+return 0
+"""
+"""Whose key it is; whoever asks twice with the same word has it still, so a lost reply loses nothing."""
+
+_RELEASE = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+return 0
+"""
+"""Gives back one's own claim, never one that somebody else has taken since."""
+
+_COUNT = """
+local total = redis.call('INCRBY', KEYS[1], ARGV[1])
+if redis.call('TTL', KEYS[1]) < 0 then redis.call('EXPIRE', KEYS[1], ARGV[2]) end
+return {total, redis.call('PTTL', KEYS[1])}
+"""
+"""Adds to a counter that begins to live with its first use."""
+
+
+def get(key: str) -> Command:
+    """Read a value."""
+    return ("GET", key)
+
+
+def setex(key: str, ttl_seconds: int, value: bytes | str) -> Command:
+    """Write a value that is gone after the time.
+
+    Raises:
+        BadInput: see `checked_ttl`.
+    """
+    return ("SETEX", key, checked_ttl(ttl_seconds), value)
+
+
+def delete(key: str) -> Command:
+    """Remove a key."""
+    return ("DEL", key)
+
+
+def expire(key: str, ttl_seconds: int) -> Command:
+    """Give a key that exists a new time to live.
+
+    Raises:
+        BadInput: see `checked_ttl`.
+    """
+    return ("EXPIRE", key, checked_ttl(ttl_seconds))
+
+
+def ttl(key: str) -> Command:
+    """Ask how long a key lives, seconds; negative when it does not exist."""
+    return ("TTL", key)
+
+
+def claim(key: str, word: str, ttl_seconds: int) -> Command:
+    """Take a key for oneself, under a word that nobody else knows; 1 when it is ours.
+
+    Raises:
+        BadInput: see `checked_ttl`.
+    """
+    return ("EVAL", _CLAIM, 1, key, word, checked_ttl(ttl_seconds))
+
+
+def release(key: str, word: str) -> Command:
+    """Give a claim back; 1 when it was ours."""
+    return ("EVAL", _RELEASE, 1, key, word)
+
+
+def count(key: str, by: int, ttl_seconds: int) -> Command:
+    """Add to a counter; answers the sum and how long it lives on, ms.
+
+    Raises:
+        BadInput: see `checked_ttl`.
+    """
+    return ("EVAL", _COUNT, 1, key, by, checked_ttl(ttl_seconds))
+
+
+def publish(channel: str, message: bytes) -> Command:
+    """Send a message to whoever listens now."""
+    return ("PUBLISH", channel, message)
+
+
+def checked_ttl(ttl_seconds: int) -> int:
+    """Return the time to live.
+
+    Raises:
+        BadInput: it is no whole number of seconds from 1 to 86,400.
+    """
+    usable = isinstance(ttl_seconds, int) and not isinstance(ttl_seconds, bool)
+    if not usable or not 1 <= ttl_seconds <= LONGEST_TTL_SECONDS:
+        raise BadInput(f"A time to live is 1 to {LONGEST_TTL_SECONDS} whole seconds, not {ttl_seconds!r}.")
+    return ttl_seconds
+
+
+@dataclass(slots=True)
+class Batch:
+    """Commands that go in one round trip, in order; not a transaction."""
+
+    commands: list[Command] = field(default_factory=list)
+
+    def add(self, command: Command) -> Batch:
+        """Add one of this module's commands; `Batch().add(get("a")).add(ttl("a"))`."""
+        self.commands.append(command)
+        return self
