@@ -6,7 +6,7 @@ Always on: two looks at the clock and one count a request. `/metrics` shows the 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
@@ -101,31 +101,34 @@ def _figures(name: str, timings: Timings, errors: int) -> EndpointFigures:
 class Metered:
     """Notes every HTTP request that the app answers; an event stream counts until it has begun."""
 
-    def __init__(self, app: ASGIApp, endpoints: Endpoints) -> None:
-        """Serve `app`."""
+    def __init__(
+        self, app: ASGIApp, endpoints: Endpoints, *, now: Callable[[], float] = time.perf_counter
+    ) -> None:
+        """Serve `app`; `now` gives seconds that only grow."""
         self._app = app
         self._endpoints = endpoints
+        self._now = now
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
         if scope["type"] != "http" or scope["path"].startswith(_NOT_COUNTED):
             await self._app(scope, receive, send)
             return
-        started = time.perf_counter()
+        started = self._now()
         status, begun_at = 0, 0.0
 
         async def noting(message: Message) -> None:
             nonlocal status, begun_at
             if message["type"] == "http.response.start":
                 status = message["status"]
-                begun_at = time.perf_counter() if _is_stream(message) else 0.0
+                begun_at = self._now() if _is_stream(message) else 0.0
             await send(message)
 
         try:
             await self._app(scope, receive, noting)
         finally:
             failed = status >= HTTPStatus.INTERNAL_SERVER_ERROR
-            seconds = (begun_at or time.perf_counter()) - started
+            seconds = (begun_at or self._now()) - started
             self._endpoints.note(self._endpoints.name_of(scope), seconds, failed=failed or not status)
 
 

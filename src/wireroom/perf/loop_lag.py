@@ -119,10 +119,12 @@ class LoopWatch:
             now, used = time.monotonic(), time.process_time()
             overslept = now - before - LOOK_SECONDS
             look = self._look()
-            if overslept >= BLOCKED_AFTER_SECONDS and used - used_before >= overslept / 2:
-                # Somebody kept even this thread from running: a call that does not give up the interpreter.
+            if is_waiting(look.stack):
+                pass
+            elif min(overslept, used - used_before) >= BLOCKED_AFTER_SECONDS:
+                # Kept from running while the process worked: by a call that does not give up the interpreter.
                 self._note([look], overslept)
-            elif not is_waiting(look.stack):
+            else:
                 self._ask()
             looks = self._show_lag(looks + 1)
             before, used_before = time.monotonic(), time.process_time()

@@ -21,7 +21,7 @@ from wireroom.perf.profile_samples import Sampled, Spot
 
 HZ = 100
 _GRACE_SECONDS = 15.0
-_SPOT = re.compile(r"(?P<name>.*) \((?P<file>.*):(?P<line>\d+)\)")
+_SPOT = re.compile(r"(?P<name>.*?) \((?P<file>.*):(?P<line>\d+)\)")
 _MOST_SAID = 300
 _log = structlog.get_logger(__name__)
 

@@ -57,7 +57,7 @@ def place_of(stack: Sequence[Line]) -> str:
 def is_ours(filename: str) -> bool:
     """Tell whether the file is Wireroom's, or of somebody's who runs it: neither library nor interpreter."""
     if filename.startswith(_PACKAGE):
-        return "/testing/" not in filename[len(_PACKAGE) :]
+        return not filename.startswith("testing/", len(_PACKAGE))
     return not (filename.startswith(("<", *_STANDARD)) or "/site-packages/" in filename)
 
 
