@@ -25,8 +25,9 @@ ON_TIME_MS = 30_000
 MOST_CAUGHT_UP = 100
 MOST_WAITING = 100
 """Calls of one schedule that may wait; what comes beyond is skipped, so that a stuck target fills nothing."""
-_POLICY = re.compile(r"(skip|once|late|all)(?::([0-9]{1,9})(ms|s|m|h|d)?)?")
-_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3_600, "d": 86_400, None: 1}
+MOST_LATE_MS = 366 * 86_400_000
+_POLICY = re.compile(r"(skip|once|late|all)(?::([0-9]{1,11})(ms|s|m|h|d)?)?")
+_UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, None: 1_000}
 
 
 class MissedKind(StrEnum):
@@ -51,7 +52,8 @@ class MissedPolicy:
     def __str__(self) -> str:
         match self.kind:
             case MissedKind.LATE:
-                return f"late:{self.late_ms / 1000:g}s"
+                seconds, rest_ms = divmod(self.late_ms, 1000)
+                return f"late:{self.late_ms}ms" if rest_ms else f"late:{seconds}s"
             case MissedKind.ALL:
                 return f"all:{self.most}"
         return self.kind.value
@@ -101,14 +103,15 @@ def read_policy(value: object) -> MissedPolicy:
         raise BadInput("missed must be skip, once, late:<time> such as late:10m, or all:<count>.")
     kind, number, unit = MissedKind(found[1]), found[2], found[3]
     match kind:
-        case MissedKind.LATE if number:
-            return MissedPolicy(kind, late_ms=int(int(number) * _SECONDS[unit] * 1000))
+        case MissedKind.LATE if number and int(number) * _UNITS_MS[unit] <= MOST_LATE_MS:
+            return MissedPolicy(kind, late_ms=int(number) * _UNITS_MS[unit])
         case MissedKind.ALL if number and not unit and 1 <= int(number) <= MOST_CAUGHT_UP:
             return MissedPolicy(kind, most=int(number))
         case MissedKind.SKIP | MissedKind.ONCE if number is None:
             return MissedPolicy(kind)
     raise BadInput(
-        f"missed: late needs a time, such as late:10m, and all a count from 1 to {MOST_CAUGHT_UP}."
+        "missed: late needs a time of at most 366 days, such as late:10m, and all a count from 1 to"
+        f" {MOST_CAUGHT_UP}."
     )
 
 

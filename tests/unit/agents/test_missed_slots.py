@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from wireroom.agents.missed import (
@@ -83,7 +83,7 @@ def test_catch_ups_count_as_unfinished_for_the_next_slot() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "never", "late", "late:x", "all", "all:0", "all:101", "skip:3", 5, None]
+    "text", ["", "never", "late", "late:x", "late:367d", "all", "all:0", "all:101", "skip:3", 5, None]
 )
 def test_policy_that_cannot_be_meant_is_refused(text: object) -> None:
     """What is no policy is refused with a sentence."""
@@ -91,10 +91,21 @@ def test_policy_that_cannot_be_meant_is_refused(text: object) -> None:
         read_policy(text)
 
 
-@pytest.mark.parametrize("text", ["skip", "once", "late:600s", "all:7"])
-def test_policy_is_read_from_what_it_is_written_as(text: str) -> None:
-    """A policy survives being stored."""
+@pytest.mark.parametrize("text", ["skip", "once", "late:600s", "late:1500ms", "all:7"])
+def test_policy_is_written_as_it_was_read(text: str) -> None:
+    """A policy is shown in the words that it was given in."""
     assert str(read_policy(text)) == text
+
+
+@given(number=st.integers(0, 366), unit=st.sampled_from(["ms", "s", "m", "h", "d", ""]))
+@example(1_001, "ms")
+@example(12, "d")
+@example(31_622_399, "s")
+def test_policy_survives_being_stored(number: int, unit: str) -> None:
+    """However long a slot may be late, what is stored is read again, and is the same."""
+    policy = read_policy(f"late:{number}{unit}")
+
+    assert read_policy(str(policy)) == policy
 
 
 @given(
