@@ -11,10 +11,12 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
-from weakref import WeakSet
 
 from sqlalchemy import Connection, insert
 
+from wireroom.cache.cache import Cache
+from wireroom.cache.changes import SETTINGS_CHANGED
+from wireroom.cache.names import SETTINGS
 from wireroom.clock import from_ms
 from wireroom.errors import BadInput, NotFound
 from wireroom.store.database import Database, after_commit
@@ -24,6 +26,8 @@ from wireroom.store.statement import Statement
 _LARGEST = 2**31 - 1
 """What an INTEGER column of either database takes."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_ALL_OF_THEM = "all"
+_TAGS = (SETTINGS_CHANGED.tag,)
 _WORDS = {"on": 1, "true": 1, "yes": 1, "off": 0, "false": 0, "no": 0}
 
 
@@ -104,7 +108,7 @@ def is_on(conn: Connection, name: str) -> bool:
 def set_setting(conn: Connection, name: str, value: int, *, who: str, now_ms: int) -> SettingView:
     """Write a setting and a row of the audit; the value that it has already changes nothing.
 
-    Once it is durable, every `SystemSettings` of this process forgets what it read and tells its watchers.
+    Once it is durable, every `SystemSettings` forgets what it read and tells its watchers.
 
     Args:
         conn: The unit's.
@@ -122,7 +126,7 @@ def set_setting(conn: Connection, name: str, value: int, *, who: str, now_ms: in
     if before != value:
         moment = from_ms(now_ms).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
         _PUT.run(conn, name=name, value=value, now=moment)
-        after_commit(conn, _forget)
+        after_commit(conn, SETTINGS_CHANGED)
         said = f"{'unset' if before is None else before} to {value}"
         conn.execute(
             insert(audit).values(created_at=now_ms, who=who, action="setting.set", subject=name, detail=said)
@@ -144,60 +148,41 @@ def read_value(text: str) -> int:
     raise BadInput(f"{text!r} is no value of a setting: say on, off, or a number.")
 
 
-_caches: WeakSet[SystemSettings] = WeakSet()
-"""Every cache of this process; one that is gone is not in it any more."""
-
-
-def _forget() -> None:
-    for cache in list(_caches):
-        cache.changed()
-
-
 class SystemSettings:
     """The settings for readers that ask often: one read, kept until something changes."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, cache: Cache | None = None) -> None:
         """Serve the settings of this database.
 
-        What another process commits is seen when the database tells of it, within about 250 ms. PostgreSQL
-        does not tell, so there every question is a read.
+        What another process commits is seen when somebody tells of it: SQLite within about 250 ms, the bus
+        between replicas at once. On PostgreSQL without a bus every question is a read.
+
+        Args:
+            db: Where the rows are.
+            cache: The process's; one of their own when there is none.
         """
         self._db = db
-        self._keeps = db.dialect == "sqlite"
-        self._values: Mapping[str, int] | None = None
-        self._changes = 0
-        self._watchers: list[Callable[[], None]] = []
-        _caches.add(self)
-        db.on_outside_change(self.changed)
+        self._cache = cache or Cache.beside(db)
+        self._kept = self._cache.open(SETTINGS, dict[str, int])
 
     async def is_on(self, name: str) -> bool:
         """Tell whether a switch is on."""
-        values = self._values
-        if values is None:
-            values = await self._read()
+        values: Mapping[str, int] = await self._kept.get_or_compute(_ALL_OF_THEM, self._read, tags=_TAGS)
         return values.get(name, _default_of(name)) == 1
 
     def watch(self, callback: Callable[[], None]) -> None:
         """Call back whenever a setting may have changed, by us or by another program."""
-        self._watchers.append(callback)
+        self._cache.watch(SETTINGS_CHANGED.tag, callback)
 
-    def changed(self) -> None:
-        """Forget what was read, and tell the watchers."""
-        self._changes += 1
-        self._values = None
-        for watcher in self._watchers:
-            watcher()
+    async def warm(self) -> None:
+        """Have them at hand before they are asked for."""
+        await self._kept.get_or_compute(_ALL_OF_THEM, self._read, tags=_TAGS)
 
-    async def _read(self) -> Mapping[str, int]:
-        seen = self._changes
-        values = await self._db.read(_values)
-        # A change that was committed while this was read is not in it, perhaps.
-        if self._keeps and seen == self._changes:
-            self._values = values
-        return values
+    async def _read(self) -> dict[str, int]:
+        return await self._db.read(_values)
 
 
-def _values(conn: Connection) -> Mapping[str, int]:
+def _values(conn: Connection) -> dict[str, int]:
     return {name: _number(value) for name, value, _ in _ALL.rows(conn)}
 
 

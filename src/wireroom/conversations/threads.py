@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import msgspec
 from sqlalchemy import Connection
 
+from wireroom.cache.changes import CONVERSATIONS_CHANGED
 from wireroom.conversations.context import Turn, extended_summary
 from wireroom.errors import NotFound
+from wireroom.store.database import after_commit
 from wireroom.store.statement import Row, Statement
 
 _TITLE_CHARS = 60
@@ -142,6 +144,7 @@ def begin_conversation(conn: Connection, wanted: NewConversation, now_ms: int) -
         NotFound: it was deleted at the same moment.
     """
     _CLOSE_CURRENT.run(conn, lane=wanted.lane)
+    after_commit(conn, CONVERSATIONS_CHANGED)
     begun = _insert(conn, wanted, now_ms)
     found = begun or find_current(conn, wanted.lane) or find_conversation(conn, wanted.id)
     if found is None:
@@ -178,6 +181,7 @@ def append_message(
     title = next(iter(content.strip().splitlines()), "")[:_TITLE_CHARS]
     seq: int = _COUNT_MESSAGE.value(conn, id=conversation_id, title=title, now_ms=now_ms)
     _APPEND.run(conn, id=conversation_id, seq=seq, role=role, content=content, run_id=run_id, now_ms=now_ms)
+    after_commit(conn, CONVERSATIONS_CHANGED)
     if seq % _FOLD_EVERY == 0 and seq > _KEPT_WHOLE:
         _fold(conn, conversation_id, seq - _KEPT_WHOLE)
     return seq

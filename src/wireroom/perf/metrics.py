@@ -83,14 +83,6 @@ REPEATED_STATEMENTS = Counter(
     "Reads that one request or job repeated, most likely once a row (N+1)",
     registry=REGISTRY,
 )
-_STATEMENTS = Histogram(
-    "wireroom_store_statements",
-    "Statements of one request or job",
-    ["work"],
-    registry=REGISTRY,
-    buckets=(0, 1, 2, 4, 8, 16, 32, 64, 128, 256),
-)
-STATEMENTS_OF_WORK = {work: _STATEMENTS.labels(work) for work in ("request", "job")}
 POOL_CONNECTIONS = Gauge(
     "wireroom_pool_connections",
     "Connections of a pool by state (size, in use, overflow) and callers that wait",
@@ -217,3 +209,45 @@ GC_PAUSE_SECONDS = Histogram(
     registry=REGISTRY,
     buckets=_FAST,
 )
+
+CACHE_LOOKUPS = Counter(
+    "wireroom_cache_lookups_total",
+    "Looks at a level of the cache, by the name of what is kept and result (hit, miss)",
+    ["name", "level", "result"],
+    registry=REGISTRY,
+)
+CACHE_COMPUTED = Counter(
+    "wireroom_cache_computed_total",
+    "What was not kept: computed (done), given another caller's computation (joined), made anew before its end "
+    "(early), not to be kept now (bypass)",
+    ["name", "how"],
+    registry=REGISTRY,
+)
+CACHE_COMPUTE_SECONDS = Histogram(
+    "wireroom_cache_compute_seconds",
+    "What a hit spares: one computation of a value that was not kept",
+    ["name"],
+    registry=REGISTRY,
+    buckets=_FAST,
+)
+CACHE_PROMOTED = Counter(
+    "wireroom_cache_promoted_total",
+    "Values that a lower level had and this one was given",
+    ["name", "level"],
+    registry=REGISTRY,
+)
+CACHE_DROPPED = Counter(
+    "wireroom_cache_dropped_total",
+    "Values that have gone, by reason (expired, evicted, invalidated, replaced)",
+    ["name", "level", "reason"],
+    registry=REGISTRY,
+)
+CACHE_AGE_SECONDS = Histogram(
+    "wireroom_cache_age_seconds",
+    "How old a value was when it went, or when a level below memory gave it",
+    ["name", "level"],
+    registry=REGISTRY,
+    buckets=(0.01, 0.1, 1, 5, 30, 60, 300, 600, 3600, 86400),
+)
+CACHE_ENTRIES = Gauge("wireroom_cache_entries", "Values kept now", ["name", "level"], registry=REGISTRY)
+CACHE_BYTES = Gauge("wireroom_cache_bytes", "What they take", ["name", "level"], registry=REGISTRY)

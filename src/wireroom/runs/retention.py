@@ -13,9 +13,10 @@ from typing import Any
 import structlog
 from sqlalchemy import Column, Connection, Select, Table, delete, select
 
+from wireroom.cache.changes import CONVERSATIONS_CHANGED
 from wireroom.clock import Clock, to_ms
 from wireroom.store.chore import repeat
-from wireroom.store.database import Database
+from wireroom.store.database import Database, after_commit
 from wireroom.store.schema import (
     agent_conversations,
     agent_messages,
@@ -61,6 +62,7 @@ def forget_before(conn: Connection, before_ms: int, limit: int) -> int:
     _delete(conn, runs.c.id, of_runs)
     _delete(conn, messages.c.conversation_id, old)
     _delete(conn, conversations.c.id, old)
+    after_commit(conn, CONVERSATIONS_CHANGED)
     aged = select(agent_conversations.c.id).where(agent_conversations.c.active_at < before_ms).limit(limit)
     voices = conn.execute(aged).scalars().all()
     _delete(conn, agent_messages.c.conversation_id, voices)
