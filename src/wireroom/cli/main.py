@@ -15,6 +15,7 @@ from wireroom.cli import (
     callbacks,
     deliveries,
     doctor,
+    load,
     mcp,
     operator,
     profile,
@@ -40,6 +41,7 @@ cli.command("login")(service.login)
 cli.command("pair")(service.pair)
 cli.command("doctor")(doctor.doctor)
 cli.command("mcp")(mcp.mcp)
+cli.command("load")(load.load)
 cli.add_typer(runs.cli, name="runs")
 cli.add_typer(tasks.cli, name="tasks")
 cli.add_typer(operator.cli, name="operator")
