@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,12 @@ from sqlalchemy import Connection, text
 from wireroom.app.engine import Engine, open_engine
 from wireroom.clock import SystemClock, to_ms
 from wireroom.delivery import outbox
+from wireroom.delivery.high_water import HighWater
 from wireroom.delivery.lanes import LaneRules, Lanes
 from wireroom.delivery.live import LiveSigns
-from wireroom.delivery.lost import lost_candidates
 from wireroom.delivery.outbox import Recipient
-from wireroom.delivery.outgoing import load_outgoing, move_chat
-from wireroom.delivery.plan import Doubt, Search
+from wireroom.delivery.outgoing import load_outgoing, mark_part, move_chat
+from wireroom.delivery.plan import Doubt, PartState
 from wireroom.delivery.sender import Sender, SenderPolicy
 from wireroom.delivery.strays import ACTS_WITHIN_SECONDS, Strays
 from wireroom.settings import Settings
@@ -159,6 +159,7 @@ async def post(database_path: Path) -> AsyncIterator[Post]:
 
 
 _STATE = "SELECT state FROM deliveries"
+_DOUBT = "UPDATE delivery_parts SET doubt = 1, lost_after = :after"
 
 
 async def test_further_parts_reply_to_the_first(post: Post) -> None:
@@ -239,7 +240,7 @@ async def test_moved_chat_forgets_where_its_parts_stood(post: Post) -> None:
 
 
 async def _doubt(post: Post, others: int) -> None:
-    """Leave a doubt about a placeholder that follows what it answers after `others` messages."""
+    """Leave a doubt about a placeholder that was sent after the first of `others` messages and one."""
     for number in range(1 + others):
         await post.telegram.user_says(post.chat, f"message {number}")
     first = post.telegram.visible(post.chat)[0].id
@@ -247,7 +248,7 @@ async def _doubt(post: Post, others: int) -> None:
     await post.placed()
 
     def unit(conn: Connection) -> None:
-        conn.execute(text("UPDATE delivery_parts SET doubt = 1"))
+        conn.execute(text(_DOUBT), {"after": first})
         post.engine.jobs.enqueue(conn, queue=outbox.QUEUE, kind=outbox.KIND, ref=str(delivery_id))
 
     await post.write(unit)
@@ -255,23 +256,40 @@ async def _doubt(post: Post, others: int) -> None:
 
 
 async def test_search_for_lost_placeholders_looks_at_few_messages(post: Post) -> None:
-    """A long way between question and placeholder costs ten calls, not one for each message."""
+    """A long way between question and placeholder costs four calls, not one for each message."""
     await _doubt(post, others=30)
-    assert len(post.telegram.calls_of("editMessageText")) == 10
+    assert len(post.telegram.calls_of("editMessageText")) == 4
 
 
-async def test_placeholder_lost_among_many_messages_is_removed_once_the_answer_is_shown(post: Post) -> None:
-    """Twenty messages that nobody answered stand between: the search after the answer reaches beyond them."""
+async def test_placeholder_lost_among_others_is_removed_once_the_answer_is_shown(post: Post) -> None:
+    """Ten messages that nobody answered stand before it: the search after the answer reaches beyond them."""
     asked = post.telegram.message_id_of(await post.telegram.user_says(post.chat, "tell me"))
-    await post.client.call(SendMessage(chat_id=post.chat.id, text="⏳ lost"))
-    for number in range(20):
+    for number in range(10):
         await post.telegram.user_says(post.chat, f"message {number}")
+    await post.client.call(SendMessage(chat_id=post.chat.id, text="⏳ lost"))
+    await post.telegram.user_says(post.chat, "one more")
     await post.open("r1", asked)
     await post.placed()
-    await post.write(lambda conn: conn.execute(text("UPDATE delivery_parts SET doubt = 1")))
+    await post.write(lambda conn: conn.execute(text(_DOUBT), {"after": asked}))
     await post.fill("r1", "the answer")
     await post.becomes(_STATE, "sent")
     assert post.texts() == ["the answer"]
+
+
+async def test_each_send_that_got_no_answer_leaves_its_mark(post: Post) -> None:
+    """A placeholder that is sent a third time is looked for after what was known at both sends before."""
+    delivery_id = await post.open("r1", 1)
+    await post.placed()
+
+    def send_again(conn: Connection) -> None:
+        for after in (5, 9):
+            mark_part(conn, delivery_id, 0, PartState.SENDING, now_ms=0, sent_after=after)
+
+    await post.write(send_again)
+    out = await post.engine.db.read(lambda conn: load_outgoing(conn, delivery_id))
+    assert out is not None
+    assert (out.parts[0].doubt, out.parts[0].lost_after) == (Doubt.FRESH, [1, 5])
+    assert await post.engine.db.read(lambda conn: HighWater().before(conn, out)) == out.parts[0].message_id
 
 
 async def test_flood_ends_the_search_for_lost_placeholders(post: Post) -> None:
@@ -279,13 +297,3 @@ async def test_flood_ends_the_search_for_lost_placeholders(post: Post) -> None:
     post.telegram.fault(flooded(1), method="editMessageText", count=None)
     await _doubt(post, others=30)
     assert len(post.telegram.calls_of("editMessageText")) == 1
-
-
-async def test_placeholder_that_answers_nothing_is_not_searched_for(post: Post) -> None:
-    """Without a message that it follows, a lost placeholder may be anywhere; nothing is touched."""
-    delivery_id = await post.open("r1", 1)
-    await post.placed()
-    out = await post.engine.db.read(lambda conn: load_outgoing(conn, delivery_id))
-    assert out is not None
-    astray = replace(out, reply_to=None, parts=[replace(out.parts[0], message_id=400)])
-    assert not await post.engine.db.read(lambda conn: lost_candidates(conn, astray, Search(0, thorough=True)))

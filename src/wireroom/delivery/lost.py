@@ -9,21 +9,24 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, select, update
+from sqlalchemy import Connection, select, update
 
+from wireroom.delivery.high_water import sequence_of
 from wireroom.delivery.outgoing import Outgoing
 from wireroom.delivery.plan import Doubt, Search
 from wireroom.store.schema import deliveries, delivery_parts
 from wireroom.telegram.errors import NotModified, Rejected
 from wireroom.telegram.methods import DeleteMessage, EditMessageText, Method
 
-_LOST_WITHIN = 5_000
-"""Messages between what is answered and the recorded placeholder: a backlog may stand between them."""
-_FEW, _MANY = 10, 40
-"""Most candidates of a quick search, and of a thorough one: as many as may have been on their way at once."""
-_SUPERGROUPS_BELOW = -1_000_000_000_000
+_ANSWERED_WITHIN = 5_000
+"""Deliveries of about the same time, among which the messages are that people wrote meanwhile."""
+_FEW, _MANY = 4, 16
+"""Most candidates for each lost send in a quick search, and in a thorough one: more than are on their way."""
+_SENDS = 5
+"""The latest lost sends that are searched for, when a service has died again and again."""
 
 Caller = Callable[[Method[Any]], Awaitable[Any]]
 
@@ -66,45 +69,31 @@ def note_search(conn: Connection, delivery_id: int, seq: int, *, thorough: bool)
 
 
 def lost_candidates(conn: Connection, out: Outgoing, step: Search) -> Sequence[int]:
-    """Return the message ids where an unrecorded placeholder of the part may be, likeliest first.
+    """Return the message ids where unrecorded placeholders of the part may be, likeliest first.
 
-    It was sent between the message that it follows (the one that is answered, or the part before) and the
-    recorded placeholder, which was sent soon after it was lost. So those are the last ids between the two
-    that no delivery has on record, as its own or as the message that it answers. Without a message to follow
-    there is nowhere to look.
+    Each was sent after a message that was known then, and before the recorded placeholder. So it is among the
+    first ids after that one which no delivery has on record, as its own or as the message that it answers.
     """
-    seq = step.seq
-    follows = out.reply_to if seq == 0 else out.parts[seq - 1].message_id
-    if follows is None:
+    part = out.parts[step.seq]
+    if part.message_id is None or not part.lost_after:
         return ()
-    end = out.parts[seq].message_id or 0
-    start = max(follows + 1, end - _LOST_WITHIN)
-    query = (
+    known = _known(conn, out, min(part.lost_after) + 1, part.message_id)
+    found: dict[int, None] = {}
+    for after in reversed(part.lost_after[-_SENDS:]):
+        unknown = (number for number in range(after + 1, part.message_id) if number not in known)
+        found |= dict.fromkeys(itertools.islice(unknown, _MANY if step.thorough else _FEW))
+    return list(found)
+
+
+def _known(conn: Connection, out: Outgoing, start: int, end: int) -> AbstractSet[int]:
+    """Return which ids from `start` and below `end` are no lost placeholders."""
+    first_chat, last_chat = sequence_of(out.chat_id)
+    same = (deliveries.c.bot_id == out.bot_id, deliveries.c.chat_id.between(first_chat, last_chat))
+    ours = (
         select(delivery_parts.c.message_id)
         .join(deliveries, deliveries.c.id == delivery_parts.c.delivery_id)
-        .where(
-            delivery_parts.c.message_id.between(start, end - 1),
-            deliveries.c.bot_id == out.bot_id,
-            _same_sequence(out.chat_id),
-        )
+        .where(delivery_parts.c.message_id.between(start, end - 1), *same)
     )
-    known = {*conn.execute(query).scalars(), *_answered_around(conn, out)}
-    unknown = (number for number in range(end - 1, start - 1, -1) if number not in known)
-    return list(itertools.islice(unknown, _MANY if step.thorough else _FEW))
-
-
-def _answered_around(conn: Connection, out: Outgoing) -> Iterable[int]:
-    """Return the messages that deliveries of about the same time answer: people wrote them, not we."""
-    around = deliveries.c.id.between(out.id - _LOST_WITHIN, out.id + _LOST_WITHIN)
-    same = (deliveries.c.bot_id == out.bot_id, _same_sequence(out.chat_id), deliveries.c.reply_to.isnot(None))
-    return conn.execute(select(deliveries.c.reply_to).where(around, *same)).scalars()
-
-
-def _same_sequence(chat_id: int) -> ColumnElement[bool]:
-    """Return the condition for chats whose message ids are counted together with this chat's.
-
-    A supergroup or channel counts its own; all other chats of a bot share one sequence.
-    """
-    if chat_id < _SUPERGROUPS_BELOW:
-        return deliveries.c.chat_id == chat_id
-    return deliveries.c.chat_id > _SUPERGROUPS_BELOW
+    around = deliveries.c.id.between(out.id - _ANSWERED_WITHIN, out.id + _ANSWERED_WITHIN)
+    theirs = select(deliveries.c.reply_to).where(around, deliveries.c.reply_to.between(start, end - 1), *same)
+    return {*conn.execute(ours).scalars(), *conn.execute(theirs).scalars()}

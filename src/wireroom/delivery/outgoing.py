@@ -22,7 +22,7 @@ _LOAD = Statement("""
 """A delivery that is not over."""
 
 _LOAD_PARTS = Statement("""
-    SELECT seq, kind, content, state, message_id, doubt, updated_at FROM delivery_parts
+    SELECT seq, kind, content, state, message_id, doubt, lost_after, updated_at FROM delivery_parts
     WHERE delivery_id = :delivery_id ORDER BY seq
 """)
 """Its parts in order."""
@@ -30,14 +30,18 @@ _LOAD_PARTS = Statement("""
 _MARK = Statement("""
     UPDATE delivery_parts SET state = :state, error = :error, updated_at = :now_ms,
         message_id = COALESCE(:message_id, message_id),
-        doubt = CASE WHEN :state = 'sending' AND state <> 'new' THEN 1 ELSE doubt END
+        doubt = CASE WHEN :state = 'sending' AND state <> 'new' THEN 1 ELSE doubt END,
+        lost_after = CASE WHEN :state = 'sending' AND state <> 'new'
+            THEN COALESCE(lost_after || ' ', '') || COALESCE(sent_after, 0) ELSE lost_after END,
+        sent_after = COALESCE(:sent_after, sent_after)
     WHERE delivery_id = :delivery_id AND seq = :seq
 """)
 """Note where a part stands; a known message id is kept. Sending it again leaves a doubt about before."""
 
 _LEAVE_CHAT = Statement("""
     UPDATE delivery_parts
-    SET message_id = NULL, doubt = 0, state = CASE state WHEN 'sent' THEN 'sent' ELSE 'new' END
+    SET message_id = NULL, doubt = 0, lost_after = NULL,
+        state = CASE state WHEN 'sent' THEN 'sent' ELSE 'new' END
     WHERE delivery_id IN (
         SELECT id FROM deliveries
         WHERE bot_id = :bot_id AND chat_id = :chat_id AND state IN ('waiting', 'pending')
@@ -58,6 +62,8 @@ class StoredPart:
     """None while only the placeholder is wanted."""
     message_id: int | None
     doubt: Doubt
+    lost_after: Sequence[int]
+    """Of each send that may have left a message, the highest message id known before it; oldest first."""
     updated_at: int
     """When its state was last noted; for one to be filled that is when its filling came due."""
 
@@ -143,15 +149,17 @@ def mark_part(
     *,
     now_ms: int,
     message_id: int | None = None,
+    sent_after: int | None = None,
     error: str | None = None,
 ) -> None:
-    """Note where a part stands, and its message once known."""
+    """Note where a part stands, its message once known, and what was known when it was sent."""
     _MARK.run(
         conn,
         delivery_id=delivery_id,
         seq=seq,
         state=state.value,
         message_id=message_id,
+        sent_after=sent_after,
         error=error,
         now_ms=now_ms,
     )
@@ -204,6 +212,7 @@ def _part(delivery_id: int, seq: int) -> Any:
 
 
 def _stored(row: Row) -> StoredPart:
-    seq, kind, content, state, message_id, doubt, updated_at = row
+    seq, kind, content, state, message_id, doubt, lost_after, updated_at = row
     decoded = None if content is None else decode_part(kind, content)
-    return StoredPart(seq, PartState(state), decoded, message_id, Doubt(doubt), updated_at)
+    lost = [int(number) for number in (lost_after or "").split()]
+    return StoredPart(seq, PartState(state), decoded, message_id, Doubt(doubt), lost, updated_at)

@@ -32,9 +32,14 @@ class DeliveryView:
 
 
 def list_deliveries(
-    conn: Connection, *, state: str | None = None, limit: int = 50, offset: int = 0
+    conn: Connection,
+    *,
+    state: str | None = None,
+    limit: int = 50,
+    offset: int = 0,
+    before: int | None = None,
 ) -> Sequence[DeliveryView]:
-    """Return one page of deliveries, newest first."""
+    """Return one page of deliveries, newest first; with `before`, those of lower numbers only."""
     query = (
         select(
             deliveries.c.id,
@@ -53,6 +58,8 @@ def list_deliveries(
     )
     if state is not None:
         query = query.where(deliveries.c.state == state)
+    if before is not None:
+        query = query.where(deliveries.c.id < before)
     return [
         DeliveryView(row[0], row[1], row[2], DeliveryState(row[3]), *row[4:]) for row in conn.execute(query)
     ]

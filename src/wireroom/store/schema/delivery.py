@@ -44,6 +44,8 @@ delivery_parts = Table(
         server_default=text("0"),
         comment="1: an earlier placeholder may stand in the chat, unrecorded; 2: and was looked for once",
     ),
+    Column("sent_after", BigInteger, comment="the highest message id known when it was last placed"),
+    Column("lost_after", Text, comment="that of earlier sends which may have left a message, in a row"),
     Column("error", Text),
     Column("updated_at", BigInteger, nullable=False),
     sqlite_with_rowid=False,

@@ -551,6 +551,18 @@ def _create_delivery_parts() -> None:
             nullable=False,
             comment="1: an earlier placeholder may stand in the chat, unrecorded; 2: and was looked for once",
         ),
+        sa.Column(
+            "sent_after",
+            sa.BigInteger(),
+            nullable=True,
+            comment="the highest message id known when it was last placed",
+        ),
+        sa.Column(
+            "lost_after",
+            sa.Text(),
+            nullable=True,
+            comment="that of earlier sends which may have left a message, in a row",
+        ),
         sa.Column("error", sa.Text(), nullable=True),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["delivery_id"], ["deliveries.id"]),
