@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 
 import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
+from wireroom.perf.evidence import RepeatedStatement
+from wireroom.perf.sql_scope import tell_of_repetitions
 from wireroom.store.migrate import ensure_schema
 from wireroom.store.sqlite import SqliteDatabase
 from wireroom.testing.postgres_server import PostgresServer, running_postgres
@@ -51,3 +53,24 @@ def postgres() -> Iterator[PostgresServer]:
     """Lend the packaged PostgreSQL server, started once; mark tests that use it `postgres`."""
     with running_postgres() as server:
         yield server
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+    """Fail a test marked `n_plus_one` in which a request or a job repeats a read, and say where."""
+    marker = item.get_closest_marker("n_plus_one")
+    if marker is None:
+        yield
+        return
+    found: list[RepeatedStatement] = []
+
+    def note(repeated: RepeatedStatement) -> None:
+        found.append(repeated)
+
+    with tell_of_repetitions(note, at_least=marker.kwargs.get("repeats", 5)):
+        yield
+    if found:
+        pytest.fail(
+            "\n".join(f"{one.within}: {one.most_times} times at {one.place}: {one.shape}" for one in found),
+            pytrace=False,
+        )

@@ -16,6 +16,7 @@ from wireroom.app.engine import Engine
 from wireroom.callbacks.inbox import forget_results
 from wireroom.clock import Clock, to_ms
 from wireroom.intake.housekeeping import keep_tombstones
+from wireroom.perf.pools import watch_pools
 from wireroom.runs.feed import Feed
 from wireroom.runs.overdue import Overdue
 from wireroom.runs.retention import forget_old_conversations
@@ -51,6 +52,7 @@ def chores(
         "worktrees": sweep_worktrees(db, workspaces),
         "remote results": forget_remote_results(db, clock),
         "overdue runs": Overdue(db, engine.jobs, clock, feed, limit=queue_wait).run(),
+        "pools": watch_pools(settings.connection_held_seconds),
     }
     if db.dialect != "sqlite":
         found["private folders"] = sweep_private_folders(db, clock, settings.data_dir)

@@ -18,6 +18,8 @@ from wireroom.jobs.embedded import EmbeddedJobs
 from wireroom.jobs.embedded_worker import EmbeddedWorker
 from wireroom.jobs.give_way import GiveWay
 from wireroom.jobs.port import Jobs, QueueSpec, RetryPolicy, Worker
+from wireroom.perf.sql_scope import set_repeat_limit
+from wireroom.perf.sql_slow import set_slow_limit
 from wireroom.runs import records
 from wireroom.settings import Settings
 from wireroom.store.database import Database
@@ -72,6 +74,8 @@ async def open_engine(settings: Settings, clock: Clock) -> AsyncIterator[Engine]
     Raises:
         StoreUnavailable: it cannot be used, or another process works on the file; the message says which.
     """
+    set_slow_limit(settings.slow_statement_ms)
+    set_repeat_limit(settings.statement_repeats)
     path = sqlite_path(settings.url)
     if path is None:
         async with _postgres(settings, clock) as engine:
@@ -82,7 +86,7 @@ async def open_engine(settings: Settings, clock: Clock) -> AsyncIterator[Engine]
     with OwnerLock(path):
         pass
     await asyncio.to_thread(ensure_schema, settings.url)
-    db = SqliteDatabase(path)
+    db = SqliteDatabase(path, readers=settings.reader_threads)
     try:
         gives_way = GiveWay()
         worker = EmbeddedWorker(db, queue_specs(settings, gives_way), clock)
@@ -124,7 +128,12 @@ async def _postgres(settings: Settings, clock: Clock) -> AsyncIterator[Engine]:
     from wireroom.store.postgres import PostgresDatabase  # noqa: PLC0415
 
     await asyncio.to_thread(ensure_schema, settings.url)
-    db = PostgresDatabase(settings.url)
+    db = PostgresDatabase(
+        settings.url,
+        pool_size=settings.pool_size,
+        max_overflow=settings.pool_overflow,
+        acquire_seconds=settings.pool_wait_seconds,
+    )
     try:
         jobs = ProcrastinateJobs(clock)
         yield Engine(db, jobs, ProcrastinateWorker(db, queue_specs(settings), clock))

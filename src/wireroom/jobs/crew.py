@@ -12,6 +12,7 @@ import structlog
 
 from wireroom.jobs.endings import Ending, GiveBack, StopReason
 from wireroom.jobs.port import Dead, Done, Handler, Job, Outcome, RunAgainAt
+from wireroom.perf.sql_scope import Scope
 
 log = structlog.get_logger(__name__)
 
@@ -93,7 +94,8 @@ async def _call(handler: Handler, member: _Member) -> Outcome:
     member.begun = True
     if member.stop is not None:
         member.task.cancel(_why(member.stop))
-    return await handler(member.job)
+    with Scope("job", member.job.kind):
+        return await handler(member.job)
 
 
 def _report(task: asyncio.Task[Any], stop: StopReason | None) -> Report:

@@ -6,20 +6,26 @@ Units are the same plain functions as on SQLite; they run on the pool's connecti
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, event
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from wireroom.errors import StoreBusy, StoreFull, StoreReadOnly, StoreUnavailable
+from wireroom.perf.pools import Loan, PoolWatch
 from wireroom.store.database import Unit, take_callbacks
 from wireroom.store.migrate import with_driver
+from wireroom.store.postgres_statements import StatementWatch, plan_of
 
 T = TypeVar("T")
+
+_MOST_PLANS = 2
+"""Plans looked up at once; a slow statement beyond that is logged without."""
 
 
 class PostgresDatabase:
@@ -47,6 +53,10 @@ class PostgresDatabase:
             pool_pre_ping=True,
             hide_parameters=True,
         )
+        self.pool = PoolWatch("postgres", size=pool_size, overflow=max_overflow)
+        event.listen(self._engine.sync_engine, "connect", self._connected)
+        self._statements = StatementWatch(self._engine.sync_engine, self._look)
+        self._plans: set[asyncio.Task[None]] = set()
         self._reading = self._engine.execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
@@ -57,8 +67,9 @@ class PostgresDatabase:
 
     async def write(self, unit: Unit[T]) -> T:
         """Run the unit in a transaction; see `Database.write`."""
-        with self._working():
+        with self._working() as loan:
             async with self._engine.begin() as conn:
+                self.pool.take(loan)
                 result, callbacks = await conn.run_sync(_run, unit)
         for callback in dict.fromkeys(callbacks):
             callback()
@@ -66,8 +77,9 @@ class PostgresDatabase:
 
     async def read(self, unit: Unit[T]) -> T:
         """Run the unit on one snapshot; see `Database.read`."""
-        with self._working():
+        with self._working() as loan:
             async with self._reading.connect() as conn:
+                self.pool.take(loan)
                 return await conn.run_sync(unit)
 
     def on_outside_change(self, callback: Callable[[], None]) -> None:
@@ -77,23 +89,46 @@ class PostgresDatabase:
         """Let the units under way end, then close the pool."""
         self._closed = True
         await self._idle.wait()
+        await asyncio.gather(*self._plans, return_exceptions=True)
         await self._engine.dispose()
+        self._statements.close()
+        self.pool.close()
+
+    def _connected(self, *_: object) -> None:
+        self.pool.connected()
+
+    def _look(self, sql: str, tell: Callable[[str], None]) -> None:
+        """Look a plan up on a connection of its own: an error must not undo the slow statement's unit."""
+        if self._closed or len(self._plans) >= _MOST_PLANS:
+            tell("")
+            return
+        task = asyncio.get_running_loop().create_task(self._tell_plan(sql, tell), name="plan of a statement")
+        self._plans.add(task)
+        task.add_done_callback(self._plans.discard)
+
+    async def _tell_plan(self, sql: str, tell: Callable[[str], None]) -> None:
+        plan = ""
+        with contextlib.suppress(StoreUnavailable, DBAPIError):
+            plan = await self.read(lambda conn: plan_of(conn, sql))
+        tell(plan)
 
     @contextmanager
-    def _working(self) -> Iterator[None]:
+    def _working(self) -> Iterator[Loan]:
         """Count a unit under way and translate what the server says of it."""
         if self._closed:
             raise StoreUnavailable("The database is closed: the service is shutting down.")
         self._at_work += 1
         self._idle.clear()
+        loan = self.pool.ask()
         try:
-            yield
+            yield loan
         except (DBAPIError, PoolTimeoutError) as error:
             meaning = _translate(error)
             if meaning is error:
                 raise
             raise meaning from error
         finally:
+            self.pool.give_back(loan)
             self._at_work -= 1
             if self._at_work == 0:
                 self._idle.set()

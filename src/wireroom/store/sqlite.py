@@ -16,14 +16,17 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pysqlite3
-from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from wireroom.errors import StoreUnavailable
+from wireroom.perf.pools import Loan, PoolWatch
+from wireroom.perf.sql_scope import Scope, current_scope
 from wireroom.store.database import Unit, driver
 from wireroom.store.sqlite_errors import translate
 from wireroom.store.sqlite_writer import SqliteWriter
+from wireroom.store.watched import WatchedConnection, unwatched
 
 T = TypeVar("T")
 
@@ -40,15 +43,18 @@ def connect(path: Path, *, synchronous: str = "FULL") -> Any:
     with contextlib.suppress(OSError):
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     try:
-        raw = pysqlite3.connect(str(path), isolation_level=None, check_same_thread=False, timeout=5.0)
+        raw = pysqlite3.connect(
+            str(path), isolation_level=None, check_same_thread=False, timeout=5.0, factory=WatchedConnection
+        )
     except pysqlite3.Error as error:
         raise translate(error, path) from error
     try:
-        raw.execute("PRAGMA journal_mode=WAL")
-        raw.execute(f"PRAGMA synchronous={synchronous}")
-        raw.execute("PRAGMA foreign_keys=ON")
-        raw.execute("PRAGMA temp_store=MEMORY")
-        raw.execute("PRAGMA cache_size=-16000")
+        say = unwatched(raw)
+        say.execute("PRAGMA journal_mode=WAL")
+        say.execute(f"PRAGMA synchronous={synchronous}")
+        say.execute("PRAGMA foreign_keys=ON")
+        say.execute("PRAGMA temp_store=MEMORY")
+        say.execute("PRAGMA cache_size=-16000")
     except pysqlite3.Error as error:
         raw.close()
         raise translate(error, path) from error
@@ -96,6 +102,8 @@ class SqliteDatabase:
         self.path = path
         self.synchronous = synchronous
         self._engine = engine_for(path, synchronous=synchronous)
+        self.pool = PoolWatch("sqlite readers", size=readers)
+        event.listen(self._engine, "connect", self._connected)
         self._closed = False
         self._local = threading.local()
         self._reader_connections: list[Connection] = []
@@ -124,7 +132,14 @@ class SqliteDatabase:
         """Run the unit on a reader thread; see `Database.read`."""
         if self._closed:
             raise StoreUnavailable("The database is closed: the service is shutting down.")
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, unit)
+        loan = self.pool.ask()
+        try:
+            return await asyncio.get_running_loop().run_in_executor(
+                self._readers, self._read, unit, current_scope(), loan
+            )
+        except BaseException:
+            self.pool.give_up(loan)
+            raise
 
     def on_outside_change(self, callback: Callable[[], None]) -> None:
         """Call back on the running loop when another process has committed."""
@@ -141,27 +156,37 @@ class SqliteDatabase:
         for connection in self._reader_connections:
             connection.close()
         self._engine.dispose()
+        self.pool.close()
 
-    def _read(self, unit: Unit[T]) -> T:
+    def _read(self, unit: Unit[T], scope: Scope | None, loan: Loan) -> T:
+        self.pool.take(loan)
         try:
             conn = self._reader_connection()
-            raw = driver(conn)
-            raw.execute("BEGIN")
+            raw, say = driver(conn), self._local.say
+            say.execute("BEGIN")
+            raw.scope = scope
             try:
                 return unit(conn)
             finally:
-                raw.execute("ROLLBACK")
+                raw.scope = None
+                say.execute("ROLLBACK")
         except (pysqlite3.Error, DBAPIError) as error:
             meaning = translate(error, self.path)
             if meaning is error:
                 raise
             raise meaning from error
+        finally:
+            self.pool.give_back(loan)
 
     def _reader_connection(self) -> Connection:
         conn: Connection | None = getattr(self._local, "connection", None)
         if conn is None:
             conn = self._engine.connect()
-            driver(conn).execute("PRAGMA query_only=ON")
+            self._local.say = unwatched(driver(conn))
+            self._local.say.execute("PRAGMA query_only=ON")
             self._local.connection = conn
             self._reader_connections.append(conn)
         return conn
+
+    def _connected(self, *_: object) -> None:
+        self.pool.connected()

@@ -23,8 +23,10 @@ from sqlalchemy import Connection, Engine
 
 from wireroom.errors import StoreBusy, StoreLost, StoreUnavailable
 from wireroom.perf.metrics import COMMIT_SECONDS, COMMIT_UNITS
+from wireroom.perf.sql_scope import Scope, current_scope
 from wireroom.store.database import Unit, driver, take_callbacks
 from wireroom.store.sqlite_errors import translate
+from wireroom.store.watched import unwatched
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -44,6 +46,7 @@ class _Call:
     synced: bool
     future: asyncio.Future[Any]
     loop: asyncio.AbstractEventLoop
+    scope: Scope | None
     result: Any = None
     error: BaseException | None = None
     callbacks: list[Callable[[], None]] | None = None
@@ -69,6 +72,8 @@ class SqliteWriter:
         self._died = False
         self._conn = engine.connect()
         self._raw = driver(self._conn)
+        # For what belongs to no unit; every row of an answer is fetched, or its statement would stay open.
+        self._say = unwatched(self._raw)
         self._thread = threading.Thread(target=self._run, name="wireroom-write", daemon=True)
         self._thread.start()
 
@@ -80,7 +85,7 @@ class SqliteWriter:
             raise StoreBusy(f"{self._max_waiting} writes wait for the disk already; try again in a moment.")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._calls.put(_Call(unit, synced, future, loop))
+        self._calls.put(_Call(unit, synced, future, loop, current_scope()))
         return await future
 
     def _refused(self) -> StoreUnavailable:
@@ -110,9 +115,9 @@ class SqliteWriter:
             self._conn.close()
 
     def _serve(self) -> None:
-        self._raw.execute("PRAGMA wal_autocheckpoint=0")
+        self._say.execute("PRAGMA wal_autocheckpoint=0")
         # The log file is kept for the next commits; one that a long read made large shrinks when it restarts.
-        self._raw.execute(f"PRAGMA journal_size_limit={_CHECKPOINT_BYTES}")
+        self._say.execute(f"PRAGMA journal_size_limit={_CHECKPOINT_BYTES}")
         version = self._data_version(None)
         looked_at = time.monotonic()
         closing = False
@@ -147,10 +152,10 @@ class SqliteWriter:
         started = time.perf_counter()
         try:
             self._set_synced(any(call.synced for call in batch))
-            self._raw.execute("BEGIN IMMEDIATE")
+            self._say.execute("BEGIN IMMEDIATE")
             for call in batch:
                 self._run_unit(call)
-            self._raw.execute("COMMIT")
+            self._say.execute("COMMIT")
         except (pysqlite3.Error, StoreUnavailable) as error:
             self._roll_back()
             failure = translate(error, self._path)
@@ -171,25 +176,26 @@ class SqliteWriter:
         """Have the next commit fsync the log or not; the next one that does covers all before it."""
         if synced is not self._synced_now:
             # This pragma acts when it is compiled, so it must not come out of the statement cache.
-            self._raw.executescript(f"PRAGMA synchronous={self._synchronous if synced else 'NORMAL'}")
+            self._say.executescript(f"PRAGMA synchronous={self._synchronous if synced else 'NORMAL'}")
             self._synced_now = synced
 
     def _run_unit(self, call: _Call) -> None:
         """Run one unit in its savepoint. Raises only when the whole transaction is lost."""
         if call.future.cancelled():
             return
-        self._raw.execute("SAVEPOINT unit")
+        self._say.execute("SAVEPOINT unit")
+        self._raw.scope = call.scope
         try:
             call.result = call.unit(self._conn)
         except BaseException as error:  # noqa: BLE001 - whatever a unit raises is its caller's, not the writer's
             take_callbacks(self._conn)
             call.error = translate(error, self._path)
             self._raise_if_lost(call.error)
-            self._raw.execute("ROLLBACK TO unit")
+            self._say.execute("ROLLBACK TO unit")
         else:
             call.callbacks = take_callbacks(self._conn)
             self._raise_if_lost(None)
-        self._raw.execute("RELEASE unit")
+        self._say.execute("RELEASE unit")
 
     def _raise_if_lost(self, cause: BaseException | None) -> None:
         """Raise when SQLite rolled everything back by itself, as it may on a full disk."""
@@ -202,7 +208,7 @@ class SqliteWriter:
     def _roll_back(self) -> None:
         with contextlib.suppress(pysqlite3.Error):
             if self._raw.in_transaction:
-                self._raw.execute("ROLLBACK")
+                self._say.execute("ROLLBACK")
 
     def _checkpoint(self, *, idle: bool) -> None:
         """Copy the log into the file once it is large; when nobody waits anyway, sooner.
@@ -215,12 +221,12 @@ class SqliteWriter:
         limit = _IDLE_CHECKPOINT_BYTES if idle else _CHECKPOINT_BYTES
         with contextlib.suppress(OSError, pysqlite3.Error):
             if self._wal.stat().st_size >= limit:
-                self._raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+                self._say.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     def _data_version(self, otherwise: int | None) -> int | None:
         """Return the counter of other connections' commits; `otherwise` while the file cannot be read."""
         try:
-            return int(self._raw.execute("PRAGMA data_version").fetchone()[0])
+            return int(self._say.execute("PRAGMA data_version").fetchall()[0][0])
         except pysqlite3.Error:
             return otherwise
 

@@ -1,0 +1,28 @@
+"""Looks up the plans of statements that figures are asked for, so that reports can say what they walk."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+from functools import partial
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from wireroom.errors import StoreUnavailable
+from wireroom.perf.sql import keep_plan, texts_without_plan
+from wireroom.store import postgres_statements, watched
+from wireroom.store.database import Database, driver
+
+
+async def look_up_plans(db: Database, shapes: Iterable[str]) -> None:
+    """Have the figures of these shapes tell their plans; those that have none stay without."""
+    for shape, sql in texts_without_plan(shapes).items():
+        with contextlib.suppress(StoreUnavailable, DBAPIError):
+            keep_plan(shape, await db.read(partial(_plan_of, sql=sql)))
+
+
+def _plan_of(conn: Connection, sql: str) -> str:
+    if conn.dialect.name == "sqlite":
+        return watched.plan_of(driver(conn), sql)
+    return postgres_statements.plan_of(conn, sql)

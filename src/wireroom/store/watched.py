@@ -1,0 +1,143 @@
+"""The SQLite driver's connection, with every statement noted: its shape, its time, for whom it is.
+
+Whatever hands it statements, `Statement`, SQLAlchemy or the job engine, is noted by the same few lines. What
+the store itself says around units, such as BEGIN, goes through `unwatched` and is not.
+Neighbours: figures `perf.sql`, repetitions `perf.sql_scope`, slow ones `perf.sql_slow`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from math import log2
+from time import perf_counter_ns
+from typing import Any
+
+import pysqlite3
+
+from wireroom.perf.sql import Recorder, Tally
+from wireroom.perf.sql_scope import Scope
+from wireroom.perf.sql_slow import look_closer
+from wireroom.perf.timings import BUCKETS
+
+_LAST = BUCKETS - 1
+_execute = pysqlite3.Cursor.execute
+_executemany = pysqlite3.Cursor.executemany
+_fetchall = pysqlite3.Cursor.fetchall
+
+
+class WatchedCursor(pysqlite3.Cursor):  # type: ignore[misc]  # the driver has no types
+    """A cursor that notes what it sends; the time to fetch all rows is added to the statement's."""
+
+    __slots__ = ("tally",)
+    connection: WatchedConnection
+    tally: Tally | None
+
+    def execute(self, sql: str, parameters: Any = (), /) -> WatchedCursor:
+        """Send one statement."""
+        started = perf_counter_ns()
+        _execute(self, sql, parameters)
+        self.tally = self.connection.note(sql, started)
+        return self
+
+    def executemany(self, sql: str, parameters: Any, /) -> WatchedCursor:
+        """Send one statement for each set of values; noted as one."""
+        started = perf_counter_ns()
+        _executemany(self, sql, parameters)
+        self.tally = self.connection.note(sql, started)
+        return self
+
+    def fetchall(self) -> list[Any]:
+        """Return all rows that are left."""
+        started = perf_counter_ns()
+        rows: list[Any] = _fetchall(self)
+        tally = self.tally
+        if tally is not None:
+            took = perf_counter_ns() - started
+            tally.ns += took
+            tally.rows += len(rows)
+            if took > tally.alarm:
+                self.connection.look(tally, took)
+        return rows
+
+
+class WatchedConnection(pysqlite3.Connection):  # type: ignore[misc]  # the driver has no types
+    """A connection that one thread at a time uses."""
+
+    scope: Scope | None = None
+    """The request or job that the unit now running belongs to; set by the thread that runs it."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        """Open it as its parent does."""
+        super().__init__(*args, **options)
+        self._recorder = Recorder()
+        self._known = self._recorder.by_text.get
+
+    def cursor(self, factory: type[WatchedCursor] = WatchedCursor) -> WatchedCursor:
+        """Return a new cursor, for SQLAlchemy."""
+        cursor: WatchedCursor = super().cursor(factory)
+        cursor.tally = None
+        return cursor
+
+    def execute(self, sql: str, parameters: Any = (), /) -> WatchedCursor:
+        """Send one statement; the lines of `note` are repeated here, for this is the hot path."""
+        cursor = WatchedCursor(self)
+        started = perf_counter_ns()
+        _execute(cursor, sql, parameters)
+        now = perf_counter_ns()
+        took = now - started
+        cursor.tally = tally = self._known(sql) or self._recorder.tally_of(sql)
+        tally.calls += 1
+        tally.ns += took
+        tally.counts[min(int(log2(took / 1000) * 4) + 1, _LAST) if took > 1000 else 0] += 1  # noqa: PLR2004
+        if took > tally.alarm:
+            self.look(tally, took)
+        if self.scope is not None:
+            self.scope.note(tally, now)
+        return cursor
+
+    def executemany(self, sql: str, parameters: Any, /) -> WatchedCursor:
+        """Send one statement for each set of values; noted as one."""
+        return self.cursor().executemany(sql, parameters)
+
+    def note(self, sql: str, started_ns: int) -> Tally:
+        """Note a statement that has ended now."""
+        now = perf_counter_ns()
+        took = now - started_ns
+        tally = self._known(sql) or self._recorder.tally_of(sql)
+        tally.add(took)
+        if took > tally.alarm:
+            self.look(tally, took)
+        if self.scope is not None:
+            self.scope.note(tally, now)
+        return tally
+
+    def close(self) -> None:
+        """Close it as its parent does; its figures go with it."""
+        self._recorder.retire()
+        super().close()
+
+    def look(self, tally: Tally, took_ns: int) -> None:
+        """Look closer at a call that was slower than those before it."""
+        look_closer(tally, took_ns, lambda tell: tell(plan_of(self, tally.text)))
+
+
+def unwatched(connection: Any) -> Any:
+    """Return a cursor of the connection whose statements are not noted."""
+    return pysqlite3.Cursor(connection)
+
+
+def plan_of(connection: Any, sql: str) -> str:
+    """Return SQLite's query plan of a statement, without its values; empty when it has none."""
+    cursor = unwatched(connection)
+    with contextlib.suppress(pysqlite3.Error):
+        nothing = (None,) * sql.count("?") if "?" in sql else _Nothing()
+        rows = cursor.execute(f"EXPLAIN QUERY PLAN {sql}", nothing).fetchall()
+        return "\n".join(row[3] for row in rows)
+    return ""
+
+
+class _Nothing(dict[str, None]):
+    """NULL for every named value: a plan does not follow from values."""
+
+    def __missing__(self, name: str) -> None:
+        return None
