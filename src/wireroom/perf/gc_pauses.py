@@ -20,14 +20,15 @@ class PauseWatch:
 
     def start(self) -> None:
         """Begin to note."""
-        gc.callbacks.append(self._note)
+        gc.callbacks.append(self.collector_ran)
 
     def stop(self) -> None:
         """Note no more; harmless when it did not."""
-        if self._note in gc.callbacks:
-            gc.callbacks.remove(self._note)
+        if self.collector_ran in gc.callbacks:
+            gc.callbacks.remove(self.collector_ran)
 
-    def _note(self, phase: str, info: Mapping[str, int]) -> None:
+    def collector_ran(self, phase: str, info: Mapping[str, int]) -> None:
+        """Note one run; a loop that the collector blocked is seen here, since this comes right after it."""
         if phase == "start":
             self._began = time.perf_counter()
         else:
