@@ -7,6 +7,7 @@ not know. A probe changes as little as a request can. Who cannot act is left out
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -135,6 +136,14 @@ async def probe(session: aiohttp.ClientSession, access: Access, *, mark: str, up
     )
     left_out = [f"{who}: {path} {why}" for who, (path, why) in acted.items() if why is not None]
     return Probed(can, (*left_out, *_missing(can)))
+
+
+async def tasks_on_board(session: aiohttp.ClientSession, access: Access) -> dict[str, int] | None:
+    """Return how often each task's number stands on the board, None when the board cannot be listed."""
+    status, rows = await _Prober(session, access).get(TASKS)
+    if status != 200 or not isinstance(rows, list):  # noqa: PLR2004 - HTTP
+        return None
+    return dict(Counter(str(row["id"]) for row in rows if isinstance(row, dict) and "id" in row))
 
 
 def _missing(can: Capabilities) -> list[str]:

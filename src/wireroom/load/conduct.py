@@ -15,7 +15,7 @@ from pathlib import Path
 
 from wireroom import __version__
 from wireroom.errors import SettingsError
-from wireroom.load.capabilities import TASKS
+from wireroom.load.capabilities import tasks_on_board
 from wireroom.load.crowd import play
 from wireroom.load.figures import Collected
 from wireroom.load.findings import Report, findings
@@ -78,6 +78,7 @@ class _Course:
         self._seconds: list[Second] = []
         self._began = 0.0
         self._ended_early = ""
+        self._unseen: list[str] = []
         self._sampler = Sampler(
             scene.session,
             metrics_url=scene.access.base_url if scene.probed.can.metrics else None,
@@ -115,6 +116,7 @@ class _Course:
         """Return all that came in."""
         scene = self._scene
         await self._sampler.look()
+        accounts = await self._accounts()
         return Collected(
             pattern=self._wanted.pattern,
             extent=self._wanted.extent,
@@ -123,10 +125,10 @@ class _Course:
             samples=self._sampler.samples,
             answered_at={} if scene.telegram is None else scene.telegram.answered_at,
             called_back_at=scene.callbacks.received_at,
-            accounts=await self._accounts(),
+            accounts=accounts,
             growth=self._sampler.growth,
             telegram_calls={} if scene.telegram is None else scene.telegram.calls,
-            left_out=scene.probed.left_out,
+            left_out=[*scene.probed.left_out, *self._unseen],
             about=self._about(),
             targets=self._wanted.targets,
             answers_seen=scene.telegram is not None,
@@ -178,18 +180,12 @@ class _Course:
         if scene.probed.can.programs:
             called = self._promises(lambda second: second.called)
             accounts.append(settle("callbacks", called, scene.callbacks.counts))
-        if scene.probed.can.tasks:
-            filed = self._promises(lambda second: second.filed)
-            accounts.append(settle("tasks", filed, await self._tasks()))
+        board = await tasks_on_board(scene.session, scene.access) if scene.probed.can.tasks else None
+        if board is not None:
+            accounts.append(settle("tasks", self._promises(lambda second: second.filed), board))
+        elif scene.probed.can.tasks:
+            self._unseen.append("the count of tasks: the board could not be listed at the end")
         return accounts
-
-    async def _tasks(self) -> dict[str, int]:
-        """Return how often each task stands on the board."""
-        access = self._scene.access
-        async with self._scene.session.get(access.base_url + TASKS, headers=access.program_headers) as answer:
-            rows = await answer.json()
-        numbers = [str(row["id"]) for row in rows]
-        return {number: numbers.count(number) for number in numbers}
 
     def _about(self) -> dict[str, str]:
         scene = self._scene

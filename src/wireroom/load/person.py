@@ -57,6 +57,7 @@ class Person(FastHttpUser):
     def on_start(self) -> None:
         """Begin at a moment of their own, or all would act at once."""
         gevent.sleep(random.uniform(0, self.seconds))  # noqa: S311 - chance, not secrecy
+        self._next = time.monotonic()
 
     @property
     def seconds(self) -> float:

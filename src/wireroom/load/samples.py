@@ -32,6 +32,12 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     socket: str = ""
     """The path of the WebSocket of a conversation; empty for none."""
 
+    @property
+    def anybody(self) -> bool:
+        """Whether there is somebody who can act, beside the health check."""
+        routes = (self.webhook, self.tasks, self.programs, self.callbacks, self.agent_tools)
+        return any(routes) or bool(self.lists)
+
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What the people are to do. Has secrets: it goes through a pipe, never into a file or an argument."""

@@ -13,6 +13,7 @@ from typing import Any
 
 import aiohttp
 
+from wireroom.errors import BadInput, WireroomError
 from wireroom.load.capabilities import Access, Probed, probe
 from wireroom.load.knee import Targets
 from wireroom.load.own_service import OwnService, own_service
@@ -66,7 +67,14 @@ class Scene:
 
 
 async def set_scene(stack: AsyncExitStack, wanted: Wanted) -> Scene:
-    """Start what is needed, and find out what can be done; everything is put on the stack."""
+    """Start what is needed, and find out what can be done; everything is put on the stack.
+
+    Raises:
+        BadInput: the address cannot be one.
+        WireroomError: nothing can be started, or nobody can act.
+    """
+    if wanted.url and not wanted.url.startswith(("http://", "https://")):
+        raise BadInput(f"--url: expected http://… or https://…, not {wanted.url}")
     mark = new_mark(time.time())
     folder = Path(stack.enter_context(TemporaryDirectory(prefix="wireroom-load-")))
     session = await stack.enter_async_context(
@@ -77,6 +85,8 @@ async def set_scene(stack: AsyncExitStack, wanted: Wanted) -> Scene:
     access, service = await stack.enter_async_context(_service(wanted, telegram))
     first_update_id = int(time.time() * 1000) % 2_000_000_000 + 1
     probed = await probe(session, access, mark=f"{mark}-probe", update_id=first_update_id)
+    if not probed.can.anybody:
+        raise WireroomError(f"Nobody can act on {access.base_url}: {'; '.join(probed.left_out)}.")
     if service is not None:
         async with session.post(access.base_url + _OPERATOR, json={}, headers=access.program_headers):
             pass

@@ -38,7 +38,8 @@ class WatchedTelegram:
         """By token: `time.monotonic()` when its answer was first seen in a chat."""
         self.calls: Counter[str] = Counter()
         """Calls of the Bot API, by method."""
-        self._voice_answers: Counter[str] = Counter()
+        self._replies: Counter[tuple[str, str]] = Counter()
+        """By token of a voice message and method: an answer may be text and voice, each once."""
         self._mark = mark
         self._chats: list[Chat] = []
 
@@ -76,7 +77,10 @@ class WatchedTelegram:
             for message in self.server.visible(chat):
                 if message.from_bot:
                     standing.update(tokens_in(message.text, self._mark))
-        return dict(standing + self._voice_answers)
+        spoken: dict[str, int] = {}
+        for (token, _), count in self._replies.items():
+            spoken[token] = max(count, spoken.get(token, 0))
+        return {**standing, **spoken}
 
     async def _note(self, call: Call, when: When) -> None:
         if when is not When.AFTER:
@@ -91,7 +95,7 @@ class WatchedTelegram:
         replied = replied_message(call.params)
         if call.method.startswith("send") and replied is not None and call.chat_id is not None:
             token = voice_token(call.chat_id, replied)
-            self._voice_answers[token] += 1
+            self._replies[token, call.method] += 1
             self.answered_at.setdefault(token, now)
 
 
