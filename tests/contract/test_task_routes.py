@@ -122,6 +122,7 @@ async def test_new_task_that_cannot_be_meant_is_refused(program: Caller, body: A
         ({"needs": ["x"]}, "needs must be"),
         ({"needs": [99]}, "there is no task 99"),
         ({"not_before": "soon"}, "not_before must be"),
+        ({"not_before": "9999-12-31T23:59:59-12:00"}, "not_before must be"),
         ({"backend": "hal"}, "There is no coding agent hal"),
         ({"repository": 5}, "repository must be"),
     ],

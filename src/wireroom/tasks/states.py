@@ -24,6 +24,8 @@ class TaskStatus(IntEnum):
 
 
 LABELS = {status.label: status for status in TaskStatus}
+_TIMES_MS = range(to_ms(datetime(9999, 1, 1, tzinfo=UTC)))
+"""Times that anything could be done at; beyond them, arithmetic fails."""
 FINISHED = frozenset({TaskStatus.COMPLETE, TaskStatus.ARCHIVED})
 """What lets those go on that wait for the task."""
 
@@ -40,7 +42,7 @@ def stamp(now_ms: int) -> str:
 
 
 def read_stamp(stored: object) -> int | None:
-    """Return a time of the table in milliseconds, None for none and for what is no time.
+    """Return a time of the table in milliseconds, None for none and for what is no time of these ages.
 
     Both `2026-11-21T23:54:00.123Z` and SQLite's own `2026-11-21 23:54:00` are met there; without a zone it is
     UTC.
@@ -51,7 +53,8 @@ def read_stamp(stored: object) -> int | None:
         moment = datetime.fromisoformat(stored.strip())
     except ValueError:
         return None
-    return to_ms(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    found = to_ms(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    return found if found in _TIMES_MS else None
 
 
 def shown_stamp(stored: object) -> str | None:
