@@ -8,6 +8,7 @@ token; what stays is a placeholder, never a second answer.
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
@@ -25,8 +26,8 @@ _ANSWERED_WITHIN = 5_000
 """Deliveries of about the same time, among which the messages are that people wrote meanwhile."""
 _FEW, _MANY = 4, 16
 """Most candidates for each lost send in a quick search, and in a thorough one: more than are on their way."""
-_SENDS = 5
-"""The latest lost sends that are searched for, when a service has died again and again."""
+_MOST = 100
+"""Most in all, when a service has died again and again."""
 
 Caller = Callable[[Method[Any]], Awaitable[Any]]
 
@@ -79,10 +80,10 @@ def lost_candidates(conn: Connection, out: Outgoing, step: Search) -> Sequence[i
         return ()
     known = _known(conn, out, min(part.lost_after) + 1, part.message_id)
     found: dict[int, None] = {}
-    for after in reversed(part.lost_after[-_SENDS:]):
+    for after, sends in Counter(part.lost_after).items():
         unknown = (number for number in range(after + 1, part.message_id) if number not in known)
-        found |= dict.fromkeys(itertools.islice(unknown, _MANY if step.thorough else _FEW))
-    return list(found)
+        found |= dict.fromkeys(itertools.islice(unknown, sends * (_MANY if step.thorough else _FEW)))
+    return list(found)[:_MOST]
 
 
 def _known(conn: Connection, out: Outgoing, start: int, end: int) -> AbstractSet[int]:
