@@ -16,7 +16,7 @@ from wireroom.store.schema import task_attempts, task_details, task_limits, task
 from wireroom.store.statement import Statement
 from wireroom.tasks.dependencies import forget_needs, set_needs
 from wireroom.tasks.requests import TaskFields
-from wireroom.tasks.rows import TaskView, find_task
+from wireroom.tasks.rows import TaskView, find_task, odd_texts
 from wireroom.tasks.states import TaskStatus, read_stamp, stamp
 from wireroom.tasks.wake import wake_operator
 
@@ -145,7 +145,8 @@ def _found(conn: Connection, task_id: int) -> TaskView:
 def _locked(conn: Connection, task_id: int) -> _Stored:
     """Return the task's row, held until the unit ends where the database has row locks."""
     query = select(tasks.c.status, tasks.c.updatedat).where(tasks.c.id == task_id).with_for_update()
-    row = conn.execute(query).first()
+    with odd_texts(conn):
+        row = conn.execute(query).first()
     if row is None:
         raise NotFound("Task not found")
     details = conn.execute(

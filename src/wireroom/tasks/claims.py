@@ -30,7 +30,8 @@ REMOTE = "remote"
 """The back end whose repositories are elsewhere."""
 
 _TAKE = Statement("""
-    UPDATE tasks SET status = 4, updatedat = :now WHERE id = :task_id AND status = :seen RETURNING prompt
+    UPDATE tasks SET status = 4, updatedat = :now WHERE id = :task_id AND status = :seen
+    RETURNING CAST(prompt AS TEXT)
 """)
 """Mark the task as in progress, if it stands where it was seen."""
 
@@ -92,7 +93,8 @@ class Hiring:
         if held is None:
             raise Conflict(f"Task {candidate.id} is held by another worker.")
         epoch, repository, branch, backend = held
-        claimed = Claimed(candidate.id, epoch, taken[0], run_id)
+        # No program can be given a NUL, and one must not keep the task from being tried.
+        claimed = Claimed(candidate.id, epoch, taken[0].replace("\0", ""), run_id)
         return self._begin(conn, claimed, (repository, branch, backend or self.backend), now_ms)
 
     def _begin(

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, Join, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Join, Select, Text, cast, func, select
 
 from wireroom.store.schema import task_details, tasks
 from wireroom.tasks.dependencies import needs_by_task
-from wireroom.tasks.rows import TaskView, view_of
+from wireroom.tasks.rows import TaskView, odd_texts, view_of
 from wireroom.tasks.states import TaskStatus
 
 MOST_LISTED = 10_000
@@ -37,7 +37,8 @@ def list_tasks(conn: Connection, wanted: Wanted) -> Sequence[TaskView]:
     query = _filtered(_columns(), wanted).order_by(
         key.desc() if wanted.newest_first else key.asc(), tasks.c.id
     )
-    rows = [tuple(row) for row in conn.execute(query.limit(wanted.limit).offset(wanted.offset))]
+    with odd_texts(conn):
+        rows = [tuple(row) for row in conn.execute(query.limit(wanted.limit).offset(wanted.offset))]
     needs = needs_by_task(conn, [row[0] for row in rows])
     return [view_of(row, needs.get(row[0], ())) for row in rows]
 
@@ -66,7 +67,7 @@ def _columns() -> Select[Any]:
     board, details = tasks.c, task_details.c
     return select(
         board.id,
-        board.prompt,
+        cast(board.prompt, Text),
         board.order,
         board.createdat,
         board.updatedat,

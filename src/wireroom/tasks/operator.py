@@ -24,7 +24,7 @@ from wireroom.tasks import words
 from wireroom.tasks.choice import Bounds, Choice, choose
 from wireroom.tasks.claims import Claimed, Hiring
 from wireroom.tasks.notices import Notices
-from wireroom.tasks.rows import at_work, candidates, limits_by_label
+from wireroom.tasks.rows import at_work, candidates, limits_by_label, odd_texts
 from wireroom.tasks.settle import ENDED, Settled, settle_ended
 from wireroom.tasks.wake import SWITCH, ask_for_turn, is_operator_on
 
@@ -85,7 +85,8 @@ class Operator:
         if not is_on:
             return []
         choice = self._choice(conn, now_ms)
-        claims = (self._hiring.claim(conn, task, now_ms) for task in choice.tasks)
+        with odd_texts(conn):
+            claims = [self._hiring.claim(conn, task, now_ms) for task in choice.tasks]
         begun = [claimed for claimed in claims if claimed is not None]
         for claimed in begun:
             self._tell_begin(conn, claimed, now_ms)
@@ -106,7 +107,8 @@ class Operator:
     def _choice(self, conn: Connection, now_ms: int) -> Choice:
         stuck_ms = int(self._policy.stuck_after.total_seconds() * 1000)
         bounds = Bounds(self._policy.at_once, stuck_ms, limits_by_label(conn))
-        return choose(candidates(conn), bounds, at_work(conn), now_ms)
+        with odd_texts(conn):
+            return choose(candidates(conn), bounds, at_work(conn), now_ms)
 
     def _tell_begin(self, conn: Connection, claimed: Claimed, now_ms: int) -> None:
         after_commit(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, select
 
+from wireroom.store.database import driver
 from wireroom.store.schema import task_limits
 from wireroom.store.statement import Row, Statement
 from wireroom.tasks.choice import AtWork, Candidate
@@ -16,11 +19,12 @@ from wireroom.tasks.dependencies import needs_of
 from wireroom.tasks.states import TaskStatus, label_of, read_stamp
 
 _FIND = Statement("""
-    SELECT t.id, t.prompt, t."order", t.createdat, t.updatedat, t.uuid, t.status, d.repository, d.branch,
-        d.backend, d.labels, d.not_before, d.failures, d.next_try_at, d.is_dead, d.reason, d.run_id
+    SELECT t.id, CAST(t.prompt AS TEXT), t."order", t.createdat, t.updatedat, t.uuid, t.status,
+        d.repository, d.branch, d.backend, d.labels, d.not_before, d.failures, d.next_try_at,
+        d.is_dead, d.reason, d.run_id
     FROM tasks t LEFT JOIN task_details d ON d.task_id = t.id WHERE t.id = :task_id
 """)
-"""One task with its details."""
+"""One task with its details; another program may have stored its prompt as bytes."""
 
 _ATTEMPTS = Statement("""
     SELECT number, run_id, request_id, state, result, error, cost_usd, started_at, finished_at
@@ -44,6 +48,7 @@ _AT_WORK = Statement("SELECT labels FROM task_details WHERE run_id IS NOT NULL")
 PIECE = 64
 """Candidates read at once: most turns need the first only."""
 _MOST_IN_PROGRESS = 1_000
+_readable = partial(str, encoding="utf-8", errors="replace")
 _read_labels = msgspec.json.Decoder(tuple[str, ...]).decode
 
 
@@ -94,9 +99,27 @@ class AttemptView:
     finished_at: int | None
 
 
+@contextmanager
+def odd_texts(conn: Connection) -> Iterator[None]:
+    """Read bytes that are no UTF-8 as marks, where the database keeps such: one row must not hide the board.
+
+    SQLite stores what a terminal sends, such as Latin-1, and its driver refuses to read it back.
+    """
+    if conn.dialect.name != "sqlite":
+        yield
+        return
+    raw = driver(conn)
+    before, raw.text_factory = raw.text_factory, _readable
+    try:
+        yield
+    finally:
+        raw.text_factory = before
+
+
 def find_task(conn: Connection, task_id: int) -> TaskView | None:
     """Return the task, None when there is none."""
-    row = _FIND.row(conn, task_id=task_id)
+    with odd_texts(conn):
+        row = _FIND.row(conn, task_id=task_id)
     return None if row is None else view_of(row, needs_of(conn, task_id))
 
 

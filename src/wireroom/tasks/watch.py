@@ -47,5 +47,7 @@ class BoardWatch:
                     await self._db.write(lambda conn: ask_for_turn(conn, self._jobs))
             except StoreUnavailable as error:
                 _log.warning("board_not_watched", reason=str(error))
+            except Exception:  # noqa: BLE001 - what another program's row does to us must not stop the service
+                _log.exception("board_not_watched")
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), self._poll_seconds)
