@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from wireroom.cache.cache import Cache
 from wireroom.clock import Clock
 from wireroom.intake.ask import Asker
 from wireroom.jobs.port import Jobs
@@ -39,3 +40,5 @@ class Services:
     """What is wrong just now, in plain words, such as a poller that gets nothing."""
     profiler: Profiler | None = None
     """Looks into this process on request; None for a command, which serves nothing."""
+    cache: Cache = field(default_factory=Cache.off)
+    """What is kept of answers to questions that come often; a command keeps nothing."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, select, tuple_
 
 from wireroom.store.schema import conversations
 
@@ -24,7 +24,13 @@ class ListedConversation:
 
 
 def page_of_conversations(
-    conn: Connection, *, lane: str | None, limit: int, offset: int, newest_first: bool = True
+    conn: Connection,
+    *,
+    lane: str | None,
+    limit: int,
+    offset: int = 0,
+    newest_first: bool = True,
+    after: tuple[int, str] | None = None,
 ) -> Sequence[ListedConversation]:
     """Return one page of conversations, ordered by when something was last said.
 
@@ -34,6 +40,7 @@ def page_of_conversations(
         limit: Most to return.
         offset: How many to pass over.
         newest_first: Or the longest silent first.
+        after: Only those behind the conversation of this time and id.
     """
     table = conversations.c
     ways = [column.desc() if newest_first else column.asc() for column in (table.active_at, table.id)]
@@ -54,6 +61,9 @@ def page_of_conversations(
     )
     if lane is not None:
         query = query.where(table.lane == lane)
+    if after is not None:
+        place = tuple_(table.active_at, table.id)
+        query = query.where(place < after if newest_first else place > after)
     return [ListedConversation(*row) for row in conn.execute(query)]
 
 

@@ -41,6 +41,16 @@ class Tree:
     """There was more than the bound: the last folder read is cut, and deeper ones were not read."""
 
 
+class Witness:
+    """Is told what a tree is read from; this one takes no notice."""
+
+    def reads(self, folder: Path) -> None:
+        """Take note of a folder that is about to be read."""
+
+    def meets_link(self, path: str) -> None:
+        """Take note of a link among the entries, listed or not."""
+
+
 def visible_inside(root: Path, path: str) -> Path:
     """Return what the path means below `root`, unless the browser hides it or a part on the way to it.
 
@@ -54,7 +64,13 @@ def visible_inside(root: Path, path: str) -> Path:
     return found
 
 
-def list_tree(root: Path, path: str = "", depth: int = DEEPEST, most: int = MOST_ENTRIES) -> Tree:
+def list_tree(
+    root: Path,
+    path: str = "",
+    depth: int = DEEPEST,
+    most: int = MOST_ENTRIES,
+    witness: Witness | None = None,
+) -> Tree:
     """Return the entries of the sub-folder, level by level.
 
     A link to a place inside is listed, a folder among them without its children, so that nothing comes twice
@@ -65,6 +81,7 @@ def list_tree(root: Path, path: str = "", depth: int = DEEPEST, most: int = MOST
         path: Sub-folder of it to list.
         depth: Levels to read, in [1, DEEPEST].
         most: Entries after which reading ends.
+        witness: Is told what was read.
 
     Raises:
         BadInput, NotFound: the sub-folder, see `visible_inside`.
@@ -74,10 +91,11 @@ def list_tree(root: Path, path: str = "", depth: int = DEEPEST, most: int = MOST
         raise NotFound(f"{path} is no folder.")
     top = FileNode("", "/".join(parts_of(path)), "directory")
     waiting = deque([(start, top, depth)])
-    left = most
+    left, watched = most, witness or Witness()
     while waiting and left > 0:
         folder, parent, levels = waiting.popleft()
-        found = _entries(base, folder, parent.path)
+        watched.reads(folder)
+        found = _entries(base, folder, parent.path, watched)
         parent.children = found[:left]
         left -= len(found)
         for node in found if levels > 1 else ():
@@ -86,22 +104,24 @@ def list_tree(root: Path, path: str = "", depth: int = DEEPEST, most: int = MOST
     return Tree(top.children or [], truncated=left < 0 or bool(waiting))
 
 
-def _entries(base: Path, folder: Path, prefix: str) -> list[FileNode]:
+def _entries(base: Path, folder: Path, prefix: str, watched: Witness) -> list[FileNode]:
     """Return the folder's entries in order; none when it cannot be read."""
     try:
         with os.scandir(folder) as entries:
-            found = [node for entry in entries if (node := _node(base, entry, prefix)) is not None]
+            found = [node for entry in entries if (node := _node(base, entry, prefix, watched)) is not None]
     except OSError:
         return []
     return sorted(found, key=lambda node: (node.type == "file", listing_key(node.name)))
 
 
-def _node(base: Path, entry: os.DirEntry[str], prefix: str) -> FileNode | None:
+def _node(base: Path, entry: os.DirEntry[str], prefix: str, watched: Witness) -> FileNode | None:
     if is_hidden(entry.name) or not _is_text(entry.name):
         return None
     try:
-        if entry.is_symlink() and not Path(entry.path).resolve(strict=True).is_relative_to(base):
-            return None
+        if entry.is_symlink():
+            watched.meets_link(entry.path)
+            if not Path(entry.path).resolve(strict=True).is_relative_to(base):
+                return None
         kind: Literal["file", "directory"] = "directory" if entry.is_dir() else "file"
     except (OSError, RuntimeError):
         return None

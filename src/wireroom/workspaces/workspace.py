@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from wireroom.cache.cache import Cache
 from wireroom.clock import Clock
 from wireroom.settings import Settings
 from wireroom.workspaces.git import Git
+from wireroom.workspaces.kept_trees import Trees
 from wireroom.workspaces.repositories import Repositories
 from wireroom.workspaces.work import Evidence, WorkSummary, evidence, summarise
 from wireroom.workspaces.worktrees import Worktrees
@@ -34,13 +36,27 @@ class Workspace:
 class Workspaces:
     """The repositories' folder and the runs' worktrees of this installation."""
 
-    def __init__(self, settings: Settings, environment: Mapping[str, str], clock: Clock) -> None:
-        """Serve the folders that the settings name; the environment is ours, git sees a part of it."""
+    def __init__(
+        self,
+        settings: Settings,
+        environment: Mapping[str, str],
+        clock: Clock,
+        cache: Cache | None = None,
+    ) -> None:
+        """Serve the folders that the settings name.
+
+        Args:
+            settings: Name the folders.
+            environment: Ours; git sees a part of it.
+            clock: The service's.
+            cache: Where trees of files are kept; without one they are read each time.
+        """
         data_dir = settings.data_dir.resolve()
         self.root = settings.repositories_root
         """Folder of the repositories; need not exist."""
         self.git = Git(environment, timedelta(milliseconds=settings.git_timeout_ms))
         self.repositories = Repositories(self.root, self.git)
+        self.trees = Trees(cache or Cache.off())
         worktrees = (settings.worktrees_path or data_dir / "worktrees").resolve()
         self._worktrees = Worktrees(worktrees, self.git)
         self._keep = timedelta(days=settings.worktree_days)
