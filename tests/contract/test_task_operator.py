@@ -26,6 +26,7 @@ from wireroom.tasks.wake import QUEUE
 from wireroom.testing.clock import ManualClock
 
 pytestmark = pytest.mark.timeout(60)
+_MOVED = "☑️ The run of task 1 has ended: succeeded (2 s, $0.25). The task was moved and stays archived."
 _RETRY = RetryPolicy(max_attempts=3, base=timedelta(seconds=10), cap=timedelta(minutes=1))
 
 
@@ -317,6 +318,20 @@ async def test_cleared_lock_never_works_on_a_task_twice(desk: Board) -> None:
     assert again.run_id != claimed.run_id
 
 
+async def test_task_that_its_agent_completes_is_at_work_until_its_run_ends(desk: Board) -> None:
+    """It takes a place, so people are shown it, and can stop it; what the board says of it stays."""
+    task_id = await desk.add()
+    [claimed] = await desk.look()
+    await desk.edit(task_id, status=1)
+    standing = await desk.engine.db.read(operator_status)
+    assert (standing.at_work, standing.foreign) == ({task_id: claimed.run_id}, ())
+    assert await desk.engine.db.read(is_locked)
+    freed = await desk.engine.db.write(lambda conn: clear_lock(conn, desk.engine.jobs, desk.now_ms))
+    assert (freed, [state for _, state in await desk.runs()]) == (1, ["cancelled"])
+    assert await desk.begun() == []
+    assert (await desk.task(task_id)).label == "complete"
+
+
 async def test_task_at_work_is_not_retried(desk: Board) -> None:
     """The caller is told which run to cancel."""
     task_id = await desk.add()
@@ -410,6 +425,27 @@ async def test_chat_is_told_at_once_or_when_quiet_hours_end(desk: Board) -> None
     assert (counts.waiting, counts.delayed) == (1, 1)
     due = await desk.engine.db.read(_latest_due)
     assert due == datetime(2040, 1, 2, 7, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        (1, "✅ Task 1 is complete (2 s, $0.25): all tidy"),
+        (
+            2,
+            _MOVED + "\n\nall tidy",
+        ),
+    ],
+)
+async def test_chat_hears_of_every_end(desk: Board, status: int, told: str) -> None:
+    """Also when somebody, perhaps the agent itself, has moved the task while its run went on."""
+    desk.notices = Notices(Recipient("telegram:1:5:0", 1, 5))
+    task_id = await desk.add("tidy up")
+    [claimed] = await desk.look()
+    await desk.edit(task_id, status=status)
+    await desk.end(claimed.run_id, said="all tidy")
+    await desk.look()
+    assert [row.body for row in await desk.rows(deliveries)][1:] == [told]
 
 
 def _latest_due(conn: Connection) -> datetime:

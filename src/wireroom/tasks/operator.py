@@ -124,17 +124,16 @@ class Operator:
         ending = type(settled.ending).__name__
         after_commit(
             conn,
-            partial(_log.info, "task_settled", task=settled.task_id, ending=ending, moved=settled.moved),
+            partial(_log.info, "task_settled", task=settled.task_id, ending=ending, stays=settled.stays),
         )
-        if settled.moved:
-            said = words.ended(
-                settled.task_id,
-                settled.ending,
-                settled.said,
-                seconds=settled.seconds,
-                cost_usd=settled.cost_usd,
-            )
-            self._notices.send(conn, self._jobs, said, now_ms)
+        self._notices.send(conn, self._jobs, _told(settled), now_ms)
+
+
+def _told(settled: Settled) -> str:
+    task_id, said, seconds, cost = settled.task_id, settled.said, settled.seconds, settled.cost_usd
+    if settled.stays is None:
+        return words.ended(task_id, settled.ending, said, seconds=seconds, cost_usd=cost)
+    return words.left_alone(task_id, settled.state, settled.stays, said, seconds=seconds, cost_usd=cost)
 
 
 def _switch_under_lock(conn: Connection) -> bool:

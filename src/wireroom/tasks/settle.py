@@ -17,11 +17,11 @@ from wireroom.runs.states import RunState
 from wireroom.store.statement import Row, Statement
 from wireroom.tasks.board import forget_task
 from wireroom.tasks.endings import Complete, Ending, GiveUp, SetAside, TryAgain, ending_of
-from wireroom.tasks.states import TaskStatus, stamp
+from wireroom.tasks.states import TaskStatus, label_of, stamp
 
 ENDED = Statement("""
     SELECT d.task_id, d.epoch, d.failures, r.state, r.reason, r.output, r.usage, a.started_at, r.finished_at,
-        t.id
+        t.id, t.status
     FROM task_details d
     LEFT JOIN runs r ON r.id = d.run_id
     LEFT JOIN task_attempts a ON a.task_id = d.task_id AND a.number = d.epoch
@@ -58,13 +58,17 @@ class Settled:
     """A task that was told how its run ended."""
 
     task_id: int
+    state: RunState
+    """How its run ended."""
     ending: Ending
+    """What follows from that, unless somebody has decided otherwise."""
     said: str | None
     """The agent's answer, or why it failed."""
     seconds: float
     cost_usd: float | None
-    moved: bool
-    """False when somebody had decided otherwise, so the board stays as it is."""
+    stays: str | None
+    """The word for the status that somebody has given it meanwhile, and that it keeps; None: the board says
+    what follows from the ending."""
 
 
 def settle_ended(conn: Connection, policy: RetryPolicy, now_ms: int, jitter: float) -> list[Settled]:
@@ -81,7 +85,7 @@ def settle_ended(conn: Connection, policy: RetryPolicy, now_ms: int, jitter: flo
 
 
 def _settle(conn: Connection, row: Row, policy: RetryPolicy, now_ms: int, jitter: float) -> Settled | None:
-    task_id, epoch, failures, state, reason, output, usage, started_at, finished_at, row_id = row
+    task_id, epoch, failures, state, reason, output, usage, started_at, finished_at, row_id, status = row
     if row_id is None:
         forget_task(conn, task_id)
         return None
@@ -103,7 +107,9 @@ def _settle(conn: Connection, row: Row, policy: RetryPolicy, now_ms: int, jitter
     moved = bool(_MOVE.run(conn, task_id=task_id, status=int(_status(ending)), now=stamp(now_ms)))
     _release(conn, (task_id, epoch), ending if moved else SetAside(), why, now_ms)
     seconds = max(0, (finished_at or now_ms) - (started_at or now_ms)) / 1000
-    return Settled(task_id, ending, why or output, seconds, cost, moved)
+    agrees = isinstance(ending, Complete | SetAside) and status == _status(ending)
+    stays = None if moved or agrees else label_of(status)
+    return Settled(task_id, ended_as, ending, why or output, seconds, cost, stays)
 
 
 def _status(ending: Ending) -> TaskStatus:

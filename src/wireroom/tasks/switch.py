@@ -17,10 +17,10 @@ from wireroom.tasks.states import stamp
 from wireroom.tasks.wake import SWITCH, ask_for_turn, is_operator_on, wake_operator
 
 _HELD = Statement("""
-    SELECT d.task_id, d.run_id FROM task_details d JOIN tasks t ON t.id = d.task_id
-    WHERE d.run_id IS NOT NULL AND t.status = 4
+    SELECT d.task_id, d.run_id FROM task_details d LEFT JOIN runs r ON r.id = d.run_id
+    WHERE d.run_id IS NOT NULL AND r.cancel_requested_at IS NULL
 """)
-"""Tasks that our runs work on."""
+"""Tasks that our runs work on and that nobody has stopped, whatever their rows say: each takes a place."""
 
 _FOREIGN = Statement("""
     SELECT t.id FROM tasks t LEFT JOIN task_details d ON d.task_id = t.id
@@ -80,8 +80,8 @@ def is_locked(conn: Connection) -> bool:
 def clear_lock(conn: Connection, jobs: Jobs, now_ms: int) -> int:
     """Let go of every task in progress, ours or not: it is ready again; return how many there were.
 
-    A run of ours is stopped first: its task is begun again only when that run has ended, so no task is worked
-    on twice at once. It counts as no failure.
+    A run of ours is stopped: its task is begun again only when that run has ended, so no task is worked on
+    twice at once. It counts as no failure. A task that somebody has moved meanwhile stays where it is.
     """
     held = sorted(_HELD.rows(conn))
     ids = [row[0] for row in held] + [row[0] for row in _FOREIGN.rows(conn)]

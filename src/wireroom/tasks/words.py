@@ -6,6 +6,7 @@ import re
 from datetime import datetime
 
 from wireroom.clock import to_ms
+from wireroom.runs.states import RunState
 from wireroom.tasks.endings import Complete, Ending, GiveUp, SetAside, TryAgain
 from wireroom.tasks.states import stamp
 
@@ -30,7 +31,7 @@ def ended(task_id: int, ending: Ending, said: str | None, *, seconds: float, cos
         seconds: How long the attempt took.
         cost_usd: What it cost, as far as the agent tells.
     """
-    took = f"{_duration(seconds)}" + ("" if cost_usd is None else f", ${cost_usd:.2f}")
+    took = _took(seconds, cost_usd)
     why = f": {excerpt(said, _ANSWER_CHARS)}" if said else ""
     match ending:
         case Complete():
@@ -44,6 +45,25 @@ def ended(task_id: int, ending: Ending, said: str | None, *, seconds: float, cos
             return f"⏹ Task {task_id} was stopped and is in the backlog ({took})."
 
 
+def left_alone(
+    task_id: int, state: RunState, stays: str, said: str | None, *, seconds: float, cost_usd: float | None
+) -> str:
+    """Return what is said when a run has ended and somebody has moved its task meanwhile.
+
+    Args:
+        task_id: The task.
+        state: How the run ended.
+        stays: The word for the status that the task keeps.
+        said: The agent's answer, or why it failed.
+        seconds: How long the attempt took.
+        cost_usd: What it cost, as far as the agent tells.
+    """
+    how, where = (word.replace("_", " ") for word in (state.value, stays))
+    head = f"☑️ The run of task {task_id} has ended: {how} ({_took(seconds, cost_usd)})."
+    why = f"\n\n{excerpt(said, _ANSWER_CHARS)}" if said else ""
+    return f"{head} The task was moved and stays {where}.{why}"
+
+
 def excerpt(text: str, limit: int) -> str:
     """Return the beginning of a text on one line, as Markdown that shows it literally."""
     line = " ".join(text.split())
@@ -53,6 +73,10 @@ def excerpt(text: str, limit: int) -> str:
 
 def _times(failures: int) -> str:
     return "once" if failures == 1 else f"{failures} times"
+
+
+def _took(seconds: float, cost_usd: float | None) -> str:
+    return _duration(seconds) + ("" if cost_usd is None else f", ${cost_usd:.2f}")
 
 
 def _duration(seconds: float) -> str:
