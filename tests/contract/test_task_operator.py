@@ -14,6 +14,7 @@ from wireroom.clock import from_ms
 from wireroom.delivery.outbox import Recipient
 from wireroom.errors import Conflict
 from wireroom.jobs.port import RetryPolicy
+from wireroom.runs.records import begin_attempt, note_errand
 from wireroom.runs.states import RunState
 from wireroom.store.schema import deliveries, runs, task_details
 from wireroom.tasks import board
@@ -21,7 +22,7 @@ from wireroom.tasks.choice import Candidate
 from wireroom.tasks.notices import Notices
 from wireroom.tasks.operator import OperatorPolicy
 from wireroom.tasks.quiet import read_quiet_hours
-from wireroom.tasks.switch import clear_lock, is_locked, operator_status, turn_off
+from wireroom.tasks.switch import call_of, clear_lock, is_locked, operator_status, turn_off
 from wireroom.tasks.wake import QUEUE
 from wireroom.testing.clock import ManualClock
 
@@ -330,6 +331,24 @@ async def test_task_that_its_agent_completes_is_at_work_until_its_run_ends(desk:
     assert (freed, [state for _, state in await desk.runs()]) == (1, ["cancelled"])
     assert await desk.begun() == []
     assert (await desk.task(task_id)).label == "complete"
+
+
+async def test_callback_finds_what_a_runner_was_given_before_a_restart(desk: Board) -> None:
+    """The next attempt waits for the errand of the one before it, so a late result goes there."""
+    task_id = await desk.add(backend="remote")
+    [claimed] = await desk.look()
+
+    def restarted(conn: Connection) -> str:
+        for _ in range(2):
+            attempt = begin_attempt(conn, claimed.run_id, worker="w", now_ms=1, lease_ms=1)
+            assert attempt is not None
+            given = note_errand(conn, attempt)
+        return given
+
+    given = await desk.engine.db.write(restarted)
+    assert given == f"{claimed.run_id}.1"
+    assert await desk.engine.db.read(lambda conn: call_of(conn, f"task-{task_id}-1")) == given
+    assert await desk.engine.db.read(lambda conn: call_of(conn, "of nobody")) == "of nobody"
 
 
 async def test_task_at_work_is_not_retried(desk: Board) -> None:

@@ -32,10 +32,12 @@ _MAKE_READY = Statement("UPDATE tasks SET status = 0, updatedat = :now WHERE id 
 """Let a task be begun again."""
 
 _CALL = Statement("""
-    SELECT r.id, r.epoch FROM task_attempts a JOIN runs r ON r.id = a.run_id
+    SELECT r.id, r.epoch, n.errand
+    FROM task_attempts a JOIN runs r ON r.id = a.run_id
+    LEFT JOIN run_attempts n ON n.run_id = r.id AND n.epoch = r.epoch
     WHERE a.request_id = :request_id
 """)
-"""The run, and its newest attempt, that an attempt at a task has asked for."""
+"""The run that an attempt at a task has asked for, its newest attempt, and what a runner was given for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,12 @@ def clear_lock(conn: Connection, jobs: Jobs, now_ms: int) -> int:
 
 
 def call_of(conn: Connection, request_id: str) -> str:
-    """Return what a remote runner's result is waited for under: that of the attempt, else as it came."""
+    """Return what a remote runner's result is waited for under: that of the attempt, else as it came.
+
+    After a restart that is still what the runner was given before it.
+    """
     found = _CALL.row(conn, request_id=request_id)
-    return request_id if found is None else scope_of(*found)
+    if found is None:
+        return request_id
+    run_id, epoch, errand = found
+    return errand or scope_of(run_id, epoch)
