@@ -25,6 +25,7 @@ from wireroom.perf.profiles import LONGEST_SECONDS, ProfileKind, Profiler, Taken
 DEFAULT_SECONDS = 10.0
 Format = Literal["json", "speedscope", "html"]
 Seconds = Annotated[float, Query(description=f"How long to look, at most {LONGEST_SECONDS:.0f}.")]
+Within = Annotated[bool, Query(description="Take a CPU profile from within, even where py-spy may look.")]
 Period = Annotated[float | None, Query(description="How long to count; none: since the start.")]
 _NOT_KEPT = {"Cache-Control": "no-store"}
 _PICTURE_HEADERS = _NOT_KEPT | {
@@ -60,11 +61,12 @@ class _ProfileRoutes:
         kind: ProfileKind,
         seconds: Seconds = DEFAULT_SECONDS,
         format: Format = "json",  # noqa: A002 - the name in the address
+        within: Within = False,
     ) -> Response:
         """Look at cpu, memory, sql or loop for so long; 409 while another profile is taken."""
         if kind is ProfileKind.SQL and format != "json":
             raise BadInput("Statements have no flame graph; ask for format=json.")
-        taken = await self._profiler().take(kind, seconds)
+        taken = await self._profiler().take(kind, seconds, within=within)
         return _json(taken.report) if format == "json" else _picture(taken, f"Wireroom: {kind}", format)
 
     async def endpoints(self, seconds: Period = None) -> Response:

@@ -36,9 +36,14 @@ _OUTPUT = typer.Option(None, "--output", help="File to write to instead of print
 
 
 @cli.command("cpu")
-def cpu(seconds: float = _SECONDS, form: Output = _FORMAT, output: Path | None = _OUTPUT) -> None:
-    """Show which code the processor works on; about 7 % of a busy service while it looks."""
-    _profile("cpu", seconds, form, output, _show_cpu)
+def cpu(
+    seconds: float = _SECONDS,
+    form: Output = _FORMAT,
+    output: Path | None = _OUTPUT,
+    within: bool = typer.Option(False, "--within", help="From within, even where py-spy may look."),
+) -> None:
+    """Show which code the processor works on; by py-spy where it is installed and may look."""
+    _profile("cpu", seconds, form, output, _show_cpu, within=within)
 
 
 @cli.command("loop")
@@ -77,11 +82,13 @@ def _profile(
     form: Output,
     output: Path | None,
     show: Callable[[Mapping[str, Any]], None],
+    *,
+    within: bool = False,
 ) -> None:
     answers: list[str] = []
 
     async def work() -> None:
-        answers.append(await _ask(kind, seconds, "json" if form is Output.TEXT else form.value))
+        answers.append(await _ask(kind, seconds, "json" if form is Output.TEXT else form.value, within))
 
     run(work())
     (answer,) = answers
@@ -94,7 +101,7 @@ def _profile(
         typer.echo(answer)
 
 
-async def _ask(kind: str, seconds: float | None, form: str) -> str:
+async def _ask(kind: str, seconds: float | None, form: str, within: bool) -> str:
     """Return the service's answer; leave with what it said when it refuses or is not there."""
     import aiohttp  # noqa: PLC0415 - heavy; see cli.main
 
@@ -105,7 +112,9 @@ async def _ask(kind: str, seconds: float | None, form: str) -> str:
     settings = load_settings()
     address = noted_address(settings)
     secret = secret_of(settings.data_dir, "api-secret", settings.webhook_secret.get_secret_value())
-    query = {"format": form} if seconds is None else {"format": form, "seconds": f"{seconds:g}"}
+    query = {"format": form, "within": str(within).lower()}
+    if seconds is not None:
+        query["seconds"] = f"{seconds:g}"
     limit = aiohttp.ClientTimeout(total=(seconds or 0) + _ANSWER_SECONDS)
     headers = {"Authorization": f"Bearer {secret}"}
     try:

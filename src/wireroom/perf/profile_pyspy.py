@@ -1,4 +1,4 @@
-"""py-spy, which looks at a process from outside: about 7 % of a busy loop, and it sees native waits, too.
+"""py-spy, which looks at a process from outside and does not stop it: what it costs is another process's.
 
 It needs the extra `profile` and the right to trace: the same user with ptrace_scope 0, root, or SYS_PTRACE.
 Without either the profile is taken from within.
@@ -46,6 +46,8 @@ async def record(program: str, seconds: float) -> list[Sampled] | None:
         out = Path(folder) / "raw"
         command = [program, "record", "--pid", str(os.getpid()), "--duration", str(max(1, round(seconds)))]
         command += ["--rate", str(HZ), "--format", "raw", "--threads", "--full-filenames", "--function"]
+        # Stopping it for each look wakes every thread, which then counts as one that was at work.
+        command += ["--nonblocking"]
         said = await _run([*command, "--output", str(out)], seconds + _GRACE_SECONDS)
         if said is not None or not await asyncio.to_thread(out.exists):
             _log.info("py_spy_refused", reason=said)

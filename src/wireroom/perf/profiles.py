@@ -138,8 +138,13 @@ class Profiler:
         self._py_spy = py_spy
         self._busy_with: tuple[str, float] | None = None
 
-    async def take(self, kind: ProfileKind, seconds: float) -> Taken:
+    async def take(self, kind: ProfileKind, seconds: float, *, within: bool = False) -> Taken:
         """Look for so long, and report.
+
+        Args:
+            kind: What to look into.
+            seconds: For how long, more than 0 and at most 60.
+            within: Take a CPU profile from within, even where py-spy may look.
 
         Raises:
             BadInput: not more than 0 and at most 60 seconds.
@@ -148,7 +153,7 @@ class Profiler:
         with self._alone(kind, seconds):
             match kind:
                 case ProfileKind.CPU:
-                    return await self._cpu(seconds)
+                    return await self._cpu(seconds, None if within else self._py_spy())
                 case ProfileKind.LOOP:
                     return await self._loop(seconds)
                 case ProfileKind.MEMORY:
@@ -183,9 +188,8 @@ class Profiler:
         finally:
             self._busy_with = None
 
-    async def _cpu(self, seconds: float) -> Taken:
+    async def _cpu(self, seconds: float, program: str | None) -> Taken:
         began = time.monotonic()
-        program = self._py_spy()
         seen = None if program is None else await record(program, seconds)
         if seen is not None:
             took = time.monotonic() - began
