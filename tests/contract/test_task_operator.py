@@ -18,6 +18,7 @@ from wireroom.runs.records import begin_attempt, note_errand
 from wireroom.runs.states import RunState
 from wireroom.store.schema import deliveries, runs, task_details
 from wireroom.tasks import board
+from wireroom.tasks.chat import TaskChat
 from wireroom.tasks.choice import Candidate
 from wireroom.tasks.notices import Notices
 from wireroom.tasks.operator import OperatorPolicy
@@ -465,6 +466,24 @@ async def test_chat_hears_of_every_end(desk: Board, status: int, told: str) -> N
     await desk.end(claimed.run_id, said="all tidy")
     await desk.look()
     assert [row.body for row in await desk.rows(deliveries)][1:] == [told]
+
+
+async def test_given_up_task_is_tried_again_from_a_chat(desk: Board) -> None:
+    """`/task retry 1`, as the message says that tells of it; what cannot be is said."""
+    desk.policy = OperatorPolicy(retry=RetryPolicy(max_attempts=1))
+    task_id = await desk.add()
+    [claimed] = await desk.look()
+    chat = TaskChat(desk.engine.jobs)
+
+    async def says(text: str) -> str:
+        return await desk.engine.db.write(lambda conn: chat.add(conn, text, desk.now_ms))
+
+    assert claimed.run_id in await says(f"retry {task_id}")
+    await desk.end(claimed.run_id, RunState.FAILED)
+    await desk.look()
+    assert await says("Retry #99") == "Task not found"
+    assert await says(f"retry {task_id}") == f"🔁 Task {task_id} is ready again."
+    assert await desk.begun() == [task_id]
 
 
 def _latest_due(conn: Connection) -> datetime:

@@ -47,7 +47,7 @@ _SUMMARIES = {
     CommandName.REPO: "work in another repository: `/repo NAME`; without a name, list them",
     CommandName.BACKEND: "work with another coding agent: `/backend NAME`; without a name, list them",
     CommandName.TASKS: "what is on the task board",
-    CommandName.TASK: "put a task on the board: `/task TEXT`",
+    CommandName.TASK: "put a task on the board: `/task TEXT`; try one again: `/task retry NUMBER`",
     CommandName.OPERATOR: "have the tasks of the board run: `/operator on`; for my owner",
     CommandName.SETTINGS: "see and change switches: `/settings NAME on`; for my owner",
     CommandName.PAIR: "let me talk to you: `/pair CODE`",

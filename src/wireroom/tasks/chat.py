@@ -1,21 +1,27 @@
-"""What people do with the board in a chat: `/tasks`, `/task TEXT`, `/operator on`."""
+"""What people do with the board in a chat: `/tasks`, `/task TEXT`, `/task retry 7`, `/operator on`."""
 
 from __future__ import annotations
 
+import re
+
 from sqlalchemy import Connection
 
-from wireroom.errors import BadInput
+from wireroom.errors import BadInput, Conflict, NotFound
 from wireroom.jobs.port import Jobs
-from wireroom.tasks.board import add_task
+from wireroom.tasks.board import add_task, retry_task
 from wireroom.tasks.listing import Wanted, count_tasks, list_tasks
-from wireroom.tasks.requests import read_fields
+from wireroom.tasks.requests import read_fields, read_id
 from wireroom.tasks.rows import TaskView
 from wireroom.tasks.states import TaskStatus
 from wireroom.tasks.switch import clear_lock, operator_status, turn_off, turn_on
+from wireroom.tasks.wake import is_operator_on
 from wireroom.tasks.words import excerpt
 
 OWNER_ONLY = "Only my owner may switch the task operator."
-USAGE = "Add one with `/task TEXT`; `/operator on` works through them."
+USAGE = (
+    "Add one with `/task TEXT`, try one again with `/task retry NUMBER`; `/operator on` works through them."
+)
+_RETRY = re.compile(r"retry\s+#?([0-9]+)", re.IGNORECASE)
 _SHOWN = 10
 _PROMPT_CHARS = 80
 _MARKS = {TaskStatus.IN_PROGRESS: "▶️", TaskStatus.READY: "🕐", TaskStatus.BACKLOGGED: "💤"}
@@ -36,16 +42,23 @@ class TaskChat:
         return "\n".join((head, *(lines or ["No task is open."]), "", USAGE))
 
     def add(self, conn: Connection, text: str, now_ms: int) -> str:
-        """Put a task on the board."""
+        """Put a task on the board, or try one again."""
         if not text.strip():
             return USAGE
+        if again := _RETRY.fullmatch(text.strip()):
+            return self._retry(conn, again[1], now_ms)
         try:
             task = add_task(conn, self._jobs, read_fields({"prompt": text}, new=True), now_ms)
         except BadInput as error:
             return str(error)
-        is_on = operator_status(conn).is_on
-        waits = "" if is_on else " The task operator is off: `/operator on` has it run."
-        return f"📋 Task {task.id} is on the board.{waits}"
+        return f"📋 Task {task.id} is on the board.{_waits(conn)}"
+
+    def _retry(self, conn: Connection, number: str, now_ms: int) -> str:
+        try:
+            task = retry_task(conn, self._jobs, read_id(number), now_ms)
+        except (BadInput, NotFound, Conflict) as error:
+            return str(error)
+        return f"🔁 Task {task.id} is ready again.{_waits(conn)}"
 
     def operator(self, conn: Connection, rest: str, *, who: str, is_owner: bool, now_ms: int) -> str:
         """Switch the operator, free what is stuck, or tell how it stands."""
@@ -68,6 +81,10 @@ class TaskChat:
                 )
             case _:
                 return _standing(conn)
+
+
+def _waits(conn: Connection) -> str:
+    return "" if is_operator_on(conn) else " The task operator is off: `/operator on` has it run."
 
 
 def _standing(conn: Connection) -> str:

@@ -39,7 +39,7 @@ def ended(task_id: int, ending: Ending, said: str | None, *, seconds: float, cos
         case TryAgain(when, failures):
             return f"⚠️ Task {task_id} failed, {_times(failures)} so far; again at {_clock(when)}{why}"
         case GiveUp(failures):
-            retry = f"`wireroom tasks retry {task_id}` tries again."
+            retry = f"`/task retry {task_id}` tries again."
             return f"🛑 Task {task_id} is given up after {_times(failures)}{why}\n\n{retry}"
         case SetAside():
             return f"⏹ Task {task_id} was stopped and is in the backlog ({took})."

@@ -246,7 +246,7 @@ def test_words_of_the_chat_show_prompts_literally() -> None:
     assert "attempt 2" in words.begun(3, "x", 2)
     again = words.ended(3, TryAgain(_NOW, 2), "no_luck", seconds=61, cost_usd=None)
     assert again == "⚠️ Task 3 failed, 2 times so far; again at 00:00 UTC: no\\_luck"
-    assert "wireroom tasks retry 3" in words.ended(3, GiveUp(1), None, seconds=1, cost_usd=None)
+    assert "/task retry 3" in words.ended(3, GiveUp(1), None, seconds=1, cost_usd=None)
     assert (
         words.ended(3, Complete(), None, seconds=61, cost_usd=0.5)
         == "✅ Task 3 is complete (1 min 1 s, $0.50)"
