@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 
 import pytest
 from job_engines import Engine, open_engine
-from sqlalchemy import text
+from sqlalchemy import create_engine, text
+from sqlalchemy.pool import NullPool
 from task_board import Board
 
 from wireroom.errors import BadInput, Conflict, NotFound
+from wireroom.store.migrate import with_driver
 from wireroom.store.schema import task_attempts, task_dependencies, task_details
 from wireroom.tasks import board
-from wireroom.tasks.dependencies import needs_by_task, needs_of
+from wireroom.tasks.dependencies import needs_by_task, needs_of, set_needs
 from wireroom.tasks.listing import Wanted, count_by_status, count_tasks, list_tasks
 from wireroom.tasks.wake import KIND
+from wireroom.testing.eventually import eventually
+from wireroom.testing.postgres_server import PostgresServer
 
 pytestmark = pytest.mark.timeout(60)
+_WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'task_dependencies'::regclass"
 
 
 @pytest.fixture(params=["embedded", pytest.param("postgresql", marks=pytest.mark.postgres)])
@@ -108,6 +114,25 @@ async def test_dependencies_that_close_a_circle_are_refused(desk: Board) -> None
     with pytest.raises(BadInput, match=f"{first} → {first}"):
         await desk.edit(first, needs=[first])
     assert await desk.engine.db.read(lambda conn: needs_of(conn, second)) == (first,)
+
+
+@pytest.mark.postgres
+async def test_halves_of_a_circle_do_not_pass_each_other(postgres: PostgresServer) -> None:
+    """Two callers at once on PostgreSQL: the later one waits, sees the first one's half, and is refused."""
+    with postgres.database() as url:
+        async with open_engine(url) as lent:
+            desk = Board(lent)
+            first, second = await desk.add(), await desk.add()
+            with create_engine(with_driver(url), poolclass=NullPool).begin() as other:
+                set_needs(other, first, [second])
+                late = asyncio.create_task(desk.edit(second, needs=[first]))
+
+                async def waits() -> bool:
+                    return bool(await desk.engine.db.read(lambda conn: conn.scalar(text(_WAITING))))
+
+                await eventually(waits, "the later one waits", 20)
+            with pytest.raises(BadInput, match="circle"):
+                await late
 
 
 async def test_dependency_on_no_task_is_refused(desk: Board) -> None:

@@ -26,6 +26,10 @@ _EXISTS = Statement("SELECT 1 FROM tasks WHERE id = :task_id")
 _CLEAR = Statement("DELETE FROM task_dependencies WHERE task_id = :task_id")
 """Let a task wait for nothing."""
 
+_ALONE = Statement("LOCK TABLE task_dependencies IN SHARE ROW EXCLUSIVE MODE")
+"""Let nobody else write dependencies until the unit ends, on PostgreSQL: two halves of a circle that were
+added at once would not see each other. SQLite has one writer anyway."""
+
 _ADD = Statement("INSERT INTO task_dependencies (task_id, needs_id) VALUES (:task_id, :needs_id)")
 """Let a task wait for another."""
 
@@ -63,6 +67,8 @@ def set_needs(conn: Connection, task_id: int, needs: Sequence[int]) -> None:
     for needed in needs:
         if _EXISTS.row(conn, task_id=needed) is None:
             raise BadInput(f"needs: there is no task {needed}")
+    if needs and conn.dialect.name == "postgresql":
+        _ALONE.run(conn)
     _CLEAR.run(conn, task_id=task_id)
     _refuse_circle(conn, task_id, needs)
     for needed in needs:
