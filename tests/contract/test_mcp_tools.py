@@ -11,14 +11,17 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from mcp.client import Client
 from mcp.shared.exceptions import MCPError
-from mcp_clients import WAYS, connected
+from mcp_clients import WAYS, Tools, connected
 from mcp_types import TextResourceContents
 
 from running_service import API_SECRET, running_service
 from wireroom import __version__
 from wireroom.app.service import Service
 from wireroom.mcp.door import PATH, token_for_agents
+from wireroom.mcp.server import make_server
+from wireroom.mcp.spec import Answer, Call
 from wireroom.testing.eventually import eventually
 
 pytestmark = pytest.mark.timeout(120)
@@ -295,6 +298,22 @@ async def test_tools_take_no_stream_and_no_flood(service: Service) -> None:
             assert response.status == 405
         async with client.post(PATH, data=io.BytesIO(b'"' + b"y" * 1_100_000 + b'"')) as response:
             assert response.status == 413
+
+
+class _Broken:
+    """Routes that fail as none should."""
+
+    async def call(self, call: Call) -> Answer:
+        """Fail, with what only the log may say."""
+        raise RuntimeError(f"s3cret {call.path}")
+
+
+async def test_failure_inside_is_told_without_its_words() -> None:
+    """The client learns that it failed; why stands in the log."""
+    async with Client(make_server(_Broken())) as client:
+        told = await Tools(client).call("list_tasks")
+    assert told.is_error
+    assert told.text == "Error: Something went wrong inside Wireroom; its log says what."
 
 
 def test_service_does_without_the_sdk_until_it_is_asked() -> None:

@@ -33,6 +33,7 @@ INSTRUCTIONS = (
 )
 _AGENT_URI = "agent://"
 _MOST_RESOURCES = 100
+_UNEXPECTED = "Something went wrong inside Wireroom; its log says what."
 _JSON = "application/json"
 _log = structlog.get_logger(__name__)
 Context = ServerRequestContext[Any, Any]
@@ -123,6 +124,9 @@ class _Answers:
         except WireroomError as error:
             _log.warning("tool_failed", tool=spec.name, reason=str(error))
             return Answer(HTTPStatus.SERVICE_UNAVAILABLE, {"error": str(error)})
+        except Exception:  # noqa: BLE001 - the SDK would tell the client what only our log should say
+            _log.exception("tool_failed", tool=spec.name)
+            return Answer(HTTPStatus.INTERNAL_SERVER_ERROR, {"error": _UNEXPECTED})
 
 
 def _resource(name: str) -> types.Resource:
