@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import pytest
 from job_engines import Engine, open_engine
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, func, select, text
 
+from wireroom.agents.admission import ADMIT_KIND, TIME_QUEUE, admission_ref
 from wireroom.agents.calls import Call, CallState, Tried
 from wireroom.agents.definition import Definition, read_definition
 from wireroom.agents.desk import AgentDesk
-from wireroom.agents.queries import list_agents, list_calls, show_agent, show_call
+from wireroom.agents.queries import calls_in_state, list_agents, list_calls, show_agent, show_call
 from wireroom.agents.records import MOST_SLOTS, Agents, Saved, get_agent
 from wireroom.agents.retention import forget_before
 from wireroom.agents.scheduler import Scheduler, plan_look
+from wireroom.clock import to_ms
 from wireroom.errors import Conflict, NotFound
+from wireroom.jobs.port import Job, RunAgainAt
 from wireroom.testing.clock import ManualClock
 
 pytestmark = pytest.mark.timeout(60)
@@ -62,6 +67,7 @@ def scheduler(engine: Engine, desk: AgentDesk) -> Scheduler:
         clock=ManualClock(),
         agents=desk.agents,
         calls=desk.calls,
+        admission=desk.admission,
         draw=lambda: 0.0,
     )
 
@@ -193,7 +199,7 @@ async def test_failed_try_gives_its_place_away_and_comes_back(engine: Engine, de
         done = partial(desk.calls.end, call=call, state=CallState.SUCCEEDED, tried=Tried(1))
         await engine.db.write(partial(done, now_ms=NOW + 999))
     early = await states(engine)
-    await engine.db.write(lambda conn: desk.calls.admit(conn, "default", NOW + 1_000))
+    await engine.db.write(lambda conn: desk.admission.admit(conn, "default", NOW + 1_000))
 
     assert late == ["waiting", "running", "running"]
     assert early == ["waiting", "succeeded", "succeeded"]
@@ -287,3 +293,99 @@ async def test_queue_reads_count_by_state(engine: Engine, desk: AgentDesk) -> No
     assert view.agents == ["a", "b", "c", "d"]
     assert await states(engine) == ["waiting", "running"]
     assert await engine.db.read(lambda conn: show_call(conn, 1)) is None
+
+
+async def test_units_that_meet_in_a_queue_do_not_wait_for_each_other(engine: Engine, desk: AgentDesk) -> None:
+    """Ends, deletions and posts side by side all succeed; no place is overfilled, none stays empty."""
+    agents = [f"a{number}" for number in range(4)]
+    for name in agents * 3:
+        await save(engine, desk, once(name))
+    for name in agents:
+        at_work = await engine.db.read(
+            lambda conn: calls_in_state(conn, "default", CallState.RUNNING, limit=9)
+        )
+        ending = [await loaded(engine, desk, view.id) for view in at_work]
+        end = partial(desk.calls.end, state=CallState.SUCCEEDED, tried=Tried(1), now_ms=NOW)
+        await asyncio.gather(
+            *(engine.db.write(partial(end, call=call)) for call in ending),
+            *(save(engine, desk, once(f"b{number}")) for number in range(3)),
+            engine.db.write(partial(desk.agents.delete, name=name, now_ms=NOW)),
+        )
+
+        assert (await states(engine)).count("running") == 2
+
+
+async def test_deletion_and_admission_do_not_wait_for_each_other(engine: Engine, desk: AgentDesk) -> None:
+    """A unit that has its queue to itself finds no call in it that a deletion holds, and no deleted one."""
+    for name in ("a", "a", "b", "b", "c"):
+        await save(engine, desk, once(name))
+
+    def widen(conn: Connection) -> None:
+        desk.queues.widen(conn, "default", 3, NOW)
+        if conn.dialect.name == "postgresql":
+            conn.execute(select(func.pg_sleep(0.3)))
+        desk.queues.widen(conn, "default", 4, NOW)
+
+    await asyncio.gather(
+        engine.db.write(widen), engine.db.write(lambda conn: desk.agents.delete(conn, "b", NOW))
+    )
+
+    assert await states(engine) == ["running", "running", "cancelled", "cancelled", "running"]
+
+
+async def test_call_of_a_queue_that_is_just_deleted_is_not_lost(engine: Engine, desk: AgentDesk) -> None:
+    """Whoever comes first, a post to a queue that somebody deletes is called."""
+    for _ in range(10):
+        await engine.db.write(lambda conn: desk.queues.create(conn, "q", NOW))
+        deleted, saved = await asyncio.gather(
+            engine.db.write(lambda conn: desk.queues.delete(conn, "q", NOW)),
+            save(engine, desk, once("a", queue="q")),
+            return_exceptions=True,
+        )
+        assert isinstance(saved, Saved)
+        assert deleted is None or isinstance(deleted, Conflict)
+        assert saved.call_id is not None
+        assert (await loaded(engine, desk, saved.call_id)).queue == "q"
+        await engine.db.write(lambda conn: desk.agents.delete(conn, "a", NOW))
+        if deleted is not None:
+            await engine.db.write(lambda conn: desk.queues.delete(conn, "q", NOW))
+
+
+async def test_queue_that_nothing_is_left_of_is_forgotten(engine: Engine, desk: AgentDesk) -> None:
+    """A queue that was made by a post goes with its last history; one that was made on purpose stays."""
+    await engine.db.write(lambda conn: desk.queues.create(conn, "kept", NOW))
+    for queue in ("passing", "needed"):
+        await save(engine, desk, once(queue, queue=queue))
+    call = await loaded(engine, desk, 1)
+    await engine.db.write(lambda conn: desk.calls.end(conn, call, CallState.SUCCEEDED, Tried(1), NOW))
+    await engine.db.write(lambda conn: forget_before(conn, NOW + 1))
+
+    left = await engine.db.read(lambda conn: desk.queues.list(conn, NOW))
+    assert [queue.name for queue in left] == ["default", "kept", "needed"]
+
+
+@pytest.mark.parametrize("schedule", [{"every": 1_000}, "*/5 * * * * *"])
+async def test_long_pause_of_a_busy_schedule_is_counted_not_walked(
+    engine: Engine, desk: AgentDesk, schedule: object
+) -> None:
+    """A year of slots is one row with their number, and resuming does not hold the database up."""
+    busy = read_definition({"name": "a", "targetUrl": "http://t/", "schedule": schedule}, "UTC")
+    await engine.db.write(lambda conn: desk.agents.save(conn, busy, NOW))
+    await engine.db.write(lambda conn: desk.agents.pause(conn, "a", NOW))
+    began = time.process_time()
+    resumed = await engine.db.write(lambda conn: desk.agents.resume(conn, "a", NOW + 365 * DAY))
+    took = time.process_time() - began
+    (call,) = await engine.db.read(lambda conn: list_calls(conn, resumed.id, limit=9))
+    seconds = 1 if schedule == {"every": 1_000} else 5
+
+    assert (call.state, call.slots) == ("skipped", 365 * DAY // 1_000 // seconds)
+    assert resumed.next_at == NOW + 365 * DAY + seconds * 1_000
+    assert took < 5
+
+
+async def test_queue_is_not_looked_at_before_its_time(engine: Engine, desk: AgentDesk) -> None:
+    """An engine whose clock goes before ours is told when to ask again, so that no call waits for a chore."""
+    look, later = scheduler(engine, desk), ManualClock().now() + timedelta(seconds=2)
+    ref = admission_ref("default", to_ms(later))
+
+    assert await look.handle_admit(Job(1, TIME_QUEUE, ADMIT_KIND, ref, None, 1, 1)) == RunAgainAt(later)

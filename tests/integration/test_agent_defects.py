@@ -18,6 +18,7 @@ from sqlalchemy import Connection, text
 from agent_office import AgentOffice, running_office
 from running_service import StoreFault, client_of, running_service
 from wireroom.agents.retention import forget_before
+from wireroom.backends.demo_agent import MEMORY
 from wireroom.clock import to_ms
 
 pytestmark = pytest.mark.timeout(90)
@@ -252,3 +253,39 @@ async def test_history_is_forgotten_in_time(office: AgentOffice) -> None:
 
     assert [agent["name"] for agent in (await office.good("GET", "/agents"))["agents"]] == ["kept"]
     assert (await office.good("GET", "/queues/default"))["completed"] == 0
+
+
+async def test_dead_prompt_that_is_tried_again_runs_again(database_path: Path, tmp_path: Path) -> None:
+    """7: a retry of a prompt is a fresh run, whose result is the call's."""
+    repository = tmp_path / "repositories" / "r"
+    repository.mkdir(parents=True)
+    obstacle = repository / MEMORY
+    obstacle.write_text("no folder")
+    async with running_office(database_path.parent, repositories_path=repository.parent) as office:
+        prompt = {"name": "p", "prompt": "calculate 6 * 7", "options": {"repository": "r"}, "oneTime": True}
+        await office.good("POST", "/agents", prompt)
+        dead = await office.newest_becomes("p", "dead")
+        obstacle.unlink()
+        await office.good("POST", f"/agents/p/calls/{dead['id']}/retry")
+        done = await office.newest_becomes("p", "succeeded")
+
+    assert "cannot be used" in dead["error"]
+    assert "42" in done["responseHead"]
+    assert done["runId"] != dead["runId"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        pytest.param({"Location": "http://[::1"}, id="no-address"),
+        pytest.param({"Retry-After": "Mon, 16 Nov 2009 13:32:02 +99999999999999"}, id="no-date"),
+    ],
+)
+async def test_answer_that_makes_no_sense_is_one_try(office: AgentOffice, headers: dict[str, str]) -> None:
+    """7: whatever a target answers, the call is made as often as its rule says, and then told about."""
+    office.target.answers.append(web.Response(status=302, headers=headers))
+    await office.once("a", retry={"attempts": 1})
+    dead = await office.newest_becomes("a", "dead")
+
+    assert (dead["attempts"], len(office.target.received)) == (1, 1)
+    assert "cut off" not in dead["error"]

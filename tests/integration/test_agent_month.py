@@ -17,7 +17,8 @@ import pytest
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.pool import StaticPool
 
-from wireroom.agents.calls import ADMIT_KIND, CALL_KIND, CallState, Tried
+from wireroom.agents.admission import ADMIT_KIND, CALL_KIND, read_admission
+from wireroom.agents.calls import CallState, Tried
 from wireroom.agents.definition import read_definition
 from wireroom.agents.desk import AgentDesk
 from wireroom.agents.records import DUE_KIND, find_agent_by_id
@@ -174,7 +175,7 @@ class Month:
 
     def _do(self, kind: str, ref: str) -> None:
         if kind == ADMIT_KIND:
-            self.desk.calls.admit(self.conn, ref, self.now_ms)
+            self.desk.admission.admit(self.conn, read_admission(ref)[0], self.now_ms)
             return
         assert kind == DUE_KIND
         agent = find_agent_by_id(self.conn, int(ref.partition(".")[0]))
@@ -210,6 +211,7 @@ def month(database_path: Path) -> Iterator[Month]:
             clock=clock,
             agents=desk.agents,
             calls=desk.calls,
+            admission=desk.admission,
             draw=chance.random,
         )
         yield Month(conn, chance, clock, desk, scheduler)

@@ -74,9 +74,18 @@ class Caller:
         if job.attempt > MAX_CRASHES:
             found = Exchange(Barred(f"It was cut off {MAX_CRASHES} times by ends of the service."))
         else:
-            found = await self._client.exchange(request, call.idempotency_key)
+            found = await self._exchange(call, request)
         await self._record(job, call, found, int((self._clock.monotonic() - begun) * 1000))
         return Done()
+
+    async def _exchange(self, call: Call, request: CallRequest) -> Exchange:
+        """Make the request; whatever goes wrong with it is a try of the call, under the agent's rule."""
+        try:
+            return await self._client.exchange(request, call.idempotency_key)
+        except Exception as error:  # noqa: BLE001 - a handler's top, and it logs
+            # Raised, it would have the engine call the target again, at the engine's pace.
+            _log.error("agent_call_broke", call=call.id, agent=call.agent_name, exc_info=error)
+            return Exchange(NoAnswer(f"The exchange could not be understood ({type(error).__name__})."))
 
     async def _record(self, job: Job, call: Call, found: Exchange, duration_ms: int) -> None:
         CALL_TRIES.labels(_result_of(found)).inc()

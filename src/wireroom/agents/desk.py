@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from wireroom.agents.admission import Admission
 from wireroom.agents.calls import Calls
 from wireroom.agents.queues import Queues
 from wireroom.agents.records import Agents
@@ -19,6 +20,7 @@ class AgentDesk:
             concurrency: Calls of one queue at once, unless the queue says otherwise.
             catch_ups: Calls for missed slots at once, in all queues together.
         """
-        self.calls = Calls(jobs, concurrency=concurrency, catch_ups=catch_ups)
-        self.agents = Agents(jobs, self.calls)
-        self.queues = Queues(self.calls, concurrency=concurrency)
+        self.admission = Admission(jobs, concurrency=concurrency, catch_ups=catch_ups)
+        self.calls = Calls(self.admission)
+        self.agents = Agents(jobs, self.calls, self.admission)
+        self.queues = Queues(self.admission, concurrency=concurrency)

@@ -16,8 +16,9 @@ import structlog
 from sqlalchemy import Connection
 
 from wireroom.agents import statements as sql
+from wireroom.agents.admission import PROMPT_KIND
 from wireroom.agents.caller import RESPONSE_HEAD_CHARS
-from wireroom.agents.calls import PROMPT_KIND, Call, Calls, CallState, Tried
+from wireroom.agents.calls import Call, Calls, CallState, Tried
 from wireroom.agents.definition import Retry
 from wireroom.agents.figures import CALLS
 from wireroom.agents.request import PromptRequest, read_request
@@ -30,7 +31,7 @@ from wireroom.runs.options import RunOptions
 from wireroom.runs.queries import RunView, find_run
 from wireroom.runs.records import NewRun, create_run
 from wireroom.runs.states import RunState
-from wireroom.runs.telling import AGENT, AGENT_KIND
+from wireroom.runs.telling import AGENT, AGENT_KIND, AGENT_QUEUE
 from wireroom.store.database import Database
 from wireroom.store.patience import write_patiently
 from wireroom.workspaces.confine import resolve_inside
@@ -122,9 +123,11 @@ class Prompts:
             self._calls.try_later(conn, call, tried, to_ms(when), now_ms)
 
     def look_for_ended(self, conn: Connection) -> None:
-        """Take the results of runs that have ended without a word to their calls."""
+        """Have the results taken of runs that have ended without a word to their calls."""
         for (run_id,) in sql.ENDED_RUNS.rows(conn):
-            self.take_result(conn, run_id)
+            self._jobs.enqueue(
+                conn, queue=AGENT_QUEUE, kind=AGENT_KIND, ref=run_id, dedupe=f"{AGENT_KIND}:{run_id}"
+            )
 
     def _begin(self, conn: Connection, call: Call, request: PromptRequest, folder: str | None) -> None:
         now_ms = to_ms(self._clock.now())
@@ -136,7 +139,8 @@ class Prompts:
         begin_conversation(conn, NewConversation(conversation_id, AGENT, lane, workdir), now_ms)
         new = NewRun(
             id=run_id,
-            request_id=f"{call.idempotency_key}-{call.attempts + 1}",
+            # A dead call that is tried again counts its tries anew, so they do not make a fresh id.
+            request_id=f"{call.idempotency_key}-{run_id}",
             conversation_id=conversation_id,
             lane=lane,
             source=AGENT,

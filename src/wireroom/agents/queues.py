@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, text
 
 from wireroom.agents import statements as sql
-from wireroom.agents.calls import Calls, CallState
+from wireroom.agents.admission import Admission, hold_queues
+from wireroom.agents.calls import CallState
 from wireroom.agents.definition import DEFAULT_QUEUE, check_name
 from wireroom.errors import BadInput, Conflict, NotFound
 from wireroom.store.statement import Row, Statement
@@ -98,9 +99,9 @@ class QueueView:
 class Queues:
     """Makes, changes and reads queues."""
 
-    def __init__(self, calls: Calls, *, concurrency: int) -> None:
+    def __init__(self, admission: Admission, *, concurrency: int) -> None:
         """Keep what admits calls, and how many places a queue has that says nothing of it."""
-        self._calls = calls
+        self._admission = admission
         self._concurrency = concurrency
 
     def list(self, conn: Connection, now_ms: int) -> list[QueueView]:
@@ -171,7 +172,7 @@ class Queues:
         """
         self._check_known(conn, name, now_ms)
         _PAUSE.run(conn, name=name, paused=0)
-        self._calls.admit(conn, name, now_ms)
+        self._admission.admit(conn, name, now_ms)
 
     def widen(self, conn: Connection, name: str, concurrency: int | None, now_ms: int) -> None:
         """Say how many of its calls are made at once, None for the setting's number; it holds from now on.
@@ -183,7 +184,7 @@ class Queues:
         _check_concurrency(concurrency)
         self._check_known(conn, name, now_ms)
         _WIDEN.run(conn, name=name, concurrency=concurrency)
-        self._calls.admit(conn, name, now_ms)
+        self._admission.admit(conn, name, now_ms)
 
     def delete(self, conn: Connection, name: str, now_ms: int) -> None:
         """Remove an idle queue for good.
@@ -194,6 +195,7 @@ class Queues:
         """
         if name == DEFAULT_QUEUE:
             raise Conflict("Cannot delete the default queue")
+        hold_queues(conn, name)
         view = self.show(conn, name, now_ms)
         if view.agents or view.waiting or view.delayed or view.active:
             raise Conflict(f'Cannot delete queue "{name}" - it still has jobs. Remove all agents first.')
@@ -209,6 +211,7 @@ class Queues:
         return sum(_PURGE.run(conn, name=name, state=state.value, most=_BATCH) for state in _OVER)
 
     def _check_known(self, conn: Connection, name: str, now_ms: int) -> None:
+        hold_queues(conn, name)
         if name == DEFAULT_QUEUE:
             sql.MAKE_QUEUE.run(conn, name=name, now_ms=now_ms)
         elif _ONE.row(conn, name=name) is None:

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection
 
 from wireroom.agents import statements as sql
-from wireroom.agents.calls import CALL_KIND, PROMPT_KIND, TIME_QUEUE, Calls, NewCall, note_skip
+from wireroom.agents.admission import CALL_KIND, PROMPT_KIND, TIME_QUEUE, Admission, hold_queues
+from wireroom.agents.calls import Calls, NewCall, note_skip
 from wireroom.agents.definition import Definition, Retry
 from wireroom.agents.missed import Overlap, Skip, read_policy
 from wireroom.agents.request import PromptRequest, encode_request, read_request
-from wireroom.agents.schedule import Schedule, next_slot, read_schedule, slots_between
+from wireroom.agents.schedule import Schedule, count_slots, last_slot, next_slot, read_schedule
 from wireroom.clock import from_ms
 from wireroom.errors import Conflict, NotFound
 from wireroom.jobs.port import Jobs
@@ -27,6 +29,7 @@ from wireroom.runs.cancel import cancel_run
 DUE_KIND = "agent-due"
 MOST_SLOTS = 5_000
 """Slots that are decided in one go."""
+_SCHEDULES_KEPT = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +56,7 @@ class Agent:
     @property
     def schedule(self) -> Schedule | None:
         """Its schedule, None for a one-time agent."""
-        given = self.given_schedule
-        return None if given is None else read_schedule(given, self.timezone)
+        return None if self.schedule_json is None else _stored_schedule(self.schedule_json, self.timezone)
 
     @property
     def given_schedule(self) -> str | Mapping[str, Any] | None:
@@ -92,10 +94,11 @@ class Saved:
 class Agents:
     """Makes, changes and deletes agents."""
 
-    def __init__(self, jobs: Jobs, calls: Calls) -> None:
+    def __init__(self, jobs: Jobs, calls: Calls, admission: Admission) -> None:
         """Keep the neighbours."""
         self._jobs = jobs
         self._calls = calls
+        self._admission = admission
 
     def save(
         self,
@@ -116,7 +119,7 @@ class Agents:
             idempotency_key: The same key twice is one call of a one-time agent.
 
         Raises:
-            Conflict: the name is another kind's; the idempotency key was used for another agent.
+            Conflict: the name is another kind's.
         """
         if definition.is_one_time:
             reason = f"asked for once by {asked_by}" if asked_by else "asked for once"
@@ -179,6 +182,7 @@ class Agents:
         agent = get_agent(conn, name)
         sql.DELETE_AGENT.run(conn, id=agent.id)
         self._cancel_due(conn, agent)
+        hold_queues(conn, agent.queue, *(row[0] for row in sql.QUEUES_OF_AGENT.rows(conn, agent_id=agent.id)))
         rows = sql.CANCEL_CALLS.rows(conn, agent_id=agent.id, reason="the agent was deleted", now_ms=now_ms)
         for call_id, _, action, run_id in rows:
             kind = CALL_KIND if action == "call" else PROMPT_KIND
@@ -186,7 +190,7 @@ class Agents:
             if run_id is not None:
                 cancel_run(conn, self._jobs, run_id, now_ms)
         for queue in sorted({queue for _, queue, *_ in rows}):
-            self._calls.admit(conn, queue, now_ms)
+            self._admission.admit(conn, queue, now_ms)
         sql.DROP_QUEUE_IF_UNUSED.run(conn, name=agent.queue)
 
     def expect(self, conn: Connection, agent_id: int, revision: int, next_at: int | None) -> None:
@@ -206,6 +210,7 @@ class Agents:
         agent_id: int | None = sql.ADD_AGENT.value(conn, **values)
         if agent_id is None:
             raise Conflict(f'Agent "{definition.name}" was made at this moment by somebody else. Try again.')
+        hold_queues(conn, definition.queue)
         sql.MAKE_QUEUE.run(conn, name=definition.queue, now_ms=now_ms)
         self.expect(conn, agent_id, 1, next_at)
         return Saved(agent_id, next_at)
@@ -218,6 +223,7 @@ class Agents:
             self._skip_open(conn, known, now_ms, "the schedule was changed")
             next_at = _first_slot(definition, now_ms)
         sql.CHANGE_AGENT.run(conn, id=known.id, next_at=next_at, now_ms=now_ms, **columns)
+        hold_queues(conn, known.queue, definition.queue)
         sql.MAKE_QUEUE.run(conn, name=definition.queue, now_ms=now_ms)
         if known.queue != definition.queue:
             sql.DROP_QUEUE_IF_UNUSED.run(conn, name=known.queue)
@@ -272,24 +278,21 @@ class Agents:
 
     def _skip_open(self, conn: Connection, agent: Agent, now_ms: int, reason: str) -> int | None:
         """Note the slots that came and were not decided; return the first that is still to come."""
-        schedule = agent.schedule
-        if schedule is None:
-            return None
-        at = agent.next_at
-        while at is not None and at <= now_ms:
-            slots = slots_between(schedule, at - 1, now_ms, MOST_SLOTS)
-            skip = Skip(slots[0], slots[-1], len(slots), reason)
+        schedule, first = agent.schedule, agent.next_at
+        if schedule is None or first is None or first > now_ms:
+            return first
+        last = last_slot(schedule, first - 1, now_ms)
+        if last is not None:
             note_skip(
                 conn,
                 agent_id=agent.id,
                 agent_name=agent.name,
                 queue=agent.queue,
                 action=agent.action,
-                skip=skip,
+                skip=Skip(first, last, count_slots(schedule, first - 1, last), reason),
                 now_ms=now_ms,
             )
-            at = next_slot(schedule, slots[-1])
-        return at
+        return next_slot(schedule, now_ms)
 
     def _cancel_due(self, conn: Connection, agent: Agent) -> None:
         self._jobs.cancel(conn, kind=DUE_KIND, ref=due_ref(agent.id, agent.revision))
@@ -322,6 +325,12 @@ def get_agent(conn: Connection, name: str) -> Agent:
 def due_ref(agent_id: int, revision: int) -> str:
     """Return what the job of a schedule points at, such as `17.3`."""
     return f"{agent_id}.{revision}"
+
+
+@lru_cache(maxsize=_SCHEDULES_KEPT)
+def _stored_schedule(stored: str, timezone: str) -> Schedule:
+    """Return a stored schedule; reading one costs far more than asking it for a slot."""
+    return read_schedule(msgspec.json.decode(stored), timezone)
 
 
 def _first_slot(definition: Definition, now_ms: int) -> int | None:

@@ -146,7 +146,10 @@ def redirected(sent: Outgoing, status: int, location: str | None) -> Outgoing | 
     """
     if status not in _REDIRECTS or not location:
         return None
-    url = urljoin(sent.target.url, location)
+    try:
+        url = urljoin(sent.target.url, location)
+    except ValueError as error:
+        raise BadInput("The redirect's Location is no address.") from error
     target = read_target(url, name="The redirect's Location", takes_secret=False)
     moved = replace(sent, target=target)
     to_get = (status in _TO_GET and sent.method == "POST") or status == HTTPStatus.SEE_OTHER

@@ -1,4 +1,4 @@
-"""Forgets calls that were over long ago, and the one-time agents that nothing is left of."""
+"""Forgets calls that were over long ago, and the one-time agents and queues that nothing is left of."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from functools import partial
 import structlog
 from sqlalchemy import Connection, text
 
+from wireroom.agents import statements as sql
+from wireroom.agents.admission import hold_queues
 from wireroom.clock import Clock, to_ms
 from wireroom.store.chore import repeat
 from wireroom.store.database import Database
@@ -30,8 +32,19 @@ _FORGET_AGENTS = text("""
         WHERE a.schedule IS NULL AND a.updated_at < :before_ms
             AND NOT EXISTS (SELECT 1 FROM agent_calls AS c WHERE c.agent_id = a.id)
         LIMIT :most)
+        AND schedule IS NULL AND updated_at < :before_ms
 """)
 """Forget one-time agents without any call."""
+
+
+_UNUSED_QUEUES = text("""
+    SELECT name FROM queues AS q
+    WHERE name <> 'default' AND kept = 0 AND paused = 0 AND created_at < :before_ms
+        AND NOT EXISTS (SELECT 1 FROM agents AS a WHERE a.queue = q.name)
+        AND NOT EXISTS (SELECT 1 FROM agent_calls AS c WHERE c.queue = q.name)
+    LIMIT :most
+""")
+"""Queues that were made on first use, and that nothing is left of."""
 
 
 async def forget_old_calls(db: Database, clock: Clock, age: timedelta) -> None:
@@ -49,4 +62,7 @@ def forget_before(conn: Connection, before_ms: int) -> int:
     """Forget a batch of what ended before then; return how many rows went."""
     calls = _FORGET_CALLS.run(conn, before_ms=before_ms, most=_BATCH)
     agents = conn.execute(_FORGET_AGENTS, {"before_ms": before_ms, "most": _BATCH})
-    return calls + agents.rowcount
+    unused = conn.execute(_UNUSED_QUEUES, {"before_ms": before_ms, "most": _BATCH}).scalars().all()
+    hold_queues(conn, *unused)
+    queues = sum(sql.DROP_QUEUE_IF_UNUSED.run(conn, name=name) for name in unused)
+    return calls + agents.rowcount + queues

@@ -14,8 +14,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from itertools import islice, takewhile
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import islice, pairwise, takewhile
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -28,6 +28,9 @@ SHORTEST_INTERVAL_MS = 1_000
 LONGEST_INTERVAL_MS = 366 * 86_400_000
 _MAX_CHARS = 200
 _MINUTE = timedelta(minutes=1)
+_DAY = timedelta(days=1)
+_MOMENT = timedelta(milliseconds=1)
+_FIRST_LOOK_BACK_MS = 60_000
 _AROUND_A_CHANGE = timedelta(hours=4)
 _UNITS_MS = {"second": 1_000, "minute": 60_000, "hour": 3_600_000, "day": 86_400_000, "week": 604_800_000}
 _EVERY = re.compile(r"every (?:([0-9]{1,9}) )?(second|minute|hour|day|week|month|year)(s?)")
@@ -69,6 +72,28 @@ class Cron:
             return
         yield from self._times_of_day(moment)
 
+    def count(self, after: datetime, until: datetime) -> int:
+        """Return how many slots are in (after, until]; of whole days they are multiplied, not walked."""
+        midnights = [
+            datetime.combine(day, time(), self.zone)
+            for day in _days(after.astimezone(self.zone).date() + _DAY, until.astimezone(self.zone).date())
+        ]
+        if not midnights:
+            return self._walk(after, until)
+        sim = CronSim(self.expression, datetime(2026, 1, 1))  # noqa: DTZ001 - only to have it read
+        a_day = len(sim.seconds) * len(sim.minutes) * len(sim.hours)
+        edges = [midnight.astimezone(UTC) - _MOMENT for midnight in midnights]
+        total = self._walk(after, edges[0]) + self._walk(edges[-1], until)
+        for (begin, end), part in zip(pairwise(midnights), pairwise(edges), strict=True):
+            if begin.utcoffset() != end.utcoffset():
+                total += self._walk(*part)
+            elif begin.month in sim.months and sim.match_day(begin.date()):
+                total += a_day
+        return total
+
+    def _walk(self, after: datetime, until: datetime) -> int:
+        return sum(1 for _ in takewhile(lambda found: found <= until, self.after(after)))
+
     def _plain_zone(self) -> Any:
         """Return what cronsim walks fastest and without its own rule for clock changes."""
         return UTC if self.zone.key == "UTC" else self.zone
@@ -109,6 +134,10 @@ class Every:
             slot_ms += self.interval_ms
             yield from_ms(slot_ms)
 
+    def count(self, after: datetime, until: datetime) -> int:
+        """Return how many slots are in (after, until]."""
+        return to_ms(until) // self.interval_ms - to_ms(after) // self.interval_ms
+
 
 Schedule = Cron | Every
 
@@ -146,6 +175,22 @@ def slots_between(schedule: Schedule, after_ms: int, until_ms: int, limit: int) 
     return list(islice(takewhile(lambda slot: slot <= until_ms, slots), limit))
 
 
+def last_slot(schedule: Schedule, after_ms: int, until_ms: int) -> int | None:
+    """Return the newest slot in (after_ms, until_ms], None when there is none; the others are not walked."""
+    back_ms = _FIRST_LOOK_BACK_MS
+    while True:
+        begin_ms = max(after_ms, until_ms - back_ms)
+        found = slots_between(schedule, begin_ms, until_ms, back_ms)
+        if found or begin_ms == after_ms:
+            return found[-1] if found else None
+        back_ms *= 4
+
+
+def count_slots(schedule: Schedule, after_ms: int, until_ms: int) -> int:
+    """Return how many slots are in (after_ms, until_ms], however many that are."""
+    return schedule.count(from_ms(after_ms), from_ms(until_ms))
+
+
 def read_timezone(name: object) -> ZoneInfo:
     """Return the time zone of that IANA name.
 
@@ -173,6 +218,12 @@ def _read_object(value: Mapping[Any, Any], timezone: str) -> Schedule:
     if isinstance(every, bool) or not isinstance(every, int):
         raise BadInput("schedule.every must be a whole number of milliseconds.")
     return _every(every)
+
+
+def _days(first: date, last: date) -> Iterator[date]:
+    while first <= last:
+        yield first
+        first += _DAY
 
 
 def _every(interval_ms: int) -> Every:

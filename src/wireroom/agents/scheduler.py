@@ -14,14 +14,15 @@ import structlog
 from sqlalchemy import Connection
 
 from wireroom.agents import statements as sql
-from wireroom.agents.calls import ADMIT_KIND, Calls, NewCall, note_skip, queues_to_admit
+from wireroom.agents.admission import ADMIT_KIND, Admission, read_admission
+from wireroom.agents.calls import Calls, NewCall, note_skip
 from wireroom.agents.figures import SLOTS
 from wireroom.agents.missed import Decision, Overlap, Run, Skip, decide, most_kept, read_policy
 from wireroom.agents.records import DUE_KIND, MOST_SLOTS, Agent, Agents, due_ref, find_agent_by_id
 from wireroom.agents.schedule import next_slot, slots_between
 from wireroom.clock import Clock, from_ms, to_ms
-from wireroom.errors import StoreUnavailable
 from wireroom.jobs.port import Done, Handler, Job, Jobs, Outcome, RunAgainAt
+from wireroom.store.chore import repeat
 from wireroom.store.database import Database
 from wireroom.store.patience import write_patiently
 
@@ -75,6 +76,7 @@ class Scheduler:
         clock: Clock,
         agents: Agents,
         calls: Calls,
+        admission: Admission,
         draw: Callable[[], float],
         looks: Sequence[Callable[[Connection], object]] = (),
     ) -> None:
@@ -86,6 +88,7 @@ class Scheduler:
             clock: Where the time comes from.
             agents: Asks for the next look.
             calls: Takes the calls.
+            admission: Admits what has become due.
             draw: Gives random numbers in [0, 1) for the jitter of catch-ups.
             looks: What else is looked at every minute, for what a crash or a bug may have left.
         """
@@ -94,6 +97,7 @@ class Scheduler:
         self._clock = clock
         self._agents = agents
         self._calls = calls
+        self._admission = admission
         self._draw = draw
         self._looks = looks
 
@@ -125,12 +129,16 @@ class Scheduler:
 
     async def handle_admit(self, job: Job) -> Outcome:
         """Admit the calls of one queue that have become due; see `jobs.port.Handler`."""
+        queue, due_ms = read_admission(job.ref)
+        if due_ms > to_ms(self._clock.now()):
+            # The engine's clock, which may be the database server's, goes before ours.
+            return RunAgainAt(from_ms(due_ms))
 
         def unit(conn: Connection) -> None:
-            self._calls.admit(conn, job.ref, to_ms(self._clock.now()))
+            self._admission.admit(conn, queue, to_ms(self._clock.now()))
             self._jobs.finish(conn, job)
 
-        await write_patiently(self._db, unit, what=f"calls of queue {job.ref}")
+        await write_patiently(self._db, unit, what=f"calls of queue {queue}")
         return Done()
 
     def decide(self, conn: Connection, agent: Agent, plan: Plan, now_ms: int) -> None:
@@ -147,17 +155,16 @@ class Scheduler:
 
     async def watch(self) -> None:
         """Look for what no job stands for any more, every minute, until cancelled."""
-        while True:
-            try:
-                found = await self._db.write(self.look_for_lost)
-                if found:
-                    _log.warning("agents_without_job", agents=found)
-            except StoreUnavailable as error:
-                _log.warning("agents_not_looked_at", reason=str(error))
-            await asyncio.sleep(_LOOK_SECONDS)
+
+        async def look() -> None:
+            found = await self._db.write(self.look_for_lost)
+            if found:
+                _log.warning("agents_without_job", agents=found)
+
+        await repeat("agents", look, _LOOK_SECONDS)
 
     def look_for_lost(self, conn: Connection) -> int:
-        """Give overdue schedules a job again, admit what is due; return how many schedules had none."""
+        """Give overdue schedules a job again, have queues admit; return how many schedules had none."""
         now_ms = to_ms(self._clock.now())
         lost = [
             (agent_id, revision)
@@ -166,8 +173,7 @@ class Scheduler:
         ]
         for agent_id, revision in lost:
             self._agents.expect(conn, agent_id, revision, now_ms)
-        for queue in queues_to_admit(conn, now_ms):
-            self._calls.admit(conn, queue, now_ms)
+        self._admission.admit_due(conn, now_ms)
         for look in self._looks:
             look(conn)
         return len(lost)

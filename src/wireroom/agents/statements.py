@@ -9,14 +9,28 @@ MAKE_QUEUE = Statement("""
 """)
 """Make a queue on its first use."""
 
-QUEUE_RULES = Statement("SELECT paused, concurrency FROM queues WHERE name = :name")
-"""What admission asks of a queue."""
+ROOM = Statement("""
+    SELECT CASE WHEN q.paused = 1 THEN 0 ELSE coalesce(q.concurrency, :concurrency) - (
+               SELECT count(*) FROM agent_calls
+               WHERE state = 'running' AND catch_up IN (0, 1) AND queue = q.name) END,
+           EXISTS (SELECT 1 FROM agent_calls WHERE state = 'waiting' AND queue = q.name
+                       AND catch_up = 0 AND due_at <= :now_ms),
+           EXISTS (SELECT 1 FROM agent_calls WHERE state = 'waiting' AND queue = q.name
+                       AND catch_up = 1 AND due_at <= :now_ms)
+    FROM queues AS q WHERE q.name = :name
+""")
+"""What admission asks of a queue: its free places, and whether calls, and calls for missed slots, wait."""
+
+QUEUES_OF_AGENT = Statement("""
+    SELECT queue FROM agent_calls WHERE agent_id = :agent_id AND state IN ('waiting', 'running')
+""")
+"""The queues that an agent's open calls are in."""
 
 ADD_CALL = Statement("""
     INSERT INTO agent_calls (agent_id, agent_name, queue, action, slot_at, due_at, state, reason, catch_up,
-                             alone, again, idempotency_key, request, retry, created_at)
-    VALUES (:agent_id, :agent_name, :queue, :action, :slot_at, :due_at, 'waiting', :reason, :catch_up,
-            :alone, :again, :idempotency_key, :request, :retry, :now_ms)
+                             alone, again, idempotency_key, request, retry, created_at, started_at)
+    VALUES (:agent_id, :agent_name, :queue, :action, :slot_at, :due_at, :state, :reason, :catch_up,
+            :alone, :again, :idempotency_key, :request, :retry, :now_ms, :started_at)
     ON CONFLICT DO NOTHING
     RETURNING id
 """)
@@ -31,21 +45,12 @@ NOTE_SKIP = Statement("""
 """)
 """Write down slots that are not run."""
 
-COUNT_RUNNING = Statement("SELECT count(*) FROM agent_calls WHERE state = 'running' AND queue = :queue")
-"""How many places of a queue are taken."""
-
 COUNT_CATCH_UPS = Statement("SELECT count(*) FROM agent_calls WHERE state = 'running' AND catch_up = 1")
 """How many calls for missed slots are made at this moment."""
 
-HAS_CATCH_UP = Statement("""
-    SELECT 1 FROM agent_calls
-    WHERE state = 'waiting' AND queue = :queue AND catch_up = 1 AND due_at <= :now_ms LIMIT 1
-""")
-"""Whether a call for a missed slot waits in the queue."""
-
 TAKE_CALL = Statement("""
     UPDATE agent_calls SET state = 'running', started_at = :now_ms
-    WHERE id = (
+    WHERE state = 'waiting' AND id = (
         SELECT c.id FROM agent_calls AS c
         WHERE c.state = 'waiting' AND c.queue = :queue AND c.catch_up = :catch_up AND c.due_at <= :now_ms
             AND (c.alone = 0 OR NOT EXISTS (

@@ -10,8 +10,8 @@ from typing import Any
 
 import aiohttp
 
+from wireroom.agents.admission import CALL_KIND
 from wireroom.agents.caller import Caller
-from wireroom.agents.calls import CALL_KIND
 from wireroom.agents.desk import AgentDesk
 from wireroom.agents.exchange import AgentClient
 from wireroom.agents.prompts import Place, Prompts
@@ -63,6 +63,7 @@ def make_agents(around: Surroundings, session: aiohttp.ClientSession, asker: Ask
         clock=clock,
         agents=desk.agents,
         calls=desk.calls,
+        admission=desk.admission,
         draw=random.random,
         looks=(prompts.look_for_ended,),
     )

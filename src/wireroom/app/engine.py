@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from wireroom.agents import calls
+from wireroom.agents import admission
 from wireroom.callbacks import outbox as callback_outbox
 from wireroom.clock import Clock
 from wireroom.delivery import outbox
@@ -62,8 +62,8 @@ def queue_specs(settings: Settings, gives_way: GiveWay | None = None) -> list[Qu
         QueueSpec(wake.QUEUE, 1, patient),
         QueueSpec(outbox.QUEUE, _DELIVERY_CONCURRENCY, patient, drains=True),
         QueueSpec(callback_outbox.QUEUE, _CALLBACK_CONCURRENCY, patient, drains=True),
-        QueueSpec(calls.CALL_QUEUE, _CALL_CONCURRENCY, patient),
-        QueueSpec(calls.TIME_QUEUE, _TIME_CONCURRENCY, patient),
+        QueueSpec(admission.CALL_QUEUE, _CALL_CONCURRENCY, patient),
+        QueueSpec(admission.TIME_QUEUE, _TIME_CONCURRENCY, patient),
     ]
 
 

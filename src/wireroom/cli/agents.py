@@ -108,7 +108,7 @@ def create(
         "oneTime": one_time,
         "headers": _read_json(headers, "--headers"),
         "options": _read_json(options, "--options"),
-        **{field: value for field, value in given.items() if value},
+        **{field: value for field, value in given.items() if value not in ("", None)},
     }
 
     async def work() -> None:

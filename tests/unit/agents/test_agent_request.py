@@ -90,7 +90,9 @@ def test_other_answers_are_no_redirects(status: int) -> None:
     assert redirected(SENT, 302, None) is None
 
 
-@pytest.mark.parametrize("location", ["ftp://a/", "http://u:p@a/", "http://0x7f.1/", "file:///etc/passwd"])
+@pytest.mark.parametrize(
+    "location", ["ftp://a/", "http://u:p@a/", "http://0x7f.1/", "file:///etc/passwd", "//[", "http://[::1"]
+)
 def test_redirect_to_what_is_no_address_is_refused(location: str) -> None:
     """A redirect is read as strictly as an agent's own target."""
     with pytest.raises(BadInput):

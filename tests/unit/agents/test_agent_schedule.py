@@ -7,10 +7,17 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wireroom.agents.schedule import Every, next_slot, read_schedule, slots_between
+from wireroom.agents.schedule import (
+    Every,
+    count_slots,
+    last_slot,
+    next_slot,
+    read_schedule,
+    slots_between,
+)
 from wireroom.clock import from_ms, to_ms
 from wireroom.errors import BadInput
 
@@ -157,6 +164,35 @@ def test_interval_slots_do_not_depend_on_when_the_agent_was_made(interval: int, 
     assert found is not None
     assert found % interval == 0
     assert after < found <= after + interval
+
+
+@given(
+    schedule=st.sampled_from(
+        [
+            "30 2 * * *",
+            "15 30 1-3 * * *",
+            "*/20 * * * *",
+            "0 9-17/4 * * MON-FRI",
+            "5 0 L * *",
+            "0 * 1 */2 *",
+            {"every": 7_000_000},
+        ]
+    ),
+    zone=st.sampled_from([BERLIN, "America/Santiago", "Australia/Lord_Howe", "Africa/Cairo", "UTC"]),
+    start=st.datetimes(datetime(2026, 1, 1), datetime(2026, 12, 1)),  # noqa: DTZ001 - made aware below
+    hours=st.integers(0, 2_000),
+)
+@settings(max_examples=60)
+def test_slots_of_a_long_time_are_counted_without_walking_them(
+    schedule: object, zone: str, start: datetime, hours: int
+) -> None:
+    """The number of slots and the newest of them are what walking finds, over changes of the clock, too."""
+    read, after = read_schedule(schedule, zone), to_ms(start.replace(tzinfo=UTC))
+    until = after + hours * 3_600_000
+    walked = slots_between(read, after, until, 10_000)
+
+    assert count_slots(read, after, until) == len(walked)
+    assert last_slot(read, after, until) == (walked[-1] if walked else None)
 
 
 def test_slots_between_are_bounded() -> None:
