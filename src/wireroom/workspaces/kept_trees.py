@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
@@ -19,7 +20,7 @@ from wireroom.cache.cache import Cache
 from wireroom.cache.names import TREES
 from wireroom.workspaces.tree import DEEPEST, MOST_ENTRIES, Witness, list_tree, visible_inside
 
-_SETTLED_NS = 2_000_000_000
+SETTLED = timedelta(seconds=2)
 """A folder that changed less than this ago may change again without another stamp: file systems keep times in
 steps, of up to two seconds. A tree with such a folder is not kept."""
 _UNSETTLED = -1
@@ -42,9 +43,10 @@ class KeptTree(msgspec.Struct, array_like=True, frozen=True):
 class Trees:
     """The trees that callers ask for."""
 
-    def __init__(self, cache: Cache) -> None:
-        """Keep them there."""
+    def __init__(self, cache: Cache, settled: timedelta = SETTLED) -> None:
+        """Keep them there; `settled` is how long a folder must not have changed."""
         self._kept = cache.open(TREES, KeptTree)
+        self._settled = settled
 
     async def tree(
         self, root: Path, path: str = "", depth: int = DEEPEST, most: int = MOST_ENTRIES
@@ -58,15 +60,22 @@ class Trees:
         key = f"{depth}:{most}:{path.strip('/')}:{root}:{start}"
         found: KeptTree = await self._kept.get_or_compute(
             key,
-            lambda: asyncio.to_thread(read_tree, root, path, depth, most),
+            lambda: asyncio.to_thread(read_tree, root, path, depth, most, settled=self._settled),
             is_current=lambda kept: asyncio.to_thread(is_current, kept),
         )
         return found
 
 
-def read_tree(root: Path, path: str, depth: int, most: int) -> KeptTree:
+def read_tree(
+    root: Path,
+    path: str = "",
+    depth: int = DEEPEST,
+    most: int = MOST_ENTRIES,
+    *,
+    settled: timedelta = SETTLED,
+) -> KeptTree:
     """Read the tree with its stamps. Blocking."""
-    witness = _Stamps()
+    witness = _Stamps(settled)
     tree = list_tree(root, path, depth, most, witness)
     body = msgspec.json.encode(tree.nodes)
     return KeptTree(body, tree.truncated, tuple(witness.folders), tuple(witness.links))
@@ -87,7 +96,8 @@ def is_current(kept: KeptTree) -> bool:
 
 
 class _Stamps(Witness):
-    def __init__(self) -> None:
+    def __init__(self, settled: timedelta) -> None:
+        self._settled_ns = int(settled.total_seconds() * 1e9)
         self.folders: list[tuple[str, int, int]] = []
         self.links: list[tuple[str, str]] = []
 
@@ -96,8 +106,9 @@ class _Stamps(Witness):
         try:
             found = folder.stat()
         except OSError:
+            self.folders.append((str(folder), 0, _UNSETTLED))
             return
-        settled = time.time_ns() - found.st_ctime_ns > _SETTLED_NS
+        settled = time.time_ns() - found.st_ctime_ns >= self._settled_ns
         self.folders.append((str(folder), found.st_ino, found.st_ctime_ns if settled else _UNSETTLED))
 
     def meets_link(self, path: str) -> None:
