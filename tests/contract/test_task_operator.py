@@ -20,6 +20,7 @@ from wireroom.store.schema import deliveries, runs, task_details
 from wireroom.tasks import board
 from wireroom.tasks.chat import TaskChat
 from wireroom.tasks.choice import Candidate
+from wireroom.tasks.listing import Wanted, count_by_status, count_tasks, list_tasks
 from wireroom.tasks.notices import Notices
 from wireroom.tasks.operator import OperatorPolicy
 from wireroom.tasks.quiet import read_quiet_hours
@@ -332,6 +333,36 @@ async def test_task_that_its_agent_completes_is_at_work_until_its_run_ends(desk:
     assert (freed, [state for _, state in await desk.runs()]) == (1, ["cancelled"])
     assert await desk.begun() == []
     assert (await desk.task(task_id)).label == "complete"
+
+
+async def test_given_up_is_what_nobody_has_moved_since(desk: Board) -> None:
+    """Whoever archives a task that was given up has dealt with it: it is no dead letter any more."""
+    desk.policy = OperatorPolicy(retry=RetryPolicy(max_attempts=1))
+    ids = [await desk.add(), await desk.add(order=1)]
+    for _ in ids:
+        [claimed] = await desk.look()
+        await desk.end(claimed.run_id, RunState.FAILED)
+    await desk.look()
+    await desk.edit(ids[0], status=2)
+
+    def dead(conn: Connection) -> tuple[list[int], int, int]:
+        wanted = Wanted(dead_only=True)
+        listed = [task.id for task in list_tasks(conn, wanted)]
+        return listed, count_tasks(conn, wanted), count_by_status(conn)["dead"]
+
+    assert await desk.engine.db.read(dead) == ([ids[1]], 1, 1)
+    assert [(await desk.task(task_id)).is_dead for task_id in ids] == [False, True]
+
+
+async def test_tasks_are_listed_by_their_conversation(desk: Board) -> None:
+    """The older web client's filter: the tasks that were worked on in it."""
+    task_id = await desk.add()
+    await desk.add(order=1)
+    await desk.look()
+    run = await desk.engine.db.read(lambda conn: conn.execute(select(runs)).one())
+    wanted = Wanted(conversation_id=run.conversation_id)
+    listed = await desk.engine.db.read(lambda conn: list_tasks(conn, wanted))
+    assert [task.id for task in listed] == [task_id]
 
 
 async def test_callback_finds_what_a_runner_was_given_before_a_restart(desk: Board) -> None:

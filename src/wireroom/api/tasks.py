@@ -41,6 +41,7 @@ _SortBy = Annotated[Literal["order", "createdat", "updatedat", "id"], Query(alia
 _SortOrder = Annotated[Literal["asc", "desc"], Query(alias="sortOrder")]
 _Refusals = (
     (BadInput, HTTPStatus.BAD_REQUEST),
+_Conversation = Annotated[str | None, Query(description="That a task was worked on in.", max_length=200)]
     (NotFound, HTTPStatus.NOT_FOUND),
     (Conflict, HTTPStatus.CONFLICT),
 )
@@ -84,6 +85,7 @@ class _TaskRoutes:
         sort_order: _SortOrder = "asc",
         dead: bool = False,
     ) -> Response:
+        conversation_id: _Conversation = None,
         """List tasks; `X-Total-Count` tells how many there are in all, `dead` asks for those given up."""
         size = limit or (_PAGE if page else MOST_LISTED)
         wanted = Wanted(
@@ -93,6 +95,7 @@ class _TaskRoutes:
             newest_first=sort_order == "desc",
             limit=size,
             offset=((page or 1) - 1) * size,
+            conversation_id=conversation_id or None,
         )
 
         def read(conn: Connection) -> tuple[list[dict[str, Any]], int]:

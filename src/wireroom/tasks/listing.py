@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Connection, Join, Select, Text, cast, func, select
 
-from wireroom.store.schema import task_details, tasks
+from wireroom.store.schema import runs, task_attempts, task_details, tasks
 from wireroom.tasks.dependencies import needs_by_task
 from wireroom.tasks.rows import TaskView, odd_texts, view_of
 from wireroom.tasks.states import TaskStatus
@@ -24,6 +24,8 @@ class Wanted:
 
     status: int | None = None
     dead_only: bool = False
+    conversation_id: str | None = None
+    """Of which conversation; a task has one as soon as it was begun."""
     sort_by: SortBy = "order"
     newest_first: bool = False
     """Highest first, whatever is sorted by."""
@@ -55,7 +57,7 @@ def count_by_status(conn: Connection) -> Mapping[str, int]:
     for status in TaskStatus:
         count = select(func.count()).select_from(tasks).where(tasks.c.status == int(status))
         found[status.label] = int(conn.execute(count).scalar_one())
-    dead = select(func.count()).select_from(task_details).where(task_details.c.is_dead == 1)
+    dead = _filtered(select(func.count()).select_from(_board()), Wanted(dead_only=True))
     return found | {"dead": int(conn.execute(dead).scalar_one())}
 
 
@@ -89,7 +91,19 @@ def _columns() -> Select[Any]:
 def _filtered(query: Select[Any], wanted: Wanted) -> Select[Any]:
     if wanted.status is not None:
         query = query.where(tasks.c.status == wanted.status)
-    return query.where(task_details.c.is_dead == 1) if wanted.dead_only else query
+    if wanted.conversation_id is not None:
+        query = query.where(tasks.c.id.in_(_worked_on_in(wanted.conversation_id)))
+    if wanted.dead_only:
+        query = query.where(task_details.c.is_dead == 1, tasks.c.status == int(TaskStatus.BACKLOGGED))
+    return query
+
+
+def _worked_on_in(conversation_id: str) -> Select[Any]:
+    return (
+        select(task_attempts.c.task_id)
+        .join(runs, runs.c.request_id == task_attempts.c.request_id)
+        .where(runs.c.conversation_id == conversation_id)
+    )
 
 
 def _sort_key(sort_by: SortBy) -> ColumnElement[object]:

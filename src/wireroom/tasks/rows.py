@@ -158,7 +158,8 @@ def view_of(row: Row, needs: tuple[int, ...] = ()) -> TaskView:
     known = [*row, needs]
     known[10] = read_labels(row[10])
     known[12] = row[12] or 0
-    known[14] = bool(row[14])
+    # What somebody has moved since it was given up is given up no more, whatever stands beside its row.
+    known[14] = bool(row[14]) and row[6] == TaskStatus.BACKLOGGED
     return TaskView(*known)
 
 
