@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from wireroom.api.conversation_bodies import agent_conversation_body
 from wireroom.api.guard import caller_guard
+from wireroom.api.lazy_routes import LazyRoute
 from wireroom.api.legacy import (
     NO_CACHE,
     ShortRefusal,
@@ -101,6 +102,7 @@ def router(services: Services, prefix: str) -> APIRouter:
         tags=["agent conversations"],
         dependencies=[Depends(caller_guard(services))],
         default_response_class=Response,
+        route_class=LazyRoute,
     )
     made.add_api_route("/list", routes.list_all)
     made.add_api_route(

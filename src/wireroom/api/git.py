@@ -21,6 +21,7 @@ from starlette.responses import Response
 from wireroom.api.auth import Caller
 from wireroom.api.errors import error_response
 from wireroom.api.guard import caller_guard, caller_of, note_action
+from wireroom.api.lazy_routes import LazyRoute
 from wireroom.api.legacy import described_body, json_response, read_object
 from wireroom.api.runner_relay import Operation, RunnerAnswer
 from wireroom.api.services import Services
@@ -51,7 +52,9 @@ class BranchRequest(BaseModel):
 def router(services: Services, workspaces: Workspaces) -> APIRouter:
     """Return the routes; each of them knows its caller."""
     operations = GitOperations(services, workspaces)
-    made = APIRouter(prefix="/git", tags=["git"], dependencies=[Depends(caller_guard(services))])
+    made = APIRouter(
+        prefix="/git", tags=["git"], dependencies=[Depends(caller_guard(services))], route_class=LazyRoute
+    )
     made.add_api_route("/repositories", _route(operations, Operation.REPOSITORIES), response_class=Response)
     for operation in (Operation.CLONE, *_BRANCH_COMMANDS):
         model = CloneRequest if operation is Operation.CLONE else BranchRequest

@@ -10,6 +10,8 @@ from __future__ import annotations
 import secrets
 import string
 from collections.abc import Mapping
+from copy import deepcopy
+from functools import cache
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -92,8 +94,12 @@ def fresh_request_id(prefix: str, now_ms: int) -> str:
 
 def described_body(model: type[BaseModel]) -> dict[str, Any]:
     """Return what OpenAPI says of a body that `read_object` reads."""
-    schema = model.model_json_schema(by_alias=True)
-    return {"requestBody": {"content": {"application/json": {"schema": schema}}}}
+    return {"requestBody": {"content": {"application/json": {"schema": deepcopy(_schema_of(model))}}}}
+
+
+@cache
+def _schema_of(model: type[BaseModel]) -> dict[str, Any]:
+    return model.model_json_schema(by_alias=True)
 
 
 def _says_json(content_type: str) -> bool:

@@ -19,6 +19,7 @@ from starlette.responses import Response
 
 from wireroom.api.callback_inbox import MAX_BODY_BYTES, request_id_of
 from wireroom.api.guard import caller_guard, caller_of, note_action
+from wireroom.api.lazy_routes import LazyRoute
 from wireroom.api.legacy import ShortRefusal, json_response, read_object
 from wireroom.api.program_bodies import read_fields
 from wireroom.api.services import Services
@@ -43,6 +44,7 @@ def router(services: Services) -> APIRouter:
         tags=["task operator"],
         dependencies=[Depends(caller_guard(services))],
         default_response_class=Response,
+        route_class=LazyRoute,
     )
     made.add_api_route("", routes.status)
     made.add_api_route("", routes.enable, methods=["POST"])
@@ -54,7 +56,9 @@ def router(services: Services) -> APIRouter:
 
 def callback_router(services: Services) -> APIRouter:
     """Return the route of callbacks, which carry a secret of their own."""
-    made = APIRouter(prefix=PATH, tags=["task operator"], default_response_class=Response)
+    made = APIRouter(
+        prefix=PATH, tags=["task operator"], default_response_class=Response, route_class=LazyRoute
+    )
     made.add_api_route("/callback", _CallbackRoute(services).receive, methods=["POST"])
     return made
 

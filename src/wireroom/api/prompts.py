@@ -16,6 +16,7 @@ from wireroom.agents.records import Saved, find_agent
 from wireroom.api.agent_bodies import job_id, prompt_status
 from wireroom.api.agents import desk_of, read_body
 from wireroom.api.guard import caller_guard, caller_of, note_action
+from wireroom.api.lazy_routes import LazyRoute
 from wireroom.api.legacy import json_response
 from wireroom.api.services import Services
 from wireroom.clock import to_ms
@@ -25,7 +26,12 @@ from wireroom.errors import NotFound
 def router(services: Services) -> APIRouter:
     """Return the routes; each of them knows its caller."""
     routes = _PromptRoutes(services)
-    made = APIRouter(prefix="/prompts", tags=["agents"], dependencies=[Depends(caller_guard(services))])
+    made = APIRouter(
+        prefix="/prompts",
+        tags=["agents"],
+        dependencies=[Depends(caller_guard(services))],
+        route_class=LazyRoute,
+    )
     made.add_api_route("/recurring", routes.create, methods=["POST"], response_class=Response)
     made.add_api_route("/{name}", routes.show, response_class=Response)
     made.add_api_route("/{name}", routes.delete, methods=["DELETE"], response_class=Response)

@@ -18,6 +18,7 @@ from wireroom.agents.queries import NEWEST, calls_in_state
 from wireroom.api.agent_bodies import call_body, queue_info
 from wireroom.api.agents import Before, Limit, desk_of, read_body
 from wireroom.api.guard import caller_guard, caller_of, note_action
+from wireroom.api.lazy_routes import LazyRoute
 from wireroom.api.legacy import json_response
 from wireroom.api.services import Services
 from wireroom.clock import to_ms
@@ -29,7 +30,12 @@ T = TypeVar("T")
 def router(services: Services) -> APIRouter:
     """Return the routes; each of them knows its caller."""
     routes = QueueRoutes(services)
-    made = APIRouter(prefix="/queues", tags=["agents"], dependencies=[Depends(caller_guard(services))])
+    made = APIRouter(
+        prefix="/queues",
+        tags=["agents"],
+        dependencies=[Depends(caller_guard(services))],
+        route_class=LazyRoute,
+    )
     for method, path, endpoint in (
         ("GET", "", routes.list_all),
         ("POST", "", routes.create),

@@ -20,6 +20,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from wireroom.api.guard import caller_guard
+from wireroom.api.lazy_routes import LazyRoute
 from wireroom.api.legacy import NO_CACHE
 from wireroom.api.services import Services
 from wireroom.errors import BadInput, NotFound
@@ -43,7 +44,10 @@ def router(services: Services, workspaces: Workspaces) -> APIRouter:
     """Return the repository browser; each of its routes knows its caller."""
     routes = _BrowserRoutes(workspaces)
     made = APIRouter(
-        prefix="/repositories/api", tags=["repositories"], dependencies=[Depends(caller_guard(services))]
+        prefix="/repositories/api",
+        tags=["repositories"],
+        dependencies=[Depends(caller_guard(services))],
+        route_class=LazyRoute,
     )
     made.add_api_route("/{repository:path}/files", routes.files, response_class=Response)
     made.add_api_route("/{repository:path}/file", routes.file)
@@ -56,7 +60,12 @@ def working_directory_router(services: Services, workspaces: Workspaces, prefix:
     Mount it before the conversations, which end in a catch-all.
     """
     routes = _BrowserRoutes(workspaces)
-    made = APIRouter(prefix=prefix, tags=["repositories"], dependencies=[Depends(caller_guard(services))])
+    made = APIRouter(
+        prefix=prefix,
+        tags=["repositories"],
+        dependencies=[Depends(caller_guard(services))],
+        route_class=LazyRoute,
+    )
     made.add_api_route("/working-directory/files", routes.working_directory, response_class=Response)
     return made
 

@@ -7,7 +7,6 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import HTTPException, Path, Query
-from fastapi.routing import APIRoute
 from pydantic import Field
 from sqlalchemy import Connection
 from starlette.requests import Request
@@ -15,6 +14,7 @@ from starlette.responses import Response
 from starlette.types import Message
 
 from wireroom.api.bodies import AskedBody
+from wireroom.api.lazy_routes import LazyRoute
 from wireroom.delivery.outbox import Recipient
 from wireroom.errors import Conflict
 from wireroom.intake.ask import Asker, Question
@@ -53,13 +53,13 @@ def ask_once(
     return AskedBody(run_id=earlier.id, request_id=question.request_id, created=False)
 
 
-def bounded_route(limit_bytes: int) -> type[APIRoute]:
+def bounded_route(limit_bytes: int) -> type[LazyRoute]:
     """Return the kind of route that stops reading a body as soon as it is too large, and answers 413."""
     refusal = HTTPException(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body may have at most {limit_bytes} bytes."
     )
 
-    class BoundedRoute(APIRoute):
+    class BoundedRoute(LazyRoute):
         def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
             handle = super().get_route_handler()
 

@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from wireroom.api.bodies import iso
 from wireroom.api.guard import caller_guard, caller_of, note_action
+from wireroom.api.lazy_routes import LazyRoute
 from wireroom.api.legacy import (
     ShortRefusal,
     checked,
@@ -50,7 +51,7 @@ _STATE = Statement("SELECT state FROM runs WHERE id = :run_id")
 def router(services: Services) -> APIRouter:
     """Return the routes that run something; the two asynchronous ones take the secret in the query, too."""
     routes = RunnerRoutes(services)
-    made = APIRouter(prefix="/cursor", tags=["runner"])
+    made = APIRouter(prefix="/cursor", tags=["runner"], route_class=LazyRoute)
     known = [Depends(caller_guard(services))]
     known_by_query = [Depends(caller_guard(services, secret_in_query=True))]
     described = described_body(RunRequest)
@@ -82,7 +83,7 @@ def router(services: Services) -> APIRouter:
 def open_router(services: Services) -> APIRouter:
     """Return the route that anybody may ask how busy we are."""
     routes = RunnerRoutes(services)
-    made = APIRouter(tags=["runner"])
+    made = APIRouter(tags=["runner"], route_class=LazyRoute)
     made.add_api_route("/health/queue", routes.queue_health, response_class=Response)
     return made
 

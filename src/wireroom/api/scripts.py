@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from wireroom.api.bodies import Pagination, iso
 from wireroom.api.guard import caller_guard
+from wireroom.api.lazy_routes import LazyRoute
 from wireroom.api.requests import Page, PerPage
 from wireroom.api.services import Services
 from wireroom.workspaces.scripts import Script, list_scripts, scripts_folder
@@ -49,6 +50,11 @@ def router(services: Services) -> APIRouter:
             pagination=Pagination.of(page, per_page, len(found)),
         )
 
-    made = APIRouter(prefix="/api/scripts", tags=["scripts"], dependencies=[Depends(caller_guard(services))])
+    made = APIRouter(
+        prefix="/api/scripts",
+        tags=["scripts"],
+        dependencies=[Depends(caller_guard(services))],
+        route_class=LazyRoute,
+    )
     made.add_api_route("", list_all)
     return made

@@ -46,6 +46,7 @@ from wireroom.api.health import health
 from wireroom.api.plain_addresses import PlainAddresses
 from wireroom.api.runner_calls import InnerCalls
 from wireroom.api.runner_relay import RunnerCalls, RunnerRelay
+from wireroom.api.lazy_routes import serve
 from wireroom.api.services import Services
 from wireroom.api.telegram_admin import WEBHOOK_PATH, WebhookAdmin
 from wireroom.app.live_sockets import LiveSockets
@@ -147,15 +148,12 @@ def documented(services: Services, workspaces: Workspaces) -> FastAPI:
     app.add_middleware(PlainAddresses)
     errors.install(app)
     legacy.install(app)
-    for router in (
-        *_own_routers(services),
-        *_task_routers(services),
-        *_runner_routers(services, workspaces),
-    ):
-        app.include_router(router)
+    serve(app, _own_routers(services))
+    serve(app, _task_routers(services))
+    serve(app, _runner_routers(services, workspaces))
     for prefix in ("/conversations/api", "/api"):
-        app.include_router(repositories.working_directory_router(services, workspaces, prefix))
-        app.include_router(conversations.router(services, prefix))
+        serve(app, [repositories.working_directory_router(services, workspaces, prefix)])
+        serve(app, [conversations.router(services, prefix)])
     app.router.routes.extend(page.routes(services))
     app.router.routes.extend(websockets.routes(services))
     return app
