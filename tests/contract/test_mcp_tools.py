@@ -94,7 +94,13 @@ async def test_run_is_started_shown_listed_and_cancelled(
     assert shown["prompt"] == "calculate 6 * 7"
     assert [run["request_id"] for run in listed["runs"]] == [run_id]
     assert "output" not in listed["runs"][0]
-    assert listed["pagination"] == {"page": 1, "per_page": 1, "total": 1, "total_pages": 1}
+    assert listed["pagination"] == {
+        "page": 1,
+        "per_page": 1,
+        "total": 1,
+        "total_pages": 1,
+        "next_cursor": None,
+    }
     assert late.is_error
     assert "has ended already" in late.text
 

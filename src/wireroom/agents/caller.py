@@ -8,6 +8,7 @@ the transaction that admits the next.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from http import HTTPStatus
 
 import msgspec
@@ -20,7 +21,7 @@ from wireroom.agents.exchange import AgentClient, Exchange
 from wireroom.agents.figures import CALL_TRIES, CALLS
 from wireroom.agents.records import find_agent_by_id
 from wireroom.agents.request import CallRequest, read_request, wanted_delay
-from wireroom.callbacks.reaction import Answered, Barred, GiveUp, Later, NoAnswer, Sent, react
+from wireroom.callbacks.reaction import Answered, Barred, GiveUp, Held, Later, NoAnswer, Sent, react
 from wireroom.clock import Clock, to_ms
 from wireroom.jobs.port import Done, Job, Jobs, Outcome
 from wireroom.store.database import Database
@@ -108,8 +109,9 @@ class Caller:
                     self._succeed(conn, call, found, tried, now_ms)
                 case GiveUp():
                     self._calls.end(conn, call, CallState.DEAD, _failed(tried, found), now_ms)
-                case Later(when=when):
-                    self._calls.try_later(conn, call, _failed(tried, found), to_ms(when), now_ms)
+                case Later(when=when, counts=counts):
+                    counted = replace(_failed(tried, found), attempts=tried.attempts - (not counts))
+                    self._calls.try_later(conn, call, counted, to_ms(when), now_ms)
             self._jobs.finish(conn, job)
 
         await write_patiently(self._db, unit, what=f"call {call.id}")
@@ -175,7 +177,7 @@ def _error_of(found: Exchange) -> str:
             phrase = HTTPStatus(status).phrase if status in set(HTTPStatus) else ""
             said = found.body.decode(errors="replace").replace("\0", "\ufffd")[:RESPONSE_HEAD_CHARS]
             return f"HTTP {status} {phrase}: {said}".strip(": ")
-        case NoAnswer(reason=reason) | Barred(reason=reason):
+        case NoAnswer(reason=reason) | Barred(reason=reason) | Held(reason=reason):
             return reason
 
 
@@ -187,3 +189,5 @@ def _result_of(found: Exchange) -> str:
             return "no_answer"
         case Barred():
             return "barred"
+        case Held():
+            return "held"

@@ -12,7 +12,7 @@ import aiohttp
 
 from wireroom.agents.request import MOST_REDIRECTS, CallRequest, Outgoing, outgoing, redirected
 from wireroom.callbacks.client import retry_after
-from wireroom.callbacks.exchange import FAILURES, GuardedClient, no_answer
+from wireroom.callbacks.exchange import FAILURES, GuardedClient
 from wireroom.callbacks.reaction import Answered, Barred, NoAnswer, Reply
 from wireroom.clock import Clock
 from wireroom.errors import BadInput
@@ -51,7 +51,7 @@ class AgentClient:
             async with asyncio.timeout(seconds):
                 return await self._follow(sent)
         except FAILURES as error:
-            return Exchange(no_answer(error, sent.target, seconds))
+            return Exchange(self._client.no_answer(error, sent.target, seconds))
 
     async def _follow(self, sent: Outgoing) -> Exchange:
         for _ in range(MOST_REDIRECTS + 1):

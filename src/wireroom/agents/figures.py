@@ -20,7 +20,7 @@ CALLS = Counter(
 )
 CALL_TRIES = Counter(
     "wireroom_agent_call_tries_total",
-    "Tries of agents' HTTP calls by result (the status, no_answer, barred)",
+    "Tries of agents' HTTP calls by result (the status, no_answer, barred, held)",
     ["result"],
     registry=REGISTRY,
 )

@@ -27,6 +27,7 @@ _ONE = Statement(f"{_AGENT} WHERE a.name = :name")
 """An agent with what it does now and did last."""
 
 _PAGE = text(f"{_AGENT} ORDER BY a.name LIMIT :limit OFFSET :offset")
+_PAGE_AFTER = text(f"{_AGENT} WHERE a.name > :after ORDER BY a.name LIMIT :limit")
 """Agents by name."""
 
 _COUNT = text("SELECT count(*) FROM agents")
@@ -63,6 +64,11 @@ class AgentView:
     last_call_id: int | None
     running: int
     waiting: int
+
+    @property
+    def name(self) -> str:
+        """The agent's name."""
+        return self.agent.name
 
     @property
     def is_active(self) -> bool:
@@ -107,9 +113,15 @@ def show_agent(conn: Connection, name: str) -> AgentView | None:
     return None if row is None else _agent(row)
 
 
-def list_agents(conn: Connection, *, limit: int, offset: int = 0) -> Sequence[AgentView]:
-    """Return agents by name."""
-    return [_agent(tuple(row)) for row in conn.execute(_PAGE, {"limit": limit, "offset": offset})]
+def list_agents(
+    conn: Connection, *, limit: int, offset: int = 0, after: str | None = None
+) -> Sequence[AgentView]:
+    """Return agents by name; with `after`, those behind that name."""
+    if after is None:
+        rows = conn.execute(_PAGE, {"limit": limit, "offset": offset})
+    else:
+        rows = conn.execute(_PAGE_AFTER, {"limit": limit, "after": after})
+    return [_agent(tuple(row)) for row in rows]
 
 
 def count_agents(conn: Connection) -> int:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Annotated, Any, TypeVar
 
+import msgspec
 from fastapi import APIRouter, Depends, Query
 from sqlalchemy import Connection
 from starlette.exceptions import HTTPException
@@ -33,10 +34,13 @@ from wireroom.agents.records import Saved, find_agent, get_agent
 from wireroom.api.agent_bodies import agent_status, call_body, created_agent, job_id
 from wireroom.api.errors import answer_error
 from wireroom.api.guard import admission, caller_guard, caller_of, note_action
+from wireroom.api.lazy_routes import LazyRoute
 from wireroom.api.legacy import json_response
+from wireroom.api.paging import AnyPage, AnyPerPage, Cursor, next_link, older_piece, read_cursor
 from wireroom.api.program_bodies import read_fields
 from wireroom.api.requests import RowId
 from wireroom.api.services import Services
+from wireroom.api.streaming import wants_lines, whole_list
 from wireroom.clock import to_ms
 from wireroom.errors import BadInput, Conflict, NotFound, WireroomError
 from wireroom.intake.webhook import BodyTooLarge
@@ -52,7 +56,12 @@ Before = Annotated[int, Query(ge=1, le=NEWEST, description="Calls with lower num
 def router(services: Services) -> APIRouter:
     """Return the routes; each of them knows its caller."""
     routes = AgentRoutes(services)
-    made = APIRouter(prefix="/agents", tags=["agents"], dependencies=[Depends(caller_guard(services))])
+    made = APIRouter(
+        prefix="/agents",
+        tags=["agents"],
+        dependencies=[Depends(caller_guard(services))],
+        route_class=LazyRoute,
+    )
     for method, path, endpoint in (
         ("POST", "", routes.create),
         ("GET", "", routes.list_all),
@@ -147,12 +156,39 @@ class AgentRoutes:
 
         return _created(definition, await self._services.db.write(unit))
 
-    async def list_all(self, limit: Limit = 1000, offset: Offset = 0) -> Response:
-        """List agents by name, whatever their state."""
-        found, total = await self._services.db.read(
-            lambda conn: (list_agents(conn, limit=limit, offset=offset), count_agents(conn))
+    async def list_all(
+        self,
+        request: Request,
+        *,
+        limit: Limit = 1000,
+        offset: Offset = 0,
+        page: AnyPage = None,
+        per_page: AnyPerPage = None,
+        cursor: Cursor = None,
+    ) -> Response:
+        """List agents by name, whatever their state; `Link` tells where the list goes on.
+
+        Asked for as lines of JSON, it lists all of them.
+        """
+        if wants_lines(request):
+            return whole_list(
+                self._services.db,
+                lambda conn, after, size: list_agents(conn, limit=size, after=after),
+                lambda view: view.agent.name,
+                lambda view: msgspec.json.encode(agent_status(view)),
+            )
+        piece = older_piece(limit, offset, page, per_page, read_cursor(cursor, str))
+        after = None if piece.after is None else piece.after[0]
+        read, total = await self._services.db.read(
+            lambda conn: (
+                list_agents(conn, limit=piece.limit, offset=piece.offset, after=after),
+                count_agents(conn),
+            )
         )
-        return json_response({"agents": [agent_status(view) for view in found], "total": total})
+        found = piece.cut(read)
+        more = next_link(request, found.cursor("name"))
+        body = {"agents": [agent_status(view) for view in found.items], "total": total}
+        return json_response(body, headers=more)
 
     async def show(self, name: str) -> Response:
         """Show one agent, what it does now and did last."""

@@ -28,7 +28,7 @@ from wireroom.store.schema import page_sessions
 COOKIE = "wireroom_session"
 SESSION_LIFETIME = timedelta(days=30)
 LOGIN_CODE_LIFETIME = timedelta(hours=12)
-_SECRET_HEADERS = ("x-webhook-secret", "x-cursor-runner-secret", "x-admin-secret")
+SECRET_HEADERS = ("x-webhook-secret", "x-cursor-runner-secret", "x-admin-secret")
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -51,7 +51,7 @@ async def identify(
         secret_in_query: `?secret=` counts too: only where callers of the older services send it.
     """
     given = request.query_params.get("secret") if secret_in_query else None
-    if _has_secret(request, services.api_secret) or same_secret(given, services.api_secret):
+    if has_secret(request, services.api_secret) or same_secret(given, services.api_secret):
         return Caller("program")
     settings = services.settings
     token = request.cookies.get(COOKIE)
@@ -76,6 +76,20 @@ async def new_login_link(services: Services) -> str:
     lifetime_ms = int(LOGIN_CODE_LIFETIME.total_seconds() * 1000)
     await services.db.write(
         lambda conn: new_code(conn, "login", code, now_ms=now_ms, lifetime_ms=lifetime_ms)
+def has_secret(request: HTTPConnection, expected: str) -> bool:
+    """Tell whether the installation's secret was sent in a header."""
+    scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and same_secret(bearer.strip(), expected):
+        return True
+    return any(same_secret(request.headers.get(name), expected) for name in SECRET_HEADERS)
+
+
+def session_of(request: HTTPConnection) -> str | None:
+    """Return what tells one page session from another, None without one; it may not be valid."""
+    token = request.cookies.get(COOKIE)
+    return _token_digest(token) if token else None
+
+
     )
     return f"{services.base_url()}/login?code={code}"
 
@@ -114,11 +128,15 @@ def _session_is_valid(conn: Connection, token: str, now_ms: int) -> bool:
     return conn.execute(query).first() is not None
 
 
-def _has_secret(request: HTTPConnection, expected: str) -> bool:
-    scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and same_secret(bearer.strip(), expected):
-        return True
-    return any(same_secret(request.headers.get(name), expected) for name in _SECRET_HEADERS)
+async def _session_lasts_until(services: Services, token: str) -> int:
+    """Return the end of the session, ms; 0 when there is none."""
+    digest = _token_digest(token)
+
+    async def read() -> int | None:
+        return await services.db.read(lambda conn: _EXPIRES_AT.value(conn, digest=digest))
+
+    kept = services.cache.open(SESSIONS, int)
+    return await kept.get_or_compute(digest, read, tags=(SESSIONS_CHANGED.tag,)) or 0
 
 
 def _same_site(request: HTTPConnection, frontend: str) -> bool:

@@ -31,11 +31,20 @@ class Pagination(BaseModel):
     per_page: int
     total: int = Field(description="Items in the whole list.")
     total_pages: int
+    next_cursor: str | None = Field(
+        default=None, description="`cursor` of the next page; null after the last."
+    )
 
     @classmethod
-    def of(cls, page: int, per_page: int, total: int) -> Pagination:
+    def of(cls, page: int, per_page: int, total: int, next_cursor: str | None = None) -> Pagination:
         """Return the standing of one page."""
-        return cls(page=page, per_page=per_page, total=total, total_pages=ceil(total / per_page))
+        return cls(
+            page=page,
+            per_page=per_page,
+            total=total,
+            total_pages=ceil(total / per_page),
+            next_cursor=next_cursor,
+        )
 
 
 class RunSummaryBody(BaseModel):

@@ -6,11 +6,16 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 from starlette.requests import Request
+from starlette.responses import Response
 
 from wireroom.api.bodies import Pagination, iso, iso_or_none
 from wireroom.api.guard import caller_guard, caller_of, note_action
+from wireroom.api.lazy_routes import LazyRoute
+from wireroom.api.paging import Cursor, piece_of
 from wireroom.api.requests import Page, PerPage, RowId
 from wireroom.api.services import Services
+from wireroom.api.streaming import DESCRIBED as LINES
+from wireroom.api.streaming import wants_lines, whole_list
 from wireroom.callbacks.outbox import CallbackState, discard_callback, retry_callback
 from wireroom.callbacks.queries import CallbackView, callback_state, count_callbacks, list_callbacks
 from wireroom.clock import to_ms
@@ -66,9 +71,12 @@ def router(services: Services) -> APIRouter:
     """Return the routes; each of them knows its caller."""
     routes = _CallbackRoutes(services)
     made = APIRouter(
-        prefix="/api/callbacks", tags=["callbacks"], dependencies=[Depends(caller_guard(services))]
+        prefix="/api/callbacks",
+        tags=["callbacks"],
+        dependencies=[Depends(caller_guard(services))],
+        route_class=LazyRoute,
     )
-    made.add_api_route("", routes.list_callbacks)
+    made.add_api_route("", routes.list_callbacks, response_model=CallbackListBody, responses=LINES)
     made.add_api_route("/{callback_id}/retry", routes.retry, methods=["POST"])
     made.add_api_route("/{callback_id}/discard", routes.discard, methods=["POST"])
     return made
@@ -79,17 +87,37 @@ class _CallbackRoutes:
         self._services = services
 
     async def list_callbacks(
-        self, state: CallbackState | None = None, page: Page = 1, per_page: PerPage = 50
-    ) -> CallbackListBody:
-        """List callbacks, newest first; `state=dead` lists the dead letters."""
-        found, total = await self._services.db.read(
+        self,
+        request: Request,
+        *,
+        state: CallbackState | None = None,
+        page: Page = 1,
+        per_page: PerPage = 50,
+        cursor: Cursor = None,
+    ) -> CallbackListBody | Response:
+        """List callbacks, newest first; `state=dead` lists the dead letters.
+
+        Asked for as lines of JSON, it lists all of them.
+        """
+        if wants_lines(request):
+            return whole_list(
+                self._services.db,
+                lambda conn, before, size: list_callbacks(conn, state=state, limit=size, before=before),
+                lambda callback: callback.id,
+                lambda callback: CallbackBody.of(callback).model_dump_json().encode(),
+            )
+        piece = piece_of(page, per_page, cursor, int)
+        before = None if piece.after is None else piece.after[0]
+        read, total = await self._services.db.read(
             lambda conn: (
-                list_callbacks(conn, state=state, limit=per_page, offset=(page - 1) * per_page),
+                list_callbacks(conn, state=state, limit=piece.limit, offset=piece.offset, before=before),
                 count_callbacks(conn, state=state),
             )
         )
-        callbacks = [CallbackBody.of(callback) for callback in found]
-        return CallbackListBody(callbacks=callbacks, pagination=Pagination.of(page, per_page, total))
+        found = piece.cut(read)
+        callbacks = [CallbackBody.of(callback) for callback in found.items]
+        standing = Pagination.of(page, per_page, total, found.cursor("id"))
+        return CallbackListBody(callbacks=callbacks, pagination=standing)
 
     async def retry(self, request: Request, callback_id: RowId) -> CallbackStateBody:
         """Send a dead callback again, with the idempotency key that it had."""

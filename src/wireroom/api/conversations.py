@@ -8,14 +8,15 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Annotated, Literal
 
+import msgspec
 from fastapi import APIRouter, Depends, Query
-from sqlalchemy import Connection
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 from wireroom.api.conversation_bodies import conversation_body, listed_body
 from wireroom.api.guard import caller_guard, caller_of
+from wireroom.api.lazy_routes import LazyRoute
 from wireroom.api.legacy import (
     NO_CACHE,
     ShortRefusal,
@@ -25,17 +26,17 @@ from wireroom.api.legacy import (
     json_response,
     read_object,
 )
+from wireroom.api.paging import AnyPage, AnyPerPage, Cursor, next_link, older_piece, read_cursor
 from wireroom.api.program_door import ProgramDoor
 from wireroom.api.requests import LARGEST
 from wireroom.api.runner import acceptance, begin_conversation
 from wireroom.api.runner_bodies import MessageToConversation, NewConversationRequest, plain_text
 from wireroom.api.services import Services
+from wireroom.api.streaming import DESCRIBED as LINES
+from wireroom.api.streaming import wants_lines, whole_list
 from wireroom.clock import to_ms
-from wireroom.conversations.listing import (
-    ListedConversation,
-    count_all_conversations,
-    page_of_conversations,
-)
+from wireroom.conversations.listing import page_of_conversations
+from wireroom.conversations.pages import ConversationPages
 from wireroom.conversations.threads import find_conversation
 from wireroom.conversations.transcript import read_transcript
 from wireroom.intake.program_requests import ProgramRequest, queue_lane
@@ -61,8 +62,9 @@ def router(services: Services, prefix: str) -> APIRouter:
         tags=["conversations"],
         dependencies=[Depends(caller_guard(services))],
         default_response_class=Response,
+        route_class=LazyRoute,
     )
-    made.add_api_route("/list", routes.list_all)
+    made.add_api_route("/list", routes.list_all, responses=LINES)
     made.add_api_route(
         "/new", routes.begin, methods=["POST"], openapi_extra=described_body(NewConversationRequest)
     )
@@ -80,30 +82,45 @@ class _ConversationRoutes:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._db = services.db
+        self._pages = ConversationPages(services.db, services.cache)
         self._door = ProgramDoor(services)
 
     async def list_all(
         self,
+        request: Request,
+        *,
         limit: _Limit = MOST_LISTED,
         offset: _Offset = 0,
+        page: AnyPage = None,
+        per_page: AnyPerPage = None,
+        cursor: Cursor = None,
         sort_order: Annotated[Literal["asc", "desc"], Query(alias="sortOrder")] = "desc",
         queue_type: Annotated[str | None, Query(alias="queueType", max_length=200)] = None,
     ) -> Response:
         """List conversations of every channel, by when something was last said; without their messages.
 
-        A plain array, as the older runner sent; `X-Total-Count` tells how many there are in all.
+        A plain array, as the older runner sent; `X-Total-Count` tells how many there are in all, and `Link`
+        where it goes on. Asked for as lines of JSON, it lists all of them.
         """
         lane = None if queue_type is None else queue_lane(queue_type)
-
-        def read(conn: Connection) -> tuple[list[ListedConversation], int]:
-            page = page_of_conversations(
-                conn, lane=lane, limit=limit, offset=offset, newest_first=sort_order == "desc"
+        newest_first = sort_order == "desc"
+        if wants_lines(request):
+            return whole_list(
+                self._db,
+                lambda conn, after, size: page_of_conversations(
+                    conn, lane=lane, limit=size, newest_first=newest_first, after=after
+                ),
+                lambda one: (one.active_at, one.id),
+                lambda one: msgspec.json.encode(listed_body(one)),
             )
-            return list(page), count_all_conversations(conn, lane)
-
-        found, total = await self._db.read(read)
-        headers = {**NO_CACHE, "X-Total-Count": str(total)}
-        return json_response([listed_body(one) for one in found], headers=headers)
+        piece = older_piece(limit, offset, page, per_page, read_cursor(cursor, int, str))
+        kept = await self._pages.page(
+            lane=lane, limit=piece.limit, offset=piece.offset, newest_first=newest_first, after=piece.after
+        )
+        found = piece.cut(kept.listed)
+        more = next_link(request, found.cursor("active_at", "id"))
+        headers = {**NO_CACHE, "X-Total-Count": str(kept.total), **more}
+        return json_response([listed_body(one) for one in found.items], headers=headers)
 
     async def begin(self, request: Request) -> Response:
         """Begin a new conversation as its queue's current one."""

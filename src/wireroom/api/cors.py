@@ -13,8 +13,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 _ALLOWED = {
     "Access-Control-Allow-Credentials": "true",
     "Access-Control-Allow-Methods": "GET, POST, PUT, DELETE, OPTIONS",
-    "Access-Control-Allow-Headers": "Content-Type, Authorization, Last-Event-ID",
-    "Access-Control-Expose-Headers": "Retry-After, X-Total-Count",
+    "Access-Control-Allow-Headers": "Content-Type, Authorization, If-Match, If-None-Match, Last-Event-ID",
+    "Access-Control-Expose-Headers": "ETag, Link, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, "
+    "Retry-After, X-Total-Count",
 }
 
 

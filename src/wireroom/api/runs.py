@@ -24,9 +24,12 @@ from wireroom.api.bodies import (
     RunSummaryBody,
 )
 from wireroom.api.guard import caller_guard, caller_of, note_action
+from wireroom.api.paging import Cursor, piece_of
 from wireroom.api.requests import LARGEST, Page, PerPage, RequestId, ask_once, bounded_route
 from wireroom.api.services import Services
 from wireroom.api.sse import DESCRIBED, Batch, EventStream, follow, message
+from wireroom.api.streaming import DESCRIBED as LINES
+from wireroom.api.streaming import wants_lines, whole_list
 from wireroom.clock import to_ms
 from wireroom.delivery.queries import recipient_of_run
 from wireroom.errors import BadInput, Conflict, NotFound
@@ -61,7 +64,7 @@ def router(services: Services) -> APIRouter:
         dependencies=[Depends(caller_guard(services))],
         route_class=bounded_route(_MAX_BODY_BYTES),
     )
-    made.add_api_route("", routes.list_runs)
+    made.add_api_route("", routes.list_runs, response_model=RunListBody, responses=LINES)
     made.add_api_route("/{run_id}", routes.show)
     made.add_api_route("/{run_id}/events", routes.events)
     made.add_api_route("/{run_id}/stream", routes.stream, response_class=Response, responses=DESCRIBED)
@@ -80,17 +83,37 @@ class _RunRoutes:
         )
 
     async def list_runs(
-        self, state: RunState | None = None, lane: str | None = None, page: Page = 1, per_page: PerPage = 50
-    ) -> RunListBody:
-        """List runs, newest first, without their outputs."""
-        found, total = await self._db.read(
+        self,
+        request: Request,
+        *,
+        state: RunState | None = None,
+        lane: str | None = None,
+        page: Page = 1,
+        per_page: PerPage = 50,
+        cursor: Cursor = None,
+    ) -> RunListBody | Response:
+        """List runs, newest first, without their outputs; as lines of JSON all of them, if asked for so."""
+        if wants_lines(request):
+            return whole_list(
+                self._db,
+                lambda conn, after, size: list_summaries(
+                    conn, lane=lane, state=state, limit=size, after=after
+                ),
+                lambda run: (run.queued_at, run.id),
+                lambda run: RunSummaryBody.of(run).model_dump_json().encode(),
+            )
+        piece = piece_of(page, per_page, cursor, int, str)
+        read, total = await self._db.read(
             lambda conn: (
-                list_summaries(conn, lane=lane, state=state, limit=per_page, offset=(page - 1) * per_page),
+                list_summaries(
+                    conn, lane=lane, state=state, limit=piece.limit, offset=piece.offset, after=piece.after
+                ),
                 count_runs(conn, lane=lane, state=state),
             )
         )
-        runs = [RunSummaryBody.of(run) for run in found]
-        return RunListBody(runs=runs, pagination=Pagination.of(page, per_page, total))
+        found = piece.cut(read)
+        standing = Pagination.of(page, per_page, total, found.cursor("queued_at", "id"))
+        return RunListBody(runs=[RunSummaryBody.of(run) for run in found.items], pagination=standing)
 
     async def show(self, run_id: str) -> RunBody:
         """Show a run by its id or its request id."""

@@ -7,21 +7,27 @@ Source: contract of cursor-runner, section 1.5; contract of cursor-agents, secti
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Annotated, Any, Literal, TypeVar
 
+import msgspec
 from fastapi import APIRouter, Depends, Query
 from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
 from wireroom.api.guard import caller_guard, caller_of, note_action
+from wireroom.api.lazy_routes import LazyRoute
 from wireroom.api.legacy import ShortRefusal, json_response, read_object
+from wireroom.api.paging import Cursor, next_link, older_piece, read_cursor
 from wireroom.api.services import Services
+from wireroom.api.streaming import wants_lines, whole_list
 from wireroom.api.task_bodies import attempt_body, pagination_body, task_body
 from wireroom.clock import to_ms
 from wireroom.errors import BadInput, Conflict, NotFound
+from wireroom.store.database import Database
 from wireroom.tasks import board
 from wireroom.tasks.listing import MOST_LISTED, Wanted, count_tasks, list_tasks
 from wireroom.tasks.requests import TaskFields, read_fields, read_id, refuse_unknown_backend
@@ -37,11 +43,11 @@ _Page = Annotated[int | None, Query(ge=1, le=1_000_000)]
 _Limit = Annotated[int | None, Query(ge=1, le=MOST_ON_PAGE)]
 _Status = Annotated[str | None, Query(description="0 to 4.")]
 _Label = Annotated[str | None, Query(description="ready, complete, archived, backlogged or in_progress.")]
+_Conversation = Annotated[str | None, Query(description="That a task was worked on in.", max_length=200)]
 _SortBy = Annotated[Literal["order", "createdat", "updatedat", "id"], Query(alias="sortBy")]
 _SortOrder = Annotated[Literal["asc", "desc"], Query(alias="sortOrder")]
 _Refusals = (
     (BadInput, HTTPStatus.BAD_REQUEST),
-_Conversation = Annotated[str | None, Query(description="That a task was worked on in.", max_length=200)]
     (NotFound, HTTPStatus.NOT_FOUND),
     (Conflict, HTTPStatus.CONFLICT),
 )
@@ -55,6 +61,7 @@ def router(services: Services, prefix: str) -> APIRouter:
         tags=["tasks"],
         dependencies=[Depends(caller_guard(services))],
         default_response_class=Response,
+        route_class=LazyRoute,
     )
     made.add_api_route("", routes.list_all)
     made.add_api_route("", routes.add, methods=["POST"], status_code=HTTPStatus.CREATED)
@@ -76,34 +83,48 @@ class _TaskRoutes:
 
     async def list_all(
         self,
+        request: Request,
         *,
         page: _Page = None,
         limit: _Limit = None,
+        per_page: _Limit = None,
+        cursor: Cursor = None,
         status: _Status = None,
         status_label: _Label = None,
+        conversation_id: _Conversation = None,
         sort_by: _SortBy = "order",
         sort_order: _SortOrder = "asc",
         dead: bool = False,
     ) -> Response:
-        conversation_id: _Conversation = None,
-        """List tasks; `X-Total-Count` tells how many there are in all, `dead` asks for those given up."""
-        size = limit or (_PAGE if page else MOST_LISTED)
+        """List tasks; `X-Total-Count` tells how many there are in all, `dead` asks for those given up.
+
+        `Link` tells where a list that is sorted by `order` goes on. Asked for as lines of JSON, it lists all.
+        """
         wanted = Wanted(
             status=_wanted_status(status, status_label),
             dead_only=dead,
+            conversation_id=conversation_id or None,
             sort_by=sort_by,
             newest_first=sort_order == "desc",
-            limit=size,
-            offset=((page or 1) - 1) * size,
-            conversation_id=conversation_id or None,
         )
+        if wants_lines(request):
+            return _lines(self._db, wanted)
+        limit = per_page or limit
+        size = limit or (_PAGE if page or cursor else MOST_LISTED)
+        piece = older_piece(size, 0, page, None, _place(cursor, sort_by))
+        part = replace(wanted, limit=piece.limit, offset=piece.offset, after=piece.after)
 
-        def read(conn: Connection) -> tuple[list[dict[str, Any]], int]:
-            return [task_body(task) for task in list_tasks(conn, wanted)], count_tasks(conn, wanted)
+        def read(conn: Connection) -> tuple[Sequence[TaskView], int]:
+            return list_tasks(conn, part), count_tasks(conn, part)
 
-        bodies, total = await self._db.read(read)
-        headers = {"X-Total-Count": str(total)}
-        if page is None and limit is None:
+        listed, total = await self._db.read(read)
+        found = piece.cut(listed)
+        bodies = [task_body(task) for task in found.items]
+        # Another program may have stored anything as an order; what is no number has no cursor.
+        has_cursor = sort_by == "order" and bool(listed) and isinstance(found.items[-1].order, int)
+        more = next_link(request, found.cursor("order", "id") if has_cursor else None)
+        headers = {"X-Total-Count": str(total), **more}
+        if page is None and limit is None and cursor is None:
             return json_response(bodies, headers=headers)
         paged = {"tasks": bodies, "pagination": pagination_body(page or 1, size, total)}
         return json_response(paged, headers=headers)
@@ -208,6 +229,25 @@ class _TaskRoutes:
         except (BadInput, NotFound, Conflict) as error:
             status = next(status for kind, status in _Refusals if isinstance(error, kind))
             raise ShortRefusal(status, str(error)) from error
+
+
+def _lines(db: Database, wanted: Wanted) -> Response:
+    """Return the whole list; in the order of the board, whatever was asked for."""
+    return whole_list(
+        db,
+        lambda conn, after, size: list_tasks(conn, replace(wanted, sort_by="order", limit=size, after=after)),
+        lambda task: (task.order, task.id),
+        lambda task: msgspec.json.encode(task_body(task)),
+    )
+
+
+def _place(cursor: str | None, sort_by: str) -> Any:
+    if cursor is not None and sort_by != "order":
+        raise ShortRefusal(HTTPStatus.BAD_REQUEST, "cursor goes with sortBy=order only.")
+    try:
+        return read_cursor(cursor, int, int)
+    except BadInput as error:
+        raise ShortRefusal(HTTPStatus.BAD_REQUEST, str(error)) from error
 
 
 def _id(text: str) -> int:

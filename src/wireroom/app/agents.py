@@ -41,8 +41,11 @@ def make_agents(around: Surroundings, session: aiohttp.ClientSession, asker: Ask
     """
     settings, db, jobs, clock = around.settings, around.engine.db, around.engine.jobs, around.clock
     desk = AgentDesk(jobs, concurrency=settings.queue_concurrency, catch_ups=settings.catch_up_limit)
+    client = GuardedClient(
+        session, make_guard(around), around.lookups.addresses, purpose="agent", hosts=around.hosts
+    )
     caller = Caller(
-        client=AgentClient(GuardedClient(session, make_guard(around), around.lookups.addresses), clock),
+        client=AgentClient(client, clock),
         db=db,
         jobs=jobs,
         clock=clock,

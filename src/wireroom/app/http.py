@@ -53,6 +53,7 @@ from wireroom.app.live_sockets import LiveSockets
 from wireroom.errors import SettingsError
 from wireroom.intake.webhook import Webhook
 from wireroom.mcp.door import PATH as TOOLS_PATH
+from wireroom.app.front import front
 from wireroom.web import page
 from wireroom.workspaces.workspace import Workspaces
 
@@ -73,7 +74,13 @@ class Doors:
 
 
 def build_http(
-    services: Services, doors: Doors, rest: ASGIApp, *, ready: Handler, metrics: Handler
+    services: Services,
+    doors: Doors,
+    rest: ASGIApp,
+    *,
+    ready: Handler,
+    metrics: Handler,
+    state: Callable[[], int],
 ) -> ASGIApp:
     """Return the whole surface as one ASGI application; `rest` is what `documented` has made."""
     runner_calls = InnerCalls(rest, services.api_secret)
@@ -81,7 +88,9 @@ def build_http(
     # Not mounted: a mount at / would also take the other methods of the paths above, and answer them 404.
     app.router.default = rest
     hot = {("POST", WEBHOOK_PATH): doors.webhook.receive, ("GET", "/health"): health}
-    return HotRoutes(hot, CrossOrigin(app, services.settings.frontend_url))
+    rest_of_all = CrossOrigin(front(app, services, state), services.settings.frontend_url)
+    counted = StatementCount(rest_of_all, tells=services.settings.log_level == "debug")
+    return HotRoutes(hot, Metered(counted, ENDPOINTS))
 
 
 def plain_routes(

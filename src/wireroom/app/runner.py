@@ -21,6 +21,7 @@ from wireroom.callbacks.lookups import Lookups
 from wireroom.callbacks.sender import CallbackSender
 from wireroom.clock import Clock
 from wireroom.delivery.progress import Progress
+from wireroom.outbound.hosts import Hosts
 from wireroom.runs.agent_call import AgentCalls, RunPolicy
 from wireroom.runs.agent_host import Outside
 from wireroom.runs.driver import AgentDriver
@@ -49,6 +50,8 @@ class Surroundings:
     workspaces: Workspaces
     lookups: Lookups
     """Looks names up for everything that goes out."""
+    hosts: Hosts
+    """Which hosts are not called for a while."""
     own_tools: OwnServer | None = None
     """Our own server of tools, where one is served."""
 
@@ -115,7 +118,9 @@ def make_callback_sender(
         SettingsError: WIREROOM_CALLBACK_HOSTS cannot be read.
     """
     return CallbackSender(
-        client=CallbackClient(session, make_guard(around), around.clock, around.lookups.addresses),
+        client=CallbackClient(
+            session, make_guard(around), around.clock, around.lookups.addresses, hosts=around.hosts
+        ),
         db=around.engine.db,
         jobs=around.engine.jobs,
         clock=around.clock,

@@ -11,6 +11,7 @@ import os
 import secrets
 from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Self
 
@@ -29,7 +30,7 @@ from wireroom.app.engine import Engine, OpenEngine, open_engine
 from wireroom.app.http import Doors, WebServer, bind, build_http, documented
 from wireroom.app.ids import new_id, workdir_of
 from wireroom.app.mcp import InnerRoutes, McpGate
-from wireroom.app.outgoing import http_session
+from wireroom.app.outgoing import http_session, known_hosts
 from wireroom.app.pairing import new_pairing_code
 from wireroom.app.runner import Surroundings, make_callback_sender, make_executor
 from wireroom.app.tasks import make_operator
@@ -37,6 +38,7 @@ from wireroom.app.updates import make_update_handler
 from wireroom.backends.protocol import AnyBackend
 from wireroom.callbacks import outbox
 from wireroom.callbacks.lookups import Lookups
+from wireroom.app.watched_database import WatchedDatabase
 from wireroom.clock import Clock, SystemClock
 from wireroom.delivery.progress import NoProgress
 from wireroom.intake import accept
@@ -149,10 +151,16 @@ class Service:
     async def _start(self) -> None:
         settings, stack = self.settings, self._stack
         make_data_dir(settings.data_dir)
-        engine = await stack.enter_async_context(self._open_engine(settings, self.clock))
+        opened = await stack.enter_async_context(self._open_engine(settings, self.clock))
+        self._watched = WatchedDatabase(opened.db)
+        engine = replace(opened, db=self._watched)
+        self.redis = make_redis_work(settings, engine.db, self.clock)
+        stack.push_async_callback(self.redis.close)
+        self._cache = make_cache(settings, engine.db, self.redis.redis)
+        stack.push_async_callback(self._cache.close)
         lookups = Lookups()
         stack.push_async_callback(lookups.close)
-        session = await stack.enter_async_context(http_session(lookups))
+        session = await stack.enter_async_context(http_session(lookups, settings))
         secret = settings.telegram_webhook_secret.get_secret_value()
         webhook_secret = secret_of(settings.data_dir, "webhook-secret", secret)
         api_secret = secret_of(settings.data_dir, "api-secret", settings.webhook_secret.get_secret_value())
@@ -190,6 +198,7 @@ class Service:
         executor = self._executor(around, outside)
         operator = make_operator(settings, engine, self.clock, feed, asker)
         self._board = BoardWatch(engine.db, engine.jobs, operator)
+            hosts=known_hosts(settings),
         self.services.system_settings.watch(self._board.look)
         handlers: dict[str, Handler] = {
             accept.KIND: make_update_handler(around, asker, self.bot).handle,
@@ -281,6 +290,7 @@ class Service:
         try:
             (self.settings.data_dir / ADDRESS_FILE).write_text(self.address + "\n")
         except OSError as error:
+            state=lambda: self._watched.state,
             _log.warning("address_not_noted", reason=error.strerror)
 
     def _problems(self) -> list[str]:

@@ -28,8 +28,10 @@ from wireroom.backends.remote_replies import (
 )
 from wireroom.backends.wire import mapping_of, notice, text_of
 from wireroom.errors import AgentUnavailable
+from wireroom.outbound.trips import Trip
 
 _log = structlog.get_logger(__name__)
+_PURPOSE = "runner"
 _TRIES = 5
 _FIRST_WAIT_SECONDS = 0.5
 _LOOK_SECONDS = 30.0
@@ -160,7 +162,10 @@ class _Commission:
         """Ask how the errand stands."""
         try:
             async with self._abroad.http.get(
-                self._url + self._run_path, headers=self._headers, timeout=_ASK_LIMIT
+                self._url + self._run_path,
+                headers=self._headers,
+                timeout=_ASK_LIMIT,
+                trace_request_ctx=Trip(_PURPOSE),
             ) as response:
                 return read_standing(response.status, await _object(response))
         except (aiohttp.ClientError, TimeoutError) as error:
@@ -176,7 +181,12 @@ class _Commission:
     ) -> tuple[int, Mapping[str, Any]]:
         try:
             async with self._abroad.http.post(
-                self._url + path, json=body, headers=self._headers, timeout=limit, allow_redirects=False
+                self._url + path,
+                json=body,
+                headers=self._headers,
+                timeout=limit,
+                allow_redirects=False,
+                trace_request_ctx=Trip(_PURPOSE),
             ) as response:
                 return response.status, await _object(response)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:

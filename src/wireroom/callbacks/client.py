@@ -9,11 +9,12 @@ from email.utils import parsedate_to_datetime
 import aiohttp
 import structlog
 
-from wireroom.callbacks.exchange import FAILURES, GuardedClient, Resolve, no_answer
+from wireroom.callbacks.exchange import FAILURES, GuardedClient, Resolve
 from wireroom.callbacks.guard import Guard
 from wireroom.callbacks.reaction import Answered, Barred, Reply
 from wireroom.callbacks.target import Target
 from wireroom.clock import Clock
+from wireroom.outbound.hosts import Hosts
 
 _MAX_ANSWER_BYTES = 64 * 1024
 _ANSWER_SECONDS = 5.0
@@ -31,6 +32,7 @@ class CallbackClient:
         resolve: Resolve,
         *,
         timeout_seconds: float = 30.0,
+        hosts: Hosts | None = None,
     ) -> None:
         """Keep the neighbours.
 
@@ -40,8 +42,9 @@ class CallbackClient:
             clock: For a Retry-After that is a date.
             resolve: Looks names up.
             timeout_seconds: The longest time of one try, the look-up included.
+            hosts: See `GuardedClient`.
         """
-        self._client = GuardedClient(session, guard, resolve)
+        self._client = GuardedClient(session, guard, resolve, hosts=hosts)
         self._clock = clock
         self._timeout_seconds = timeout_seconds
 
@@ -57,7 +60,7 @@ class CallbackClient:
             async with asyncio.timeout(self._timeout_seconds):
                 found = await self._client.begin("POST", target, body, headers)
         except FAILURES as error:
-            return no_answer(error, target, self._timeout_seconds)
+            return self._client.no_answer(error, target, self._timeout_seconds)
         if isinstance(found, Barred):
             return found
         # The status is known: whatever happens to the rest of the answer, this try has its result.

@@ -11,7 +11,7 @@ CALLBACKS = Counter(
 )
 CALLBACK_TRIES = Counter(
     "wireroom_callbacks_tries_total",
-    "Tries of callbacks by result (the status, no_answer, barred)",
+    "Tries of callbacks by result (the status, no_answer, barred, held)",
     ["result"],
     registry=REGISTRY,
 )

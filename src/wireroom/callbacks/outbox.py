@@ -56,7 +56,8 @@ _DEAD = Statement("""
 """Make a dead letter of a callback, whole, so that it can be sent again."""
 
 _DELAY = Statement("""
-    UPDATE callbacks SET state = 'pending', status_code = :status_code, error = :error, due_at = :due_at
+    UPDATE callbacks SET state = 'pending', status_code = :status_code, error = :error, due_at = :due_at,
+        attempts = attempts - :uncounted
     WHERE id = :id AND state = 'sending'
 """)
 """Note why a try failed and when the next one is."""
@@ -172,9 +173,24 @@ def close_dead(conn: Connection, callback_id: int, reason: str, status_code: int
     _DEAD.run(conn, id=callback_id, status_code=status_code, error=reason)
 
 
-def delay(conn: Connection, callback_id: int, reason: str, status_code: int | None, due_ms: int) -> None:
-    """Note why the try failed and when the next one is."""
-    _DELAY.run(conn, id=callback_id, status_code=status_code, error=reason, due_at=due_ms)
+def delay(
+    conn: Connection,
+    callback_id: int,
+    reason: str,
+    status_code: int | None,
+    due_ms: int,
+    *,
+    counts: bool = True,
+) -> None:
+    """Note why the try failed and when the next one is; one that does not count is taken back."""
+    _DELAY.run(
+        conn,
+        id=callback_id,
+        status_code=status_code,
+        error=reason,
+        due_at=due_ms,
+        uncounted=int(not counts),
+    )
 
 
 def _enqueue(conn: Connection, jobs: Jobs, callback_id: int, url: str) -> None:

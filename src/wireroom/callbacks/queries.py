@@ -32,9 +32,14 @@ class CallbackView:
 
 
 def list_callbacks(
-    conn: Connection, *, state: str | None = None, limit: int = 50, offset: int = 0
+    conn: Connection,
+    *,
+    state: str | None = None,
+    limit: int = 50,
+    offset: int = 0,
+    before: int | None = None,
 ) -> Sequence[CallbackView]:
-    """Return one page of callbacks, newest first."""
+    """Return one page of callbacks, newest first; with `before`, those of lower numbers only."""
     query = (
         select(
             callbacks.c.id,
@@ -54,6 +59,8 @@ def list_callbacks(
     )
     if state is not None:
         query = query.where(callbacks.c.state == state)
+    if before is not None:
+        query = query.where(callbacks.c.id < before)
     return [
         CallbackView(
             id=row.id,

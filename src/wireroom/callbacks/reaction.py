@@ -43,7 +43,16 @@ class Barred:
     reason: str
 
 
-Reply = Answered | NoAnswer | Barred
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Its host is not called just now, see `outbound.hosts`; nothing was sent."""
+
+    seconds: float
+    """For how long, > 0."""
+    reason: str
+
+
+Reply = Answered | NoAnswer | Barred | Held
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +66,8 @@ class Later:
 
     when: datetime
     reason: str
+    counts: bool = True
+    """Whether it was one of the tries that may be made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +106,24 @@ def react(
             asked = timedelta()
         case Barred(reason=reason):
             return GiveUp(reason)
+        case Held(seconds=seconds, reason=reason):
+            return _wait(seconds, reason, policy, attempts=attempts, now=now, jitter=jitter)
     when = next_attempt(policy, attempts, now, jitter)
     if when is None:
         return GiveUp(f"{reason} That was try {attempts}.")
     return Later(max(when, now + asked), reason)
+
+
+def _wait(
+    seconds: float, reason: str, policy: RetryPolicy, *, attempts: int, now: datetime, jitter: float
+) -> Later:
+    """Return when to try a host that is held: as after a failed try, but nobody gives up without a real one."""
+    free_at = now + timedelta(seconds=seconds) * (1 + jitter)
+    when = next_attempt(policy, attempts, now, jitter)
+    if when is not None:
+        return Later(max(when, free_at), reason)
+    before = next_attempt(policy, max(1, attempts - 1), now, jitter) or free_at
+    return Later(max(before, free_at), reason, counts=False)
 
 
 def _is_final(status: int, attempts: int) -> bool:

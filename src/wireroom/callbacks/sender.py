@@ -22,6 +22,7 @@ from wireroom.callbacks.reaction import (
     Answered,
     Barred,
     GiveUp,
+    Held,
     Later,
     NoAnswer,
     Reply,
@@ -114,10 +115,11 @@ class CallbackSender:
                 return await self._sent(job, status_code or HTTPStatus.OK)
             case GiveUp(reason=reason):
                 return await self._give_up(job, reason, status_code)
-            case Later(when=when, reason=reason):
+            case Later(when=when, reason=reason, counts=counts):
                 due_ms = to_ms(when)
                 await self._write(
-                    job, lambda conn: outbox.delay(conn, int(job.ref), reason, status_code, due_ms)
+                    job,
+                    lambda conn: outbox.delay(conn, int(job.ref), reason, status_code, due_ms, counts=counts),
                 )
                 _log.warning("callback_delayed", callback=job.ref, reason=reason, attempts=current.attempts)
                 return RunAgainAt(when)
@@ -153,3 +155,5 @@ def _result_of(reply: Reply) -> str:
             return "no_answer"
         case Barred():
             return "barred"
+        case Held():
+            return "held"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, func, select
+from sqlalchemy import ColumnElement, Connection, Row, func, select, tuple_
 
 from wireroom.runs.states import RunMode, RunState
 from wireroom.store.schema import runs
@@ -37,9 +37,15 @@ class RunSummary:
 
 
 def list_summaries(
-    conn: Connection, *, lane: str | None, state: str | None, limit: int, offset: int
+    conn: Connection,
+    *,
+    lane: str | None,
+    state: str | None,
+    limit: int,
+    offset: int = 0,
+    after: tuple[int, str] | None = None,
 ) -> Sequence[RunSummary]:
-    """Return one page of runs, newest first."""
+    """Return one page of runs, newest first; with `after`, those behind the run of this time and id."""
     query = (
         select(
             runs.c.id,
@@ -58,7 +64,7 @@ def list_summaries(
             runs.c.started_at,
             runs.c.finished_at,
         )
-        .where(*_matching(lane, state))
+        .where(*_matching(lane, state), *_behind(after))
         .order_by(runs.c.queued_at.desc(), runs.c.id.desc())
         .limit(limit)
         .offset(offset)
@@ -80,6 +86,10 @@ def _matching(lane: str | None, state: str | None) -> list[ColumnElement[bool]]:
     if state is not None:
         conditions.append(runs.c.state == state)
     return conditions
+
+
+def _behind(after: tuple[int, str] | None) -> list[ColumnElement[bool]]:
+    return [] if after is None else [tuple_(runs.c.queued_at, runs.c.id) < after]
 
 
 def _summary(row: Row[*tuple[Any, ...]]) -> RunSummary:

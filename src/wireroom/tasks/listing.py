@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, Join, Select, Text, cast, func, select
+from sqlalchemy import ColumnElement, Connection, Join, Select, Text, and_, cast, func, or_, select
 
 from wireroom.store.schema import runs, task_attempts, task_details, tasks
 from wireroom.tasks.dependencies import needs_by_task
@@ -31,6 +31,8 @@ class Wanted:
     """Highest first, whatever is sorted by."""
     limit: int = MOST_LISTED
     offset: int = 0
+    after: tuple[int, int] | None = None
+    """Only those behind the task of this order and id; only when sorted by `order`."""
 
 
 def list_tasks(conn: Connection, wanted: Wanted) -> Sequence[TaskView]:
@@ -39,6 +41,8 @@ def list_tasks(conn: Connection, wanted: Wanted) -> Sequence[TaskView]:
     query = _filtered(_columns(), wanted).order_by(
         key.desc() if wanted.newest_first else key.asc(), tasks.c.id
     )
+    if wanted.after is not None:
+        query = query.where(_behind(wanted.after, highest_first=wanted.newest_first))
     with odd_texts(conn):
         rows = [tuple(row) for row in conn.execute(query.limit(wanted.limit).offset(wanted.offset))]
     needs = needs_by_task(conn, [row[0] for row in rows])
@@ -104,6 +108,12 @@ def _worked_on_in(conversation_id: str) -> Select[Any]:
         .join(runs, runs.c.request_id == task_attempts.c.request_id)
         .where(runs.c.conversation_id == conversation_id)
     )
+
+
+def _behind(after: tuple[int, int], *, highest_first: bool) -> ColumnElement[bool]:
+    order, number = after
+    further = tasks.c.order < order if highest_first else tasks.c.order > order
+    return or_(further, and_(tasks.c.order == order, tasks.c.id > number))
 
 
 def _sort_key(sort_by: SortBy) -> ColumnElement[object]:

@@ -48,12 +48,8 @@ async def test_dead_letters_are_listed_newest_first(program: Client, letters: di
     assert dead["deliveries"][1]["body_excerpt"] == "x" * 200
     assert (dead["deliveries"][1]["error"], dead["deliveries"][1]["attempts"]) == ("blocked", 12)
     assert dead["pagination"]["total"] == 2
-    assert (await listed(program, "?per_page=1"))["pagination"] == {
-        "page": 1,
-        "per_page": 1,
-        "total": 3,
-        "total_pages": 3,
-    }
+    standing = (await listed(program, "?per_page=1"))["pagination"]
+    assert standing.items() >= {"page": 1, "per_page": 1, "total": 3, "total_pages": 3}.items()
 
 
 @pytest.mark.parametrize(

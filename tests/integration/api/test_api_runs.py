@@ -46,7 +46,7 @@ async def test_runs_are_listed_in_pages_newest_first(program: Client, ask: Call,
     second = await get(program, "/api/runs?per_page=2&page=2&state=succeeded")
     assert [run["id"] for run in first["runs"]] == [ids[2], ids[1]]
     assert [run["id"] for run in second["runs"]] == [ids[0]]
-    assert first["pagination"] == {"page": 1, "per_page": 2, "total": 3, "total_pages": 2}
+    assert first["pagination"].items() >= {"page": 1, "per_page": 2, "total": 3, "total_pages": 2}.items()
     assert "output" not in first["runs"][0]
     assert (await get(program, "/api/runs?state=failed"))["pagination"]["total"] == 0
 

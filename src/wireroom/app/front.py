@@ -1,0 +1,61 @@
+"""What stands before the routes, from the outside in: budgets, time limits, compression, kept answers.
+
+The hot routes go around all of it, and so do calls from inside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from starlette.types import ASGIApp
+
+from wireroom.api.agent_tools import PATH as VOICE_PATH
+from wireroom.api.caching import ResponseCache, Rule
+from wireroom.api.callback_inbox import PATH as CALLBACK_PATH
+from wireroom.api.compression import compressing
+from wireroom.api.operator import PATH as OPERATOR_PATH
+from wireroom.api.rate_limits import RateLimits
+from wireroom.api.services import Services
+from wireroom.api.telegram_admin import WEBHOOK_PATH
+from wireroom.api.time_limits import TimeLimits
+from wireroom.mcp.door import PATH as TOOLS_PATH
+from wireroom.settings import Settings
+
+_NEVER_REFUSED = frozenset({"/health", "/ready", WEBHOOK_PATH, CALLBACK_PATH, f"{OPERATOR_PATH}/callback"})
+"""Probes, and where others bring what they may not keep."""
+_UNHURRIED = ("/cursor/", "/cursor-runner/", "/git/", "/admin/profile/", VOICE_PATH, TOOLS_PATH)
+"""Work that may take as long as a run, as git, or as was asked for; each has limits of its own."""
+_DESCRIPTION_SECONDS = 3600.0
+_LISTS = (
+    "/agents",
+    "/api/runs",
+    "/api/deliveries",
+    "/api/callbacks",
+    "/api/list",
+    "/conversations/api/list",
+    "/api/agent/list",
+    "/agent-conversations/api/list",
+)
+"""What pages ask for every few seconds; not the board, whose rows others write."""
+
+
+def front(app: ASGIApp, services: Services, state: Callable[[], int]) -> ASGIApp:
+    """Return the routes with what stands before them; `state` changes with each write to the database."""
+    settings = services.settings
+    kept = ResponseCache(app, rules=_rules(settings), state=state)
+    shrunk = compressing(kept) if settings.compression else kept
+    timed = TimeLimits(shrunk, seconds=settings.request_seconds, unhurried=_UNHURRIED)
+    return RateLimits(
+        timed,
+        api_secret=services.api_secret,
+        per_identity=settings.identity_requests_per_minute,
+        per_address=settings.address_requests_per_minute,
+        exempt=_NEVER_REFUSED,
+    )
+
+
+def _rules(settings: Settings) -> dict[str, Rule]:
+    rules = {"/openapi.json": Rule(_DESCRIPTION_SECONDS, is_same_for_all=True)}
+    if settings.response_cache_seconds:
+        rules |= dict.fromkeys(_LISTS, Rule(settings.response_cache_seconds))
+    return rules
