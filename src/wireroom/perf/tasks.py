@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 _GIVEN_NAME = re.compile(r"Task-\d+")
 _ONE_OF_MANY = re.compile(r"\S*\d\S*")
-_TCP_STATES = {"01": "established", "08": "close wait", "0A": "listening"}
-_MOST_SOCKET_LINES = 20_000
-_TABLES = ("/proc/self/net/tcp", "/proc/self/net/tcp6")
+_TCP_STATES = {1: "established", 8: "close wait", 10: "listening"}
 
 
 def name_of(task: asyncio.Task[Any]) -> str:
@@ -40,49 +40,41 @@ def count_descriptors() -> Counter[str]:
 
     Empty where there is no /proc.
     """
-    states = _socket_states()
-    return Counter(kind_of_link(link, states) for link in _links())
+    return Counter(kind_of_link(link, partial(_tcp_state, number)) for number, link in _links())
 
 
-def kind_of_link(link: str, states: dict[str, str]) -> str:
-    """Return what a descriptor leads to. Pure.
+def kind_of_link(link: str, tcp_state: Callable[[], str | None]) -> str:
+    """Return what a descriptor leads to.
 
     Args:
         link: Of /proc/self/fd: `socket:[4711]`, `pipe:[12]`, `anon_inode:[eventpoll]`, `/data/x.sqlite3`.
-        states: States of TCP sockets by their inode.
+        tcp_state: Tells the state of a socket, None when it is none of TCP.
     """
-    kind, _, inode = link.partition(":[")
+    kind = link.partition(":")[0]
     if kind == "socket":
-        state = states.get(inode.rstrip("]"))
+        state = tcp_state()
         return "socket" if state is None else f"tcp {state}"
-    return "file" if kind.startswith("/") else kind.removesuffix(":")
+    return "file" if kind.startswith("/") else kind
 
 
-def tcp_states(lines: Iterable[str]) -> dict[str, str]:
-    """Return the state of each TCP socket by inode, from lines of /proc/net/tcp. Pure.
+def _tcp_state(descriptor: int) -> str | None:
+    """Ask the kernel for the state of our own socket; its table has those of every program.
 
-    Source: Linux, Documentation/networking/proc_net_tcp.rst.
+    Source: Linux, tcp(7), TCP_INFO; the first byte is tcpi_state.
     """
-    found = {}
-    for line in lines:
-        fields = line.split(maxsplit=10)
-        if len(fields) > 9 and fields[3] != "st":  # noqa: PLR2004 - the inode is the tenth field
-            found[fields[9]] = _TCP_STATES.get(fields[3], "other")
-    return found
+    try:
+        asked = socket.socket(fileno=descriptor)
+    except OSError:
+        return None
+    try:
+        return _TCP_STATES.get(asked.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0], "other")
+    except OSError:
+        return None
+    finally:
+        asked.detach()
 
 
-def _socket_states() -> dict[str, str]:
-    states: dict[str, str] = {}
-    for table in _TABLES:
-        try:
-            with Path(table).open() as lines:
-                states |= tcp_states(line for _, line in zip(range(_MOST_SOCKET_LINES), lines, strict=False))
-        except OSError:
-            continue
-    return states
-
-
-def _links() -> list[str]:
+def _links() -> list[tuple[int, str]]:
     links = []
     try:
         entries = list(Path("/proc/self/fd").iterdir())
@@ -90,7 +82,7 @@ def _links() -> list[str]:
         return []
     for entry in entries:
         try:
-            links.append(str(entry.readlink()))
+            links.append((int(entry.name), str(entry.readlink())))
         except OSError:
             # The descriptor with which the folder itself was listed is closed by now.
             continue
