@@ -55,6 +55,12 @@ def postgres() -> Iterator[PostgresServer]:
         yield server
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests that mostly wait, so that none of them is left when the other workers are done."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
     """Fail a test marked `n_plus_one` in which a request or a job repeats a read, and say where."""
