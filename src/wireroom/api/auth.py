@@ -14,22 +14,29 @@ from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, insert
 from starlette.requests import HTTPConnection
 
 from wireroom.api.cors import origin_of
 from wireroom.api.open_access import is_open_call
 from wireroom.api.services import Services
+from wireroom.cache.changes import SESSIONS_CHANGED
+from wireroom.cache.names import SESSIONS
 from wireroom.clock import to_ms
 from wireroom.intake.access import same_secret
 from wireroom.intake.people import new_code, use_code
+from wireroom.store.database import after_commit
 from wireroom.store.schema import page_sessions
+from wireroom.store.statement import Statement
 
 COOKIE = "wireroom_session"
 SESSION_LIFETIME = timedelta(days=30)
 LOGIN_CODE_LIFETIME = timedelta(hours=12)
 SECRET_HEADERS = ("x-webhook-secret", "x-cursor-runner-secret", "x-admin-secret")
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+_EXPIRES_AT = Statement("SELECT expires_at FROM page_sessions WHERE digest = :digest")
+"""How long a session lasts; asked for with every request of the page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +64,7 @@ async def identify(
     token = request.cookies.get(COOKIE)
     if token and _same_site(request, origin_of(settings.frontend_url)):
         now_ms = to_ms(services.clock.now())
-        if await services.db.read(lambda conn: _session_is_valid(conn, token, now_ms)):
+        if await _session_lasts_until(services, token) > now_ms:
             return Caller("page")
     is_open = is_open_call(
         request.scope["path"],
@@ -69,13 +76,6 @@ async def identify(
     return Caller("network") if is_open else None
 
 
-async def new_login_link(services: Services) -> str:
-    """Return an address that logs a browser in, once."""
-    code = secrets.token_hex(16)
-    now_ms = to_ms(services.clock.now())
-    lifetime_ms = int(LOGIN_CODE_LIFETIME.total_seconds() * 1000)
-    await services.db.write(
-        lambda conn: new_code(conn, "login", code, now_ms=now_ms, lifetime_ms=lifetime_ms)
 def has_secret(request: HTTPConnection, expected: str) -> bool:
     """Tell whether the installation's secret was sent in a header."""
     scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
@@ -90,6 +90,13 @@ def session_of(request: HTTPConnection) -> str | None:
     return _token_digest(token) if token else None
 
 
+async def new_login_link(services: Services) -> str:
+    """Return an address that logs a browser in, once."""
+    code = secrets.token_hex(16)
+    now_ms = to_ms(services.clock.now())
+    lifetime_ms = int(LOGIN_CODE_LIFETIME.total_seconds() * 1000)
+    await services.db.write(
+        lambda conn: new_code(conn, "login", code, now_ms=now_ms, lifetime_ms=lifetime_ms)
     )
     return f"{services.base_url()}/login?code={code}"
 
@@ -104,6 +111,7 @@ async def begin_session(services: Services, code: str) -> str | None:
             return False
         expires_at = now_ms + int(SESSION_LIFETIME.total_seconds() * 1000)
         conn.execute(delete(page_sessions).where(page_sessions.c.expires_at < now_ms))
+        after_commit(conn, SESSIONS_CHANGED)
         conn.execute(
             insert(page_sessions).values(
                 digest=_token_digest(token), created_at=now_ms, expires_at=expires_at
@@ -116,16 +124,12 @@ async def begin_session(services: Services, code: str) -> str | None:
 
 async def end_session(services: Services, token: str) -> None:
     """Forget the session; harmless for an unknown one."""
-    await services.db.write(
-        lambda conn: conn.execute(delete(page_sessions).where(page_sessions.c.digest == _token_digest(token)))
-    )
 
+    def unit(conn: Connection) -> None:
+        conn.execute(delete(page_sessions).where(page_sessions.c.digest == _token_digest(token)))
+        after_commit(conn, SESSIONS_CHANGED)
 
-def _session_is_valid(conn: Connection, token: str, now_ms: int) -> bool:
-    query = select(page_sessions.c.digest).where(
-        page_sessions.c.digest == _token_digest(token), page_sessions.c.expires_at > now_ms
-    )
-    return conn.execute(query).first() is not None
+    await services.db.write(unit)
 
 
 async def _session_lasts_until(services: Services, token: str) -> int:

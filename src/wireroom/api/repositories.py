@@ -13,19 +13,21 @@ import asyncio
 from http import HTTPStatus
 from pathlib import Path
 
-import msgspec
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from wireroom.api.file_stream import FileStream
 from wireroom.api.guard import caller_guard
 from wireroom.api.lazy_routes import LazyRoute
 from wireroom.api.legacy import NO_CACHE
 from wireroom.api.services import Services
 from wireroom.errors import BadInput, NotFound
 from wireroom.workspaces.content import MOST_BYTES, FileText, NotText, TooLarge, read_content
-from wireroom.workspaces.tree import DEEPEST, list_tree
+from wireroom.workspaces.kept_trees import KeptTree
+from wireroom.workspaces.open_file import OpenFile
+from wireroom.workspaces.tree import DEEPEST
 from wireroom.workspaces.workspace import Workspaces
 
 TRUNCATED = "X-Wireroom-Truncated"
@@ -51,6 +53,7 @@ def router(services: Services, workspaces: Workspaces) -> APIRouter:
     )
     made.add_api_route("/{repository:path}/files", routes.files, response_class=Response)
     made.add_api_route("/{repository:path}/file", routes.file)
+    made.add_api_route("/{repository:path}/download", routes.download, response_class=Response)
     return made
 
 
@@ -77,7 +80,8 @@ class _BrowserRoutes:
     async def files(self, repository: str, path: str = "", depth: str = "") -> Response:
         """List a repository's files as a tree, or those of a folder within it."""
         levels = _levels(depth)
-        return await asyncio.to_thread(lambda: _listing(self._folder(repository), path, levels))
+        folder = await asyncio.to_thread(self._folder, repository)
+        return _listing(await self._workspaces.trees.tree(folder, path, levels))
 
     async def file(self, repository: str, path: str) -> FileBody:
         """Return a text file's content."""
@@ -91,12 +95,16 @@ class _BrowserRoutes:
             case NotText():
                 raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"{path} is not a text file.")
 
+    async def download(self, repository: str, path: str) -> Response:
+        """Send a file of any kind and size, piece by piece."""
+        return FileStream(await asyncio.to_thread(lambda: OpenFile(self._folder(repository), path)))
+
     async def working_directory(self, path: str = "", depth: str = "") -> Response:
         """List the folder of all repositories as a tree, or a folder within it."""
         levels, root = _levels(depth), self._workspaces.root
         if not await asyncio.to_thread(root.is_dir):
             raise NotFound(f"Working directory not found: {root}")
-        response = await asyncio.to_thread(lambda: _listing(root, path, levels))
+        response = _listing(await self._workspaces.trees.tree(root, path, levels))
         response.headers.update(NO_CACHE)
         return response
 
@@ -111,10 +119,9 @@ class _BrowserRoutes:
         return self._workspaces.repositories.find(repository)
 
 
-def _listing(root: Path, path: str, levels: int) -> Response:
-    tree = list_tree(root, path, levels)
+def _listing(tree: KeptTree) -> Response:
     headers = {TRUNCATED: "true"} if tree.truncated else {}
-    return Response(msgspec.json.encode(tree.nodes), HTTPStatus.OK, headers, "application/json")
+    return Response(tree.body, HTTPStatus.OK, headers, "application/json")
 
 
 def _levels(depth: str) -> int:

@@ -85,6 +85,7 @@ async def test_session_is_refused_from_another_sites_page(page: Client, method: 
 async def test_expired_session_is_refused(service: Service, page: Client, method: str, path: str) -> None:
     """After its thirty days a session is nobody."""
     await service.services.db.write(lambda conn: conn.execute(update(page_sessions).values(expires_at=1)))
+    service.services.cache.forget("sessions")
     await refusal(page, method, path, {})
 
 
