@@ -109,7 +109,7 @@ class _Course:
             self._say(f"{len(owed)} answers and callbacks are still to come.")
         while owed and time.monotonic() < until:
             await asyncio.sleep(_LOOK_SECONDS)
-            owed = self._owed()
+            owed = {token for token in owed if not self._is_kept(token)}
         await asyncio.sleep(_AFTERMATH_SECONDS)
 
     async def collected(self) -> Collected:
@@ -162,14 +162,17 @@ class _Course:
     def _promises(self, pick: Callable[[Second], Sequence[Promise]]) -> list[Promise]:
         return [promise for second in self._seconds for promise in pick(second)]
 
-    def _owed(self) -> list[str]:
-        scene = self._scene
-        asked = self._promises(lambda second: second.asked) if scene.telegram is not None else []
-        answered = {} if scene.telegram is None else scene.telegram.answered_at
-        called = self._promises(lambda second: second.called)
-        return [one.token for one in asked if one.acknowledged and one.token not in answered] + [
-            one.token for one in called if one.acknowledged and one.token not in scene.callbacks.counts
-        ]
+    def _owed(self) -> set[str]:
+        promises = self._promises(lambda second: second.called)
+        if self._scene.telegram is not None:
+            promises += self._promises(lambda second: second.asked)
+        return {one.token for one in promises if one.acknowledged and not self._is_kept(one.token)}
+
+    def _is_kept(self, token: str) -> bool:
+        telegram = self._scene.telegram
+        return token in self._scene.callbacks.counts or (
+            telegram is not None and token in telegram.answered_at
+        )
 
     async def _accounts(self) -> list[Account]:
         scene = self._scene

@@ -28,8 +28,10 @@ _USUAL = {
     "WIREROOM_QUEUE_LIMIT": "100000",
     "WIREROOM_MESSAGES_PER_SECOND": "10000",
     "WIREROOM_CHAT_MESSAGES_PER_SECOND": "20",
+    "WIREROOM_IDENTITY_REQUESTS_PER_MINUTE": "0",
+    "WIREROOM_ADDRESS_REQUESTS_PER_MINUTE": "0",
 }
-"""Fifty agents at once, and the pace of a Bot API server of one's own: Telegram's limits are not measured."""
+"""Fifty agents at once; no limits of Telegram's, nor of ours by caller: everybody comes from one address."""
 
 
 @dataclass(frozen=True, slots=True)
