@@ -42,19 +42,19 @@ _POLICIES = ("skip", "once", "late:6h", "all:1", "all:5", "all:20")
 
 
 def some_schedule(chance: random.Random) -> object:
-    """Return a schedule; some are due often, most a few times a day, many in the hours that clocks change."""
+    """Return a schedule; some are due often, most once a day or less, many in the hours that clocks change."""
     minute = chance.randrange(60)
-    if chance.random() < 0.03:
-        return chance.choice(("hourly", f"*/20 {chance.randrange(12)}-23 * * *", {"every": 1_200_000}))
+    if chance.random() < 0.01:
+        return chance.choice(("hourly", f"*/20 {chance.randrange(16)}-23 * * *", {"every": 3_000_000}))
     return chance.choice(
         [
             f"{minute} {chance.choice((1, 2, 3))} * * *",
             f"{chance.randrange(60)} {minute} {chance.choice((1, 2, 3))} * * *",
-            f"{minute} */8 * * *",
-            f"{minute} 8-18/5 * * MON-FRI",
+            f"{minute} */12 */4 * *",
+            f"{minute} {chance.choice((1, 2, 3))} * * MON-FRI",
             f"{minute} {chance.randrange(24)} * * SUN",
-            {"every": chance.randrange(20_000_000, 90_000_000)},
-            f"every {chance.randrange(5, 24)} hours",
+            {"every": chance.randrange(60_000_000, 300_000_000)},
+            f"every {chance.randrange(20, 90)} hours",
             "daily",
         ]
     )
@@ -107,7 +107,8 @@ class Month:
         """Do what is due at each moment until then, with a restart a few times a day."""
         restart_at = self._next_restart()
         while True:
-            moment = min(restart_at, self._next_job(), self.ends[0][0] if self.ends else restart_at)
+            next_job = self._next_job()
+            moment = min(restart_at, next_job, self.ends[0][0] if self.ends else restart_at)
             if moment >= to_ms(end):
                 return
             self.clock.advance(max(0.0, (moment - self.now_ms) / 1000))
@@ -116,9 +117,10 @@ class Month:
                 restart_at = self._next_restart()
                 continue
             self._end_calls()
-            self._do_jobs()
-            self._begin_calls()
-            self._look()
+            if next_job <= self.now_ms:
+                self._do_jobs()
+            if self._begin_calls():
+                self._look()
 
     def restart(self, down: timedelta) -> None:
         """Forget what is in memory, stay away, and begin again what the rows say."""
@@ -182,12 +184,15 @@ class Month:
         assert agent is not None
         self.scheduler.decide(self.conn, agent, plan_look(agent, self.now_ms), self.now_ms)
 
-    def _begin_calls(self) -> None:
+    def _begin_calls(self) -> int:
+        """Begin what was admitted; return how many calls that are."""
         query = "SELECT id, ref FROM jobs WHERE kind = ? AND id > ? ORDER BY id"
-        for job_id, ref in self.rows(query, CALL_KIND, self.begun):
+        admitted = self.rows(query, CALL_KIND, self.begun)
+        for job_id, ref in admitted:
             duration_ms = int(self.chance.expovariate(1 / 40) * 1000)
             heapq.heappush(self.ends, (self.now_ms + duration_ms, int(ref), job_id))
             self.begun = job_id
+        return len(admitted)
 
     def _look(self) -> None:
         rows = self.rows(
@@ -259,11 +264,11 @@ def test_a_month_of_agents_accounts_for_every_slot(month: Month) -> None:
         caught_up += sum(row[5] for row in rows)
 
     assert len(agents) == AGENTS
-    assert month.crashes > 50
+    assert month.crashes > 30
     assert 0 < month.most_catch_ups <= CATCH_UPS
     assert 0 < month.most_in_queue <= CONCURRENCY
     assert caught_up > 100
-    assert states["succeeded"] > 8_000
+    assert states["succeeded"] > 3_000
     assert states["waiting"] + states["running"] < AGENTS
     assert set(states) <= {"succeeded", "skipped", "waiting", "running"}
 

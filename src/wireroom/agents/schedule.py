@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from itertools import islice, pairwise, takewhile
+from itertools import pairwise, takewhile
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -171,8 +171,20 @@ def next_slot(schedule: Schedule, after_ms: int) -> int | None:
 
 def slots_between(schedule: Schedule, after_ms: int, until_ms: int, limit: int) -> list[int]:
     """Return the slots in (after_ms, until_ms], oldest first, at most `limit`."""
-    slots = (to_ms(moment) for moment in schedule.after(from_ms(after_ms)))
-    return list(islice(takewhile(lambda slot: slot <= until_ms, slots), limit))
+    return slots_and_next(schedule, after_ms, until_ms, limit)[0]
+
+
+def slots_and_next(
+    schedule: Schedule, after_ms: int, until_ms: int, limit: int
+) -> tuple[list[int], int | None]:
+    """Return the slots in (after_ms, until_ms], oldest first, at most `limit`, and the one behind them."""
+    slots: list[int] = []
+    for moment in schedule.after(from_ms(after_ms)):
+        slot = to_ms(moment)
+        if slot > until_ms or len(slots) == limit:
+            return slots, slot
+        slots.append(slot)
+    return slots, None
 
 
 def last_slot(schedule: Schedule, after_ms: int, until_ms: int) -> int | None:

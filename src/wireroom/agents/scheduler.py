@@ -19,7 +19,7 @@ from wireroom.agents.calls import Calls, NewCall, note_skip
 from wireroom.agents.figures import SLOTS
 from wireroom.agents.missed import Decision, Overlap, Run, Skip, decide, most_kept, read_policy
 from wireroom.agents.records import DUE_KIND, MOST_SLOTS, Agent, Agents, due_ref, find_agent_by_id
-from wireroom.agents.schedule import next_slot, slots_between
+from wireroom.agents.schedule import slots_and_next
 from wireroom.clock import Clock, from_ms, to_ms
 from wireroom.jobs.port import Done, Handler, Job, Jobs, Outcome, RunAgainAt
 from wireroom.store.chore import repeat
@@ -51,9 +51,9 @@ def plan_look(agent: Agent, now_ms: int) -> Plan:
     schedule, at = agent.schedule, agent.next_at
     if schedule is None or at is None:
         return Plan((), None, is_whole=True)
-    slots = slots_between(schedule, at - 1, now_ms, MOST_SLOTS)
+    slots, next_at = slots_and_next(schedule, at - 1, now_ms, MOST_SLOTS)
     if len(slots) < MOST_SLOTS:
-        return Plan(slots, next_slot(schedule, slots[-1] if slots else now_ms), is_whole=True)
+        return Plan(slots, next_at, is_whole=True)
     kept = most_kept(read_policy(agent.missed))
     return Plan(slots[:-kept], slots[-kept], is_whole=False)
 
