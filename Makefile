@@ -29,7 +29,7 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run demo test test-agents check fmt bench docs lock clean
+.PHONY: help run demo test test-agents check fmt bench load docs lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ fmt: $(DEV_STAMP) ## Format, and mend what the linter can
 
 bench: $(DEV_STAMP) ## Measure, and say on which machine, commit and fsync setting
 	$(BIN)/python -m bench $(ARGS)
+
+load: $(DEV_STAMP) ## Play people against a service of its own: ARGS='--pattern stress'
+	$(BIN)/wireroom load $(ARGS)
 
 docs: $(DEV_STAMP) ## Check that the documents agree with the code
 	$(BIN)/python -m pytest tests/docs $(ARGS)
