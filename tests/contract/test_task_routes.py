@@ -192,6 +192,20 @@ async def test_stale_change_is_a_conflict(program: Caller) -> None:
     assert (await program.get(path)).body["order"] == 1
 
 
+async def test_any_time_of_another_program_is_shown_and_compared(
+    program: Caller, database_path: Path
+) -> None:
+    """A text that is no time, and that no header can hold as it is, is what a change may be held to."""
+    task = await added(program)
+    path = f"/api/tasks/{task['id']}"
+    await other_program(database_path, "UPDATE tasks SET updatedat = 'вчера, 100%'")
+    shown = await program.get(path)
+    assert (shown.status, shown.body["updatedat"]) == (200, "вчера, 100%")
+    stale = await program.call("PUT", path, {"order": 1}, headers={"If-Match": f'"{task["updatedat"]}"'})
+    fresh = await program.call("PUT", path, {"order": 2}, headers={"If-Match": shown.headers["ETag"]})
+    assert (stale.status, fresh.status, fresh.body["order"]) == (409, 200, 2)
+
+
 @bases
 async def test_list_is_an_array_or_pages(program: Caller, base: str) -> None:
     """As each of the older clients asks: by status, and by page, label and order."""
@@ -212,6 +226,7 @@ async def test_list_is_an_array_or_pages(program: Caller, base: str) -> None:
     ("query", "status", "error"),
     [
         ("status=x", 400, "Invalid status parameter. Must be a number."),
+        ("status=--5", 400, "Invalid status parameter. Must be a number."),
         ("status_label=x", 400, "Invalid status_label parameter"),
         ("sortBy=prompt", 422, "sortBy"),
         ("page=0", 422, "page"),
@@ -223,7 +238,8 @@ async def test_odd_lists_are_refused(program: Caller, query: str, status: int, e
     answer = await program.get(f"/api/tasks?{query}")
     assert answer.status == status
     assert error in answer.body["error"]
-    assert (await program.get("/api/tasks?status=77")).body == []
+    for nothing in ("status=77", "status=-1", "status=0000001", "conversation_id=of-no-task"):
+        assert (await program.get(f"/api/tasks?{nothing}")).body == []
 
 
 async def test_stranger_learns_nothing(service: Service, program: Caller) -> None:
@@ -245,7 +261,7 @@ async def test_stranger_learns_nothing(service: Service, program: Caller) -> Non
 async def test_task_runs_and_tells_the_truth(program: Caller) -> None:
     """A good task is complete with its result; a bad one is given up, listed, and tried again."""
     good, bad = await added(program, "say well done"), await added(program, "exit 3")
-    switched = await program.post("/task-operator", {})
+    switched = await program.post("/task-operator", {"queue": None})
     job_id = switched.body["agent"].pop("jobId")
     assert switched.body == {
         "success": True,
@@ -347,7 +363,8 @@ async def test_limits_are_set_and_listed(program: Caller) -> None:
     """A number, or null for none; anything else is refused."""
     assert (await program.call("PUT", "/api/tasks/limits/db", {"most": 2})).status == 200
     assert (await program.get("/api/tasks/limits")).body == {"limits": {"db": 2}}
-    assert (await program.call("PUT", "/api/tasks/limits/db", {"most": 0})).status == 400
+    for path, most in [("db", 0), ("db", 10**12), ("two%20words", 1), ("a%00b", 1)]:
+        assert (await program.call("PUT", f"/api/tasks/limits/{path}", {"most": most})).status == 400
     assert (await program.call("PUT", "/api/tasks/limits/db", {"most": "x"})).status == 400
     await program.call("PUT", "/api/tasks/limits/db", {"most": None})
     assert (await program.get("/api/tasks/limits")).body == {"limits": {}}

@@ -85,9 +85,9 @@ class _OperatorRoutes:
 
     async def enable(self, request: Request) -> Response:
         """Have the operator begin tasks."""
-        queue = (await read_object(request)).get("queue", QUEUE)
-        if not isinstance(queue, str) or not queue.strip():
-            raise ShortRefusal(HTTPStatus.BAD_REQUEST, "queue must be a non-empty string")
+        queue = (await read_object(request)).get("queue") or QUEUE
+        if not isinstance(queue, str):
+            raise ShortRefusal(HTTPStatus.BAD_REQUEST, "queue must be a string")
         caller, now_ms = caller_of(request), self._now_ms
         await self._db.write(lambda conn: turn_on(conn, self._services.jobs, who=caller.name, now_ms=now_ms))
         message = "Task operator agent enqueued successfully"

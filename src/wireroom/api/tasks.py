@@ -7,10 +7,12 @@ Source: contract of cursor-runner, section 1.5; contract of cursor-agents, secti
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import quote, unquote
 
 import msgspec
 from fastapi import APIRouter, Depends, Query
@@ -38,6 +40,8 @@ PATHS = ("/api/tasks", "/conversations/api/tasks")
 MOST_ON_PAGE = 500
 _PAGE = 20
 """Tasks on a page unless said otherwise."""
+_NUMBER = re.compile(r"-?[0-9]+")
+_NO_STATUS = -1
 T = TypeVar("T")
 _Page = Annotated[int | None, Query(ge=1, le=1_000_000)]
 _Limit = Annotated[int | None, Query(ge=1, le=MOST_ON_PAGE)]
@@ -143,12 +147,12 @@ class _TaskRoutes:
         task = await self._db.read(lambda conn: find_task(conn, number))
         if task is None:
             raise ShortRefusal(HTTPStatus.NOT_FOUND, "Task not found")
-        return json_response(task_body(task), headers={"ETag": f'"{shown_stamp(task.updatedat)}"'})
+        return json_response(task_body(task), headers={"ETag": _etag(task)})
 
     async def edit(self, request: Request, task_id: str) -> Response:
         """Change what is named; with `updatedat` or `If-Match`, only if nothing has changed since then."""
         number, body = _id(task_id), await read_object(request)
-        seen = request.headers.get("if-match", "").strip().removeprefix("W/").strip('"')
+        seen = unquote(request.headers.get("if-match", "").strip().removeprefix("W/").strip('"'))
         said = self._fields(body | {"updatedat": seen} if seen not in {"", "*"} else body, new=False)
         jobs = self._services.jobs
         changed = await self._change(
@@ -257,12 +261,18 @@ def _id(text: str) -> int:
         raise ShortRefusal(HTTPStatus.BAD_REQUEST, str(error)) from error
 
 
+def _etag(task: TaskView) -> str:
+    """Return when the task was changed; another program may have put any text there."""
+    return f'"{quote(shown_stamp(task.updatedat) or "", safe=":")}"'
+
+
 def _wanted_status(number: str | None, label: str | None) -> int | None:
     """Return which status is asked for; a number that no status has lists nothing."""
     if number:
-        if not (number.isascii() and number.lstrip("-").isdigit()):
+        if not _NUMBER.fullmatch(number):
             raise ShortRefusal(HTTPStatus.BAD_REQUEST, "Invalid status parameter. Must be a number.")
-        return max(-1, min(int(number[:6]), 99))
+        digits = number.lstrip("0") or "0"
+        return int(digits) if len(digits) == 1 else _NO_STATUS
     if label:
         if label not in LABELS:
             message = f"Invalid status_label parameter. Must be one of {', '.join(LABELS)}."

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, select, update
 
 from wireroom.errors import BadInput, Conflict, NotFound
 from wireroom.jobs.port import Jobs
@@ -15,9 +15,9 @@ from wireroom.runs.cancel import cancel_run
 from wireroom.store.schema import task_attempts, task_details, task_limits, tasks
 from wireroom.store.statement import Statement
 from wireroom.tasks.dependencies import forget_needs, set_needs
-from wireroom.tasks.requests import TaskFields
+from wireroom.tasks.requests import TaskFields, check_label, check_number
 from wireroom.tasks.rows import TaskView, find_task, odd_texts
-from wireroom.tasks.states import TaskStatus, read_stamp, stamp
+from wireroom.tasks.states import TaskStatus, read_stamp, shown_stamp, stamp
 from wireroom.tasks.wake import wake_operator
 
 _ADD = Statement("""
@@ -30,6 +30,12 @@ _KEEP_DETAILS = Statement("""
     INSERT INTO task_details (task_id, updated_at) VALUES (:task_id, :now_ms) ON CONFLICT (task_id) DO NOTHING
 """)
 """Give a task details, all as by default, unless it has some."""
+
+_LIMIT = Statement("""
+    INSERT INTO task_limits (label, most) VALUES (:label, :most)
+    ON CONFLICT (label) DO UPDATE SET most = excluded.most
+""")
+"""Set a label's limit, also while another caller does."""
 
 _FRESH = {"failures": 0, "is_dead": 0, "next_try_at": None, "reason": None}
 _OWN_COLUMNS = ("prompt", "order", "status")
@@ -125,13 +131,14 @@ def set_limit(conn: Connection, jobs: Jobs, label: str, most: int | None) -> Non
     """Let at most so many tasks of a label be at work at once; None for no limit.
 
     Raises:
-        BadInput: no task could ever begin.
+        BadInput: no task could ever begin, or none could have the label.
     """
-    if most is not None and most < 1:
+    if most is None:
+        conn.execute(delete(task_limits).where(task_limits.c.label == label))
+    elif most < 1:
         raise BadInput("A limit is at least 1; backlog the tasks to have none of them begin.")
-    conn.execute(delete(task_limits).where(task_limits.c.label == label))
-    if most is not None:
-        conn.execute(insert(task_limits).values(label=label, most=most))
+    else:
+        _LIMIT.run(conn, label=check_label(label), most=check_number("most", most))
     wake_operator(conn, jobs)
 
 
@@ -157,7 +164,7 @@ def _locked(conn: Connection, task_id: int) -> _Stored:
 
 
 def _refuse_stale(task_id: int, updatedat: str | None, seen: str | None) -> None:
-    if seen is None or seen == updatedat:
+    if seen is None or seen in {updatedat, shown_stamp(updatedat)}:
         return
     moment = read_stamp(seen)
     if moment is None or moment != read_stamp(updatedat):

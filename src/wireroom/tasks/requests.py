@@ -21,7 +21,8 @@ MOST_PROMPT_CHARS = 200_000
 MOST_LABELS = 20
 MOST_NEEDS = 100
 _LARGEST = 2**31 - 1
-_LABEL = re.compile(r"[^\s,]{1,50}")
+_MOST_DIGITS = 10
+_LABEL = re.compile(r"[^\s,\x00]{1,50}")
 _NAME = re.compile(r"[^\x00-\x1f]{1,200}")
 _STATUSES = ", ".join(f"{status.value} ({status.label})" for status in TaskStatus)
 
@@ -80,9 +81,32 @@ def read_id(text: str) -> int:
     Raises:
         BadInput: it is no number that a task can have.
     """
-    if not (text.isascii() and text.isdigit()) or not 0 < int(text[:11]) <= _LARGEST:
+    number = _read_digits(text)
+    if number is None or not 0 < number <= _LARGEST:
         raise BadInput("Invalid task ID. Must be a number.")
-    return int(text[:11])
+    return number
+
+
+def check_label(label: str) -> str:
+    """Return the label if tasks can have it.
+
+    Raises:
+        BadInput: no task can.
+    """
+    if not _LABEL.fullmatch(label):
+        raise BadInput("A label is a word of up to 50 characters, without spaces and commas.")
+    return label
+
+
+def check_number(name: str, value: int) -> int:
+    """Return the number if a column takes it.
+
+    Raises:
+        BadInput: it is too large.
+    """
+    if abs(value) > _LARGEST:
+        raise BadInput(f"{name} must be a number up to {_LARGEST}")
+    return value
 
 
 def read_status(text: str) -> TaskStatus:
@@ -94,9 +118,18 @@ def read_status(text: str) -> TaskStatus:
     word = text.strip().lower().replace("-", "_")
     if word in LABELS:
         return LABELS[word]
-    if word.isascii() and word.isdigit() and int(word[:3]) in set(TaskStatus):
-        return TaskStatus(int(word[:3]))
+    number = _read_digits(word)
+    if number is not None and number in set(TaskStatus):
+        return TaskStatus(number)
     raise BadInput(f"There is no status {text!r}. There are {_STATUSES}.")
+
+
+def _read_digits(text: str) -> int | None:
+    """Return the number, None for what is none; one of more digits than any column takes is -1."""
+    if not (text.isascii() and text.isdigit()):
+        return None
+    digits = text.lstrip("0") or "0"
+    return int(digits) if len(digits) <= _MOST_DIGITS else -1
 
 
 def _plain(name: str) -> str:
@@ -124,6 +157,10 @@ def _read_prompt(value: Any, *, new: bool) -> str:
         raise BadInput(f"{said} a non-empty string")
     if len(prompt) > MOST_PROMPT_CHARS:
         raise BadInput(f"Prompt must have at most {MOST_PROMPT_CHARS} characters")
+    try:
+        prompt.encode()
+    except UnicodeEncodeError as error:
+        raise BadInput("Prompt must be text; half a character, or no UTF-8, is in it") from error
     return prompt
 
 

@@ -224,12 +224,14 @@ def test_odd_bodies_are_refused_and_never_fail(body: dict[str, object], new: boo
 def test_words_of_a_command_line_are_read() -> None:
     """A number or a word is a status; an id is a positive number that the column takes."""
     assert (read_status("ready"), read_status("4"), read_status("in-progress")) == (0, 4, 4)
-    assert read_id("7") == 7
+    assert (read_status("0001"), read_id("7"), read_id("000000000012")) == (1, 7, 12)
     for odd in ("0", "1abc", "", "²", "9" * 30):
         with pytest.raises(BadInput):
             read_id(odd)
     with pytest.raises(BadInput, match="There is no status"):
         read_status("9")
+    with pytest.raises(BadInput, match="no UTF-8"):
+        read_fields({"prompt": b"caf\xe9".decode(errors="surrogateescape")}, new=True)
 
 
 def test_way_along_dependencies_is_found_once() -> None:
