@@ -46,7 +46,8 @@ _AT_WORK = Statement("SELECT labels FROM task_details WHERE run_id IS NOT NULL")
 """The labels of what is at work, whatever its row says meanwhile."""
 
 PIECE = 64
-"""Candidates read at once: most turns need the first only."""
+"""Candidates read at first: most turns need no more than the first of them."""
+_LARGEST_PIECE = 4096
 _MOST_IN_PROGRESS = 1_000
 _readable = partial(str, encoding="utf-8", errors="replace")
 _read_labels = msgspec.json.Decoder(tuple[str, ...]).decode
@@ -169,13 +170,14 @@ def read_labels(stored: str | None) -> tuple[str, ...]:
 
 
 def _ready(conn: Connection) -> Iterator[Candidate]:
-    skipped = 0
+    skipped, most = 0, PIECE
     while True:
-        rows = CANDIDATES.rows(conn, status=int(TaskStatus.READY), most=PIECE, skipped=skipped)
+        rows = CANDIDATES.rows(conn, status=int(TaskStatus.READY), most=most, skipped=skipped)
         yield from map(_candidate, rows)
-        if len(rows) < PIECE:
+        if len(rows) < most:
             return
-        skipped += len(rows)
+        # Each piece walks past those before it, so a long way takes few and large ones.
+        skipped, most = skipped + most, min(most * 4, _LARGEST_PIECE)
 
 
 def _candidate(row: Row) -> Candidate:
