@@ -42,7 +42,7 @@ _POLICIES = ("skip", "once", "late:6h", "all:1", "all:5", "all:20")
 
 
 def some_schedule(chance: random.Random) -> object:
-    """Return a schedule; some are due often, most once a day or less, many in the hours that clocks change."""
+    """Return a schedule; some are due often, most daily or less, many when clocks change."""
     minute = chance.randrange(60)
     if chance.random() < 0.01:
         return chance.choice(("hourly", f"*/20 {chance.randrange(16)}-23 * * *", {"every": 3_000_000}))
