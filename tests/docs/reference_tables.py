@@ -35,6 +35,7 @@ from wireroom.clock import SystemClock
 from wireroom.errors import WireroomError
 from wireroom.intake.webhook import Webhook
 from wireroom.perf.metrics import REGISTRY
+from wireroom.redis.keys import FAMILIES
 from wireroom.settings import Settings, variables_of
 from wireroom.telegram import errors as telegram_errors
 from wireroom.workspaces.workspace import Workspaces
@@ -126,6 +127,14 @@ def api() -> str:
     return _table(("Route", "What it does"), rows)
 
 
+def redis_keys() -> str:
+    """Return one row a family of keys: its name, kind, value, life and readers."""
+    rows = [
+        (f"`{family.name}:…`", family.kind, family.holds, family.lives, family.reader) for family in FAMILIES
+    ]
+    return _table(("Keys", "Kind", "Hold", "Live", "Read by"), rows)
+
+
 def routes() -> set[str]:
     """Return every route that is served, as `METHOD /path`."""
     nothing: Any = None
@@ -172,7 +181,18 @@ def _workspaces() -> Workspaces:
 
 TABLES: dict[str, Callable[[], str]] = {
     made.__name__: made
-    for made in (settings, metrics, events, tree, telegram_tree, statuses, commands, options, api)
+    for made in (
+        settings,
+        metrics,
+        events,
+        tree,
+        telegram_tree,
+        statuses,
+        commands,
+        options,
+        api,
+        redis_keys,
+    )
 }
 
 

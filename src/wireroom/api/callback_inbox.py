@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -17,10 +18,13 @@ from starlette.routing import Route
 
 from wireroom.api.program_bodies import read_fields
 from wireroom.callbacks.inbox import Received, accept_callback
+from wireroom.callbacks.pending_states import PendingStates
 from wireroom.clock import Clock, to_ms
-from wireroom.errors import BadInput, StoreUnavailable
+from wireroom.errors import BadInput, RedisUnavailable, StoreUnavailable
 from wireroom.intake.access import same_secret
+from wireroom.intake.older_answers import answer_older_request
 from wireroom.intake.webhook import BodyTooLarge, client_of
+from wireroom.jobs.port import Jobs
 from wireroom.runs.feed import Feed
 from wireroom.store.database import Database
 
@@ -32,15 +36,41 @@ _RETRY_AFTER_SECONDS = "2"
 _log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class OlderRequests:
+    """What is needed to answer a request that an older front end took."""
+
+    states: PendingStates
+    jobs: Jobs
+    bot_id: int
+
+
 class CallbackInbox:
     """Takes callbacks of remote runners."""
 
-    def __init__(self, db: Database, clock: Clock, feed: Feed, *, secrets: Sequence[str]) -> None:
-        """Take callbacks that carry one of the secrets; empty ones let nobody in."""
+    def __init__(
+        self,
+        db: Database,
+        clock: Clock,
+        feed: Feed,
+        *,
+        secrets: Sequence[str],
+        older: OlderRequests | None = None,
+    ) -> None:
+        """Take callbacks that carry one of the secrets; empty ones let nobody in.
+
+        Args:
+            db: Where they are stored.
+            clock: The time.
+            feed: Wakes who waits for them.
+            secrets: What the callers know.
+            older: Knows requests that an older front end took; None without Redis or a bot.
+        """
         self._db = db
         self._clock = clock
         self._feed = feed
         self._secrets = secrets
+        self._older = older
 
     def routes(self) -> list[Route]:
         """Return the route."""
@@ -60,7 +90,7 @@ class CallbackInbox:
             return JSONResponse({"error": f"A callback may have at most {MAX_BODY_BYTES} bytes."}, 413)
         except BadInput as error:
             return JSONResponse({"error": str(error)}, 400)
-        except StoreUnavailable as error:
+        except (StoreUnavailable, RedisUnavailable) as error:
             _log.error("callback_not_stored", reason=str(error))
             retry = {"Retry-After": _RETRY_AFTER_SECONDS}
             return JSONResponse({"error": "It could not be stored. Send it again."}, 503, headers=retry)
@@ -71,9 +101,32 @@ class CallbackInbox:
 
     async def _accept(self, request_id: str, fields: Mapping[str, Any]) -> Received:
         now_ms = to_ms(self._clock.now())
-        return await self._db.write(
+        received = await self._db.write(
             lambda conn: accept_callback(conn, request_id, fields, now_ms, publish=self._feed.publish)
         )
+        if received is Received.UNKNOWN and self._older is not None:
+            return await self._answer_older(self._older, request_id, fields)
+        return received
+
+    async def _answer_older(
+        self, older: OlderRequests, request_id: str, fields: Mapping[str, Any]
+    ) -> Received:
+        """Answer the chat that asked an older front end, if its state is there.
+
+        Raises:
+            RedisUnavailable: nobody can tell; a runner that is told so sends the result again.
+        """
+        pending = await older.states.find(request_id)
+        if pending is None:
+            return Received.UNKNOWN
+        now_ms = to_ms(self._clock.now())
+        stored = await self._db.write(
+            lambda conn: answer_older_request(
+                conn, older.jobs, request_id, pending, fields, bot_id=older.bot_id, now_ms=now_ms
+            )
+        )
+        await older.states.forget(request_id)
+        return Received.STORED if stored else Received.REPEATED
 
     def _is_known(self, request: Request) -> bool:
         offered = [request.headers.get(name) for name in _HEADERS] + [request.query_params.get("secret")]

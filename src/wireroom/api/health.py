@@ -12,6 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from wireroom import __version__
+from wireroom.cache.cache import Cache
+from wireroom.cache.names import DEPTHS
 from wireroom.errors import StoreUnavailable
 from wireroom.jobs.port import Jobs, QueueCounts
 from wireroom.perf.metrics import JOBS_NOW, REGISTRY
@@ -30,11 +32,17 @@ async def health(request: Request) -> Response:
     return Response(_ALIVE, media_type="application/json")
 
 
-def ready_route(db: Database, worker_runs: Callable[[], bool], problems: Callable[[], list[str]]) -> Route:
+def ready_route(
+    db: Database,
+    worker_runs: Callable[[], bool],
+    problems: Callable[[], list[str]],
+    helpful: Callable[[], Mapping[str, str]] = dict,
+) -> Route:
     """Return the route that tells whether requests would be taken and worked on.
 
     200 or 503 with `{"ready": bool, "checks": {name: "ok" | what is wrong}}`. A poller without updates is
-    named but does not make the service unready: everything else still works.
+    named but does not make the service unready: everything else still works. Nor does a part that is only
+    helpful, such as Redis, which `helpful` tells of as `ok` or `degraded: …`.
     """
     probe = _WriteProbe(db)
 
@@ -45,19 +53,23 @@ def ready_route(db: Database, worker_runs: Callable[[], bool], problems: Callabl
             "worker": "ok" if worker_runs() else "the job worker is not running",
         }
         fine = all(value == "ok" for value in checks.values())
-        body = {"ready": fine, "checks": checks, "problems": problems()}
+        body = {"ready": fine, "checks": {**checks, **helpful()}, "problems": problems()}
         return Response(msgspec.json.encode(body), 200 if fine else 503, media_type="application/json")
 
     return ready
 
 
-def metrics_route(db: Database, jobs: Jobs) -> Route:
-    """Return the route that shows the figures of `perf.metrics`."""
+def metrics_route(db: Database, jobs: Jobs, cache: Cache) -> Route:
+    """Return the route that shows the figures of `perf.metrics`; jobs are counted at most once a second."""
+    depths = cache.open(DEPTHS, dict[str, QueueCounts])
+
+    async def counts() -> Mapping[str, QueueCounts]:
+        return await db.read(jobs.counts)
 
     async def metrics(request: Request) -> Response:
         del request
         try:
-            _note_depths(await db.read(jobs.counts))
+            _note_depths(await depths.get_or_compute("all", counts))
         except StoreUnavailable:
             JOBS_NOW.clear()
         return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)

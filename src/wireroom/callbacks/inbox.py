@@ -76,11 +76,16 @@ def accept_callback(
         return Received.UNKNOWN
     if not states & _OPEN:
         return Received.LATE
-    body = msgspec.json.encode(payload).decode()
-    if not _STORE.run(conn, request_id=request_id, payload=body, now_ms=now_ms):
+    if not keep_result(conn, request_id, payload, now_ms):
         return Received.REPEATED
     after_commit(conn, lambda: publish(remote_topic(request_id)))
     return Received.STORED
+
+
+def keep_result(conn: Connection, request_id: str, payload: Mapping[str, Any], now_ms: int) -> bool:
+    """Keep what was said of the request; False when something was kept before."""
+    body = msgspec.json.encode(payload).decode()
+    return bool(_STORE.run(conn, request_id=request_id, payload=body, now_ms=now_ms))
 
 
 def find_result(conn: Connection, request_id: str) -> dict[str, Any] | None:

@@ -55,6 +55,7 @@ def _look(settings: Settings) -> Iterator[Finding]:
     yield _sqlite_library()
     yield _data_folder(settings)
     yield _database(settings)
+    yield asyncio.run(_redis(settings))
     yield _agent(settings)
     yield from _secrets(settings)
     yield from _mcp_servers(settings)
@@ -103,6 +104,25 @@ def _database(settings: Settings) -> Finding:
     if version == HEAD:
         return Finding("Database", True, f"{shown}, schema {version}")
     return Finding("Database", True, f"{shown}, will be brought to schema {HEAD} at the next start")
+
+
+async def _redis(settings: Settings) -> Finding:
+    from wireroom.app.redis import open_redis  # noqa: PLC0415 - heavy; see cli.main
+
+    try:
+        redis = open_redis(settings)
+    except SettingsError as error:
+        return Finding("Redis", False, str(error), fatal=True)
+    if redis is None:
+        return Finding("Redis", True, "none; one process needs none, set REDIS_URL where several share work")
+    pool = redis.pool
+    found = await pool.look()
+    problem = pool.problem
+    await pool.close()
+    if found:
+        return Finding("Redis", True, f"{pool.address.shown} answers")
+    text = f"{problem}. Wireroom goes on without it; start it, or correct or unset REDIS_URL"
+    return Finding("Redis", False, text)
 
 
 def _agent(settings: Settings) -> Finding:

@@ -30,6 +30,8 @@ class BreakerRule:
     """Late replies in a row that are borne; the next opens."""
     first_pause_seconds: float = 0.1
     longest_pause_seconds: float = 5.0
+    idle_seconds: float = 5.0
+    """How often it is looked at while it is closed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ import structlog
 
 from wireroom.errors import BadInput, RedisUnavailable
 from wireroom.perf.metrics import REDIS_NEWS
-from wireroom.redis.client import Denied, Late, Lost, open_listener, translated
+from wireroom.redis.client import Denied, Late, Lost, close_client, open_listener, translated
 from wireroom.redis.keys import NEWS
 from wireroom.redis.pool import RedisPool
 
@@ -126,6 +126,8 @@ class Bus:
             finally:
                 self._hearing.clear()
             await asyncio.sleep(_PAUSE_SECONDS)
+            # The pool's connections may not have been used meanwhile.
+            await self._pool.look()
 
     async def _listen(self) -> None:
         """Hear news until the connection breaks."""
@@ -140,7 +142,7 @@ class Bus:
             with suppress(Lost, Late, Denied), translated():
                 await listener.aclose()
             with suppress(Lost, Late, Denied), translated():
-                await client.aclose()
+                await close_client(client)
 
     async def _begin(self, listener: Any) -> None:
         with translated():

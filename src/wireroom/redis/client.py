@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -192,6 +192,28 @@ async def forget_connections(client: Any) -> None:
             await client.aclose()
         else:
             await pool.disconnect(inuse_connections=False)
+
+
+async def identity_of(client: Any) -> frozenset[str]:
+    """Return who answers: what each start of a server calls itself; nothing where we may not ask.
+
+    A server may end and start between two commands. The connections are mended without a word, and what was
+    stored is gone.
+    """
+    with suppress(Denied), translated():
+        if hasattr(client, "connection_pool"):
+            return frozenset({str((await client.info("server"))["run_id"])})
+        told = await client.info("server", target_nodes="primaries")
+        several = told.values() if all(isinstance(one, dict) for one in told.values()) else [told]
+        return frozenset(str(one["run_id"]) for one in several)
+    return frozenset()
+
+
+async def close_client(client: Any) -> None:
+    """Close every connection of a client, those to its sentinels included, which redis-py leaves open."""
+    guards = getattr(getattr(client, "connection_pool", None), "sentinel_manager", None)
+    for one in (client, *getattr(guards, "sentinels", ())):
+        await one.aclose()
 
 
 async def scanned_servers(client: Any) -> Sequence[Any]:

@@ -11,6 +11,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, TypeVar
 
 import structlog
@@ -25,7 +26,9 @@ from wireroom.redis.client import (
     Late,
     Lost,
     PoolRule,
+    close_client,
     forget_connections,
+    identity_of,
     open_client,
     scan_page,
     scanned_servers,
@@ -35,7 +38,6 @@ from wireroom.redis.commands import Batch, Command
 from wireroom.redis.keys import KeyFamily
 from wireroom.redis.tally import note_operations
 
-_IDLE_LOOK_SECONDS = 5.0
 _SCAN_PAGE = 500
 _NOT_LOOKED = "not looked at yet"
 _log = structlog.get_logger(__name__)
@@ -84,6 +86,7 @@ class RedisPool:
         self._opened = asyncio.Event()
         self._up = asyncio.Event()
         self._looked = asyncio.Event()
+        self._identity: frozenset[str] = frozenset()
         self._listeners: list[Callable[[], None]] = []
 
     @property
@@ -97,7 +100,7 @@ class RedisPool:
         return f"{self.address.shown}: {self._breaker.reason}" if self._breaker.is_open else ""
 
     def when_back(self, listener: Callable[[], None]) -> None:
-        """Call back each time Redis answers again, the first time included."""
+        """Call back each time Redis answers again, the first time included, or has started anew."""
         self._listeners.append(listener)
 
     async def wait_up(self) -> None:
@@ -165,13 +168,11 @@ class RedisPool:
                 twice.
         """
         match = f"{family.name}:{pattern}"
-        for server in await self._guarded(["CLUSTER NODES"], lambda: scanned_servers(self._client)):
+        for server in await self._guarded([], lambda: scanned_servers(self._client)):
             cursor = 0
             while True:
-                at = cursor
-                cursor, page = await self._guarded(
-                    ["SCAN"], lambda at=at, on=server: scan_page(self._client, on, at, match, _SCAN_PAGE)
-                )
+                page_at = partial(scan_page, self._client, server, cursor, match, _SCAN_PAGE)
+                cursor, page = await self._guarded(["SCAN"], page_at)
                 for key in page:
                     yield key.decode()
                 if cursor == 0:
@@ -218,10 +219,11 @@ class RedisPool:
                     await forget_connections(self._client)
                 with translated():
                     await self._client.ping()
+                identity = await identity_of(self._client)
         except (Lost, Late, Denied, TimeoutError) as error:
             self._note_down(self._breaker.probe_failed(str(error) or "no reply in time"))
         else:
-            self._note_up()
+            self._note_up(identity)
         self._looked.set()
         return self.is_up
 
@@ -232,7 +234,7 @@ class RedisPool:
         REDIS_UP.set(0)
         with suppress(Lost, Late, Denied), translated():
             async with asyncio.timeout(self.rule.command_seconds + 1):
-                await self._client.aclose()
+                await close_client(self._client)
 
     async def _one(self, command: Command) -> Any:
         return await self._guarded([str(command[0])], lambda: self._client.execute_command(*command))
@@ -253,7 +255,7 @@ class RedisPool:
             raise RedisUnavailable(f"Redis does not answer ({error or 'no reply in time'}).") from error
         except Denied as error:
             _count(names, "denied")
-            raise RedisUnavailable(f"Redis has refused {names[0]}: {error}.") from error
+            raise RedisUnavailable(f"Redis has refused {', '.join(sorted(set(names)))}: {error}.") from error
         REDIS_SECONDS.observe(time.perf_counter() - started)
         _count(names, "ok")
         self._breaker = self._breaker.succeeded()
@@ -275,7 +277,7 @@ class RedisPool:
     async def _quiet(self) -> None:
         """Wait until Redis was lost, or has not been looked at for a while."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(_IDLE_LOOK_SECONDS):
+            async with asyncio.timeout(self._breaker_rule.idle_seconds):
                 await self._opened.wait()
 
     def _note_failure(self, failure: Failure, reason: str) -> None:
@@ -292,14 +294,16 @@ class RedisPool:
         self._opened.set()
         REDIS_UP.set(0)
 
-    def _note_up(self) -> None:
+    def _note_up(self, identity: frozenset[str] = frozenset()) -> None:
         was_open = self._breaker.is_open
+        is_another = bool(self._identity) and identity != self._identity
+        self._identity = identity
         self._breaker = Breaker()
         self._opened.clear()
         self._up.set()
         REDIS_UP.set(1)
-        if was_open:
-            _log.info("redis_up", address=self.address.shown)
+        if was_open or is_another:
+            _log.info("redis_up", address=self.address.shown, another=is_another)
             for listener in self._listeners:
                 listener()
 

@@ -12,6 +12,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import IO, Any
 
 _READY_SECONDS = 30.0
 _TRIES = 5
@@ -69,11 +70,21 @@ class RedisServer:
         """Have it go on."""
         self._signal(signal.SIGCONT)
 
-    def command(self, *words: str) -> bytes:
-        """Send one command on a connection of its own and return the raw reply, up to 1 MiB."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=_READY_SECONDS) as link:
-            link.sendall(_encoded(words) + _encoded(("QUIT",)))
-            return b"".join(iter(lambda: link.recv(65_536), b""))
+    def command(self, *words: str) -> Any:
+        """Send one command on a connection of its own, as any program would, and return the reply.
+
+        Returns:
+            bytes, int, None, or a list of these.
+
+        Raises:
+            RuntimeError: the server answers with an error.
+        """
+        with (
+            socket.create_connection(("127.0.0.1", self.port), timeout=_READY_SECONDS) as link,
+            link.makefile("rb") as replies,
+        ):
+            link.sendall(_encoded(words))
+            return _reply(replies)
 
     def _signal(self, number: signal.Signals) -> None:
         if self._process is not None:
@@ -89,8 +100,8 @@ class RedisServer:
             )
         deadline = time.monotonic() + _READY_SECONDS
         while time.monotonic() < deadline and self._process.poll() is None:
-            with contextlib.suppress(OSError):
-                if b"+PONG" in self.command("PING"):
+            with contextlib.suppress(OSError, EOFError, RuntimeError):
+                if self.command("PING") == b"PONG":
                     return True
             time.sleep(0.02)
         self.stop()
@@ -140,3 +151,20 @@ def _encoded(words: Sequence[str]) -> bytes:
         raw = word.encode()
         parts.append(b"$%d\r\n%s\r\n" % (len(raw), raw))
     return b"".join(parts)
+
+
+def _reply(stream: IO[bytes]) -> Any:
+    line = stream.readline()
+    if not line.endswith(b"\r\n"):
+        raise EOFError("the server has closed the connection")
+    kind, rest = line[:1], line[1:-2]
+    if kind == b"-":
+        raise RuntimeError(rest.decode())
+    if kind == b"+":
+        return rest
+    number = int(rest)
+    if kind == b":":
+        return number
+    if number < 0:
+        return None
+    return stream.read(number + 2)[:-2] if kind == b"$" else [_reply(stream) for _ in range(number)]
