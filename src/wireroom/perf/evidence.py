@@ -16,7 +16,7 @@ class LoopBlock:
     at_ms: int
     """When it was noticed, milliseconds since the epoch."""
     seconds: float
-    """How long the loop stood still."""
+    """How long the loop stood still, without the time in which the machine gave it no processor."""
     task: str
     """Name of the task that held it; empty when a plain callback did, or nobody knows."""
     place: str

@@ -8,26 +8,35 @@ life; when none comes in time, its stack is taken until it answers, and the plac
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import structlog
 
 from wireroom.perf.evidence import LoopBlock
-from wireroom.perf.metrics import LOOP_BLOCKED_SECONDS, LOOP_BLOCKS, LOOP_LAG_SECONDS
-from wireroom.perf.stacks import Line, place_of, show_all, stack_of_thread
+from wireroom.perf.metrics import (
+    LOOP_BLOCKED_SECONDS,
+    LOOP_BLOCKS,
+    LOOP_LAG_SECONDS,
+    LOOP_STARVED_SECONDS,
+)
+from wireroom.perf.stacks import Line, place_of, show_all, stack_of, stack_of_thread
 from wireroom.perf.tasks import name_of
 
 LOOK_SECONDS = 0.05
+IDLE_LOOK_SECONDS = 0.1
+"""Between two looks while the loop is at work, and while it waits."""
 BLOCKED_AFTER_SECONDS = 0.05
-"""A block of both together is certainly noticed, one of the second alone by chance."""
+"""A block of this and the pause together is certainly noticed, one of this alone by chance."""
 _SAMPLE_SECONDS = 0.02
 _LONGEST_PAUSE_SECONDS = 0.5
 _STUCK_AFTER_SECONDS = 10.0
-_LAG_OVER_LOOKS = 20
+_LAG_OVER_SECONDS = 1.0
 _KEPT = 100
 _SAY_AGAIN_SECONDS = 60.0
 _MOST_PLACES = 256
@@ -61,6 +70,17 @@ def block_of(looks: Sequence[Look], *, at_ms: int, seconds: float) -> LoopBlock:
     return LoopBlock(at_ms=at_ms, seconds=seconds, task=task, place=place, stack=stack)
 
 
+def waited_for_processor(native_id: int) -> float:
+    """Return how long a thread of ours was ready to run and did not get a processor; 0 where nobody knows.
+
+    Source: Linux, Documentation/scheduler/sched-stats.rst, /proc/<pid>/schedstat, second field, nanoseconds.
+    """
+    try:
+        return int(Path(f"/proc/self/task/{native_id}/schedstat").read_text().split()[1]) / 1e9
+    except (OSError, IndexError, ValueError):
+        return 0.0
+
+
 class LoopWatch:
     """Watches the running loop while `run` is awaited."""
 
@@ -68,13 +88,17 @@ class LoopWatch:
         """Prepare; `told` is given each block, on the watching thread."""
         self._told = told
         self._blocks: deque[LoopBlock] = deque(maxlen=_KEPT)
-        self._ended = threading.Event()
+        self._ended = False
+        self._end = threading.Lock()
         self._answered = threading.Event()
         self._answered_at = 0.0
         self._said_at: dict[str, float] = {}
         self._worst = 0.0
+        self._show_at = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loop_thread = 0
+        self._native_id = 0
+        self._waited = 0.0
 
     @property
     def blocks(self) -> tuple[LoopBlock, ...]:
@@ -94,12 +118,16 @@ class LoopWatch:
     async def run(self) -> None:
         """Watch the loop that runs this, until cancelled."""
         self._loop, self._loop_thread = asyncio.get_running_loop(), threading.get_ident()
+        self._native_id = threading.get_native_id()
+        self._waited = waited_for_processor(self._native_id)
+        self._end.acquire()
         thread = threading.Thread(target=self._watch, name="loop watch", daemon=True)
         thread.start()
         try:
             await asyncio.Event().wait()
         finally:
-            self._ended.set()
+            self._ended = True
+            self._end.release()
             self._answered.set()
             thread.join(timeout=1.0)
             LOOP_LAG_SECONDS.set(0.0)
@@ -109,25 +137,43 @@ class LoopWatch:
             self._look_again_and_again()
         except RuntimeError:
             # The loop was closed before we were told to end.
-            self._ended.set()
+            self._ended = True
         except Exception:  # noqa: BLE001 - the top of a thread; it is logged
             _log.exception("loop_watch_failed")
 
     def _look_again_and_again(self) -> None:
-        looks, before, used_before = 0, time.monotonic(), time.process_time()
-        while not self._ended.wait(LOOK_SECONDS):
-            now, used = time.monotonic(), time.process_time()
-            overslept = now - before - LOOK_SECONDS
-            look = self._look()
-            if is_waiting(look.stack):
-                pass
-            elif min(overslept, used - used_before) >= BLOCKED_AFTER_SECONDS:
-                # Kept from running while the process worked: by a call that does not give up the interpreter.
-                self._note([look], overslept)
+        pause, before, used_before = IDLE_LOOK_SECONDS, time.monotonic(), time.process_time()
+        # A lock costs a fifth of an event here, and this is all that an idle service does.
+        while not self._end.acquire(timeout=pause):
+            frame = sys._current_frames().get(self._loop_thread)  # noqa: SLF001 - documented, the only way
+            overslept = time.monotonic() - before - pause
+            if frame is None or is_waiting(((frame.f_code, frame.f_lineno),)):
+                pause = IDLE_LOOK_SECONDS
             else:
-                self._ask()
-            looks = self._show_lag(looks + 1)
+                pause = LOOK_SECONDS
+                self._look_closer(Look(self.task_at_work(), stack_of(frame)), overslept, used_before)
+            del frame
             before, used_before = time.monotonic(), time.process_time()
+            self._show_lag(before)
+
+    def _look_closer(self, look: Look, overslept: float, used_before: float) -> None:
+        """Find out whether the loop that is at work is blocked, or was."""
+        held = overslept - self._starved()
+        if min(held, time.process_time() - used_before) >= BLOCKED_AFTER_SECONDS:
+            # Kept from running while the process worked: by a call that does not give up the interpreter.
+            self._note([look], held)
+        else:
+            self._ask()
+
+    def _starved(self) -> float:
+        """Return for how long, since the last call, the loop's thread could run and got no processor.
+
+        Nobody in our code is to blame for that.
+        """
+        now = waited_for_processor(self._native_id)
+        seconds, self._waited = max(0.0, now - self._waited), now
+        LOOP_STARVED_SECONDS.inc(seconds)
+        return seconds
 
     def _look(self) -> Look:
         return Look(self.task_at_work(), stack_of_thread(self._loop_thread))
@@ -141,14 +187,14 @@ class LoopWatch:
         looks: list[Look] = []
         if not self._answered.wait(BLOCKED_AFTER_SECONDS):
             looks = self._look_until_answered(asked)
-        if self._ended.is_set():
+        if self._ended:
             return
         seconds = self._answered_at - asked
-        if looks or seconds >= BLOCKED_AFTER_SECONDS:
+        self._worst = max(self._worst, seconds)
+        held = seconds - self._starved()
+        if held >= BLOCKED_AFTER_SECONDS:
             # Without a look when this thread was kept from running, too: it is over, and nobody saw it.
-            self._note(looks, seconds)
-        else:
-            self._worst = max(self._worst, seconds)
+            self._note(looks, held)
 
     def _answer(self) -> None:
         self._answered_at = time.monotonic()
@@ -193,10 +239,8 @@ class LoopWatch:
         self._said_at[place] = now
         return True
 
-    def _show_lag(self, looks: int) -> int:
-        """Show the worst lag of the last second or so; return how many looks belong to the next."""
-        if looks < _LAG_OVER_LOOKS:
-            return looks
-        LOOP_LAG_SECONDS.set(self._worst)
-        self._worst = 0.0
-        return 0
+    def _show_lag(self, now: float) -> None:
+        """Show the worst lag of the last second or so."""
+        if now >= self._show_at:
+            LOOP_LAG_SECONDS.set(self._worst)
+            self._worst, self._show_at = 0.0, now + _LAG_OVER_SECONDS

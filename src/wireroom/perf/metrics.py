@@ -185,6 +185,11 @@ LOOP_BLOCKS = Counter(
 LOOP_BLOCKED_SECONDS = Counter(
     "wireroom_loop_blocked_seconds_total", "Time that the event loop was held so", registry=REGISTRY
 )
+LOOP_STARVED_SECONDS = Counter(
+    "wireroom_loop_starved_seconds_total",
+    "Time that the event loop could run and the machine gave it no processor",
+    registry=REGISTRY,
+)
 HTTP_ERRORS = Counter(
     "wireroom_http_errors_total",
     "Requests that ended with 500 and above, or without an answer, by method and route",

@@ -16,7 +16,7 @@ from wireroom.perf.evidence import MemoryGrowth
 from wireroom.perf.memory import count_objects, growers, resident_bytes
 from wireroom.perf.profile_samples import Sampled, Spot
 
-DEPTH = 12
+DEPTH = 6
 """Lines of the stack that are noted with each allocation."""
 MOST_NOTES_BYTES = 128 * 1024 * 1024
 _LOOK_SECONDS = 0.25

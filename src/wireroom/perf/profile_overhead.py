@@ -74,7 +74,7 @@ async def running_service(**environment: str) -> AsyncIterator[Service]:
             "WIREROOM_RESPONSE_CACHE_SECONDS": "0",
         }
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", _UP, env=settings | environment, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL
+            sys.executable, "-c", _UP, "up", env=settings | environment, stdin=DEVNULL, stdout=PIPE
         )
         assert process.stdout is not None  # noqa: S101 - a pipe was asked for
         try:
