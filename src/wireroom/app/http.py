@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 
 import uvicorn
 from fastapi import APIRouter, FastAPI
@@ -29,6 +31,7 @@ from wireroom.api import (
     legacy,
     operator,
     permissions,
+    profile,
     prompts,
     queues,
     repositories,
@@ -43,17 +46,19 @@ from wireroom.api.agent_tools import AgentTools
 from wireroom.api.callback_inbox import CallbackInbox
 from wireroom.api.cors import CrossOrigin
 from wireroom.api.health import health
+from wireroom.api.lazy_routes import serve
 from wireroom.api.plain_addresses import PlainAddresses
 from wireroom.api.runner_calls import InnerCalls
 from wireroom.api.runner_relay import RunnerCalls, RunnerRelay
-from wireroom.api.lazy_routes import serve
 from wireroom.api.services import Services
+from wireroom.api.statement_count import StatementCount
 from wireroom.api.telegram_admin import WEBHOOK_PATH, WebhookAdmin
+from wireroom.app.front import front
 from wireroom.app.live_sockets import LiveSockets
 from wireroom.errors import SettingsError
 from wireroom.intake.webhook import Webhook
 from wireroom.mcp.door import PATH as TOOLS_PATH
-from wireroom.app.front import front
+from wireroom.perf.endpoints import ENDPOINTS, Metered
 from wireroom.web import page
 from wireroom.workspaces.workspace import Workspaces
 
@@ -82,7 +87,16 @@ def build_http(
     metrics: Handler,
     state: Callable[[], int],
 ) -> ASGIApp:
-    """Return the whole surface as one ASGI application; `rest` is what `documented` has made."""
+    """Return the whole surface as one ASGI application.
+
+    Args:
+        services: The parts that routes use.
+        doors: Where the world comes in.
+        rest: What `documented` has made.
+        ready: See `api.health`.
+        metrics: See `api.health`.
+        state: A number that is another one after each write to the database.
+    """
     runner_calls = InnerCalls(rest, services.api_secret)
     app = Starlette(routes=plain_routes(services, doors, runner_calls, ready=ready, metrics=metrics))
     # Not mounted: a mount at / would also take the other methods of the paths above, and answer them 404.
@@ -126,9 +140,18 @@ class HotRoutes:
         with contextlib.suppress(ClientDisconnect):
             if handler is None:
                 await self._rest(scope, receive, send)
-                return
-            response = await handler(Request(scope, receive, send))
-            await response(scope, receive, send)
+            else:
+                await _answer_hot(handler, scope, receive, send)
+
+
+async def _answer_hot(handler: Handler, scope: Scope, receive: Receive, send: Send) -> None:
+    started, failed = time.perf_counter(), True
+    try:
+        response = await handler(Request(scope, receive, send))
+        await response(scope, receive, send)
+        failed = response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
+    finally:
+        ENDPOINTS.note(f"{scope['method']} {scope['path']}", time.perf_counter() - started, failed=failed)
 
 
 class UnlessPage(Route):
@@ -169,7 +192,19 @@ def documented(services: Services, workspaces: Workspaces) -> FastAPI:
 
 
 def _own_routers(services: Services) -> Sequence[APIRouter]:
-    own = (runs, deliveries, callbacks, chat, permissions, settings, scripts, agents, prompts, queues)
+    own = (
+        runs,
+        deliveries,
+        callbacks,
+        chat,
+        permissions,
+        settings,
+        scripts,
+        agents,
+        prompts,
+        queues,
+        profile,
+    )
     return [part.router(services) for part in own]
 
 

@@ -25,6 +25,7 @@ from wireroom.api.telegram_admin import WebhookAdmin
 from wireroom.app.agents import AgentWork, make_agents
 from wireroom.app.backends import Backends
 from wireroom.app.bot import make_bot
+from wireroom.app.cache import cache_chores, make_cache
 from wireroom.app.chores import chores
 from wireroom.app.engine import Engine, OpenEngine, open_engine
 from wireroom.app.http import Doors, WebServer, bind, build_http, documented
@@ -32,13 +33,15 @@ from wireroom.app.ids import new_id, workdir_of
 from wireroom.app.mcp import InnerRoutes, McpGate
 from wireroom.app.outgoing import http_session, known_hosts
 from wireroom.app.pairing import new_pairing_code
+from wireroom.app.probes import make_probes
+from wireroom.app.redis import make_redis_work
 from wireroom.app.runner import Surroundings, make_callback_sender, make_executor
 from wireroom.app.tasks import make_operator
 from wireroom.app.updates import make_update_handler
+from wireroom.app.watched_database import WatchedDatabase
 from wireroom.backends.protocol import AnyBackend
 from wireroom.callbacks import outbox
 from wireroom.callbacks.lookups import Lookups
-from wireroom.app.watched_database import WatchedDatabase
 from wireroom.clock import Clock, SystemClock
 from wireroom.delivery.progress import NoProgress
 from wireroom.intake import accept
@@ -48,7 +51,6 @@ from wireroom.intake.webhook import Webhook
 from wireroom.jobs.port import Handler, Worker
 from wireroom.mcp.door import PATH as TOOLS_PATH
 from wireroom.mcp.door import McpDoor, token_for_agents
-from wireroom.perf.loop_lag import LoopWatch
 from wireroom.runs import records
 from wireroom.runs.agent_host import Outside
 from wireroom.runs.executor import Executor
@@ -170,6 +172,7 @@ class Service:
             engine.jobs, feed, backend=self._backends.default, workdir=workdir_of(settings), new_id=new_id
         )
         self.bot = make_bot(settings, engine, self.clock, session, webhook_secret)
+        self._probes = make_probes(settings, engine, self.clock)
         self.services = Services(
             settings=settings,
             db=engine.db,
@@ -177,11 +180,13 @@ class Service:
             clock=self.clock,
             feed=feed,
             asker=asker,
-            system_settings=SystemSettings(engine.db),
+            system_settings=SystemSettings(engine.db, self._cache),
             api_secret=api_secret,
             base_url=lambda: self.address,
             fresh_pairing_code=None if self.bot is None else self.pairing_code,
             problems=self._problems,
+            profiler=self._probes.profiler,
+            cache=self._cache,
         )
         outside = Outside(session, self._callback_url, api_secret)
         around = Surroundings(
@@ -191,14 +196,14 @@ class Service:
             clock=self.clock,
             feed=feed,
             backends=self._backends,
-            workspaces=Workspaces(settings, os.environ, self.clock),
+            workspaces=Workspaces(settings, os.environ, self.clock, self._cache),
             lookups=lookups,
+            hosts=known_hosts(settings),
             own_tools=OwnServer(lambda: self.address + TOOLS_PATH, token_for_agents(api_secret)),
         )
         executor = self._executor(around, outside)
         operator = make_operator(settings, engine, self.clock, feed, asker)
         self._board = BoardWatch(engine.db, engine.jobs, operator)
-            hosts=known_hosts(settings),
         self.services.system_settings.watch(self._board.look)
         handlers: dict[str, Handler] = {
             accept.KIND: make_update_handler(around, asker, self.bot).handle,
@@ -232,8 +237,10 @@ class Service:
         """Begin to run jobs and what goes with them; on the way out agents get time to end."""
         tasks = [
             self._task(engine.worker.run(handlers), "jobs"),
-            self._task(LoopWatch().run(), "loop watch"),
             self._task(self._board.run(), "task board"),
+            *(self._task(probe, name) for name, probe in self._probes.tasks().items()),
+            *(self._task(part, name) for name, part in self.redis.chores().items()),
+            *(self._task(part, name) for name, part in cache_chores(self._cache, self.services).items()),
             *(
                 self._task(chore, name)
                 for name, chore in (
@@ -242,6 +249,8 @@ class Service:
             ),
         ]
         self._worker_task = tasks[0]
+        self._probes.pauses.start()
+        self._stack.callback(self._probes.pauses.stop)
         self._stack.push_async_callback(_cancel_all, tasks)
         self._stack.push_async_callback(self._drain, engine.worker)
         if self.bot is not None:
@@ -268,6 +277,7 @@ class Service:
             self.clock,
             self.services.feed,
             secrets=[api_secret, settings.cursor_runner_secret.get_secret_value()],
+            older=self.redis.older_requests(engine.jobs, settings.bot_id),
         )
         rest = documented(self.services, workspaces)
         tools = McpDoor(InnerRoutes(rest, api_secret))
@@ -276,10 +286,13 @@ class Service:
             self.services,
             Doors(webhook, admin, inbox, McpGate(self.services, tools)),
             rest,
-            ready=ready_route(engine.db, lambda: not self._worker_task.done(), self._problems),
-            metrics=metrics_route(engine.db, engine.jobs),
+            ready=ready_route(
+                engine.db, lambda: not self._worker_task.done(), self._problems, self.redis.health
+            ),
+            metrics=metrics_route(engine.db, engine.jobs, self._cache),
+            state=lambda: self._watched.state,
         )
-        server = WebServer(http, self._listener)
+        server = WebServer(self.redis.counted(http), self._listener)
         serving = self._task(server.run(), "http")
         self._stack.push_async_callback(_stop_server, server, serving)
         self._stack.callback(self.services.feed.close)
@@ -290,7 +303,6 @@ class Service:
         try:
             (self.settings.data_dir / ADDRESS_FILE).write_text(self.address + "\n")
         except OSError as error:
-            state=lambda: self._watched.state,
             _log.warning("address_not_noted", reason=error.strerror)
 
     def _problems(self) -> list[str]:
