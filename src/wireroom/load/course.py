@@ -41,6 +41,7 @@ class Reading(msgspec.Struct, frozen=True):
     rss_mib: float | None
     cpu_percent: float | None
     people_cpu_percent: float | None
+    outside_cpu_percent: float | None
     machine_percent: float | None
     gauges: dict[str, float]
 
@@ -110,6 +111,7 @@ def reading_of(sample: Sample, began: float) -> Reading:
         rss_mib=None if sample.rss_bytes is None else sample.rss_bytes / MIB,
         cpu_percent=_percent(sample.cpu_share),
         people_cpu_percent=_percent(sample.people_cpu_share),
+        outside_cpu_percent=_percent(sample.outside_cpu_share),
         machine_percent=_percent(sample.machine_share),
         gauges=dict(sample.gauges),
     )

@@ -121,12 +121,13 @@ def resources_of(data: Collected) -> dict[str, str]:
 def remarks_of(data: Collected) -> list[str]:
     """Return what a reader must know before believing a figure."""
     remarks = [f"Ended early: {data.ended_early}."] if data.ended_early else []
-    people = [one.people_cpu_share for one in data.samples if one.people_cpu_share is not None]
-    if people and statistics.mean(people) > _CROWDED:
-        remarks.append(
-            f"The process of the people used {statistics.mean(people):.0%} of a core on average: latencies"
-            " are partly its own, and the service may bear more than is shown."
-        )
+    for name, pick in _GENERATORS.items():
+        shares = [share for sample in data.samples if (share := pick(sample)) is not None]
+        if shares and statistics.mean(shares) > _CROWDED:
+            remarks.append(
+                f"{name} used {statistics.mean(shares):.0%} of a core on average: times are partly its own,"
+                " and the service may bear more than is shown."
+            )
     machine = [one.machine_share for one in data.samples if one.machine_share is not None]
     if machine and statistics.mean(machine) > _FULL:
         remarks.append(
@@ -155,7 +156,12 @@ def memory_growth_mib(samples: Sequence[Sample]) -> float | None:
 _SHARES: dict[str, Callable[[Sample], float | None]] = {
     "processor of the service (of one core)": lambda sample: sample.cpu_share,
     "processor of the people (of one core)": lambda sample: sample.people_cpu_share,
+    "processor of the Bot API server (of one core)": lambda sample: sample.outside_cpu_share,
     "processor of the machine (of all cores)": lambda sample: sample.machine_share,
+}
+_GENERATORS: dict[str, Callable[[Sample], float | None]] = {
+    "The process of the people": lambda sample: sample.people_cpu_share,
+    "The Bot API server": lambda sample: sample.outside_cpu_share,
 }
 
 

@@ -60,7 +60,9 @@ def plots(report: Report) -> list[str]:
         plot("Memory of the service", _readings(readings, "rss_mib"), unit="MiB", axis="seconds"),
         plot(
             "Processor",
-            _readings(readings, "cpu_percent", "people_cpu_percent", "machine_percent"),
+            _readings(
+                readings, "cpu_percent", "people_cpu_percent", "outside_cpu_percent", "machine_percent"
+            ),
             unit="% of a core, machine: of all",
             axis="seconds",
         ),
@@ -125,6 +127,7 @@ def _worded(name: str) -> str:
         "rss_mib": "RSS",
         "cpu_percent": "service",
         "people_cpu_percent": "people",
+        "outside_cpu_percent": "Bot API",
         "machine_percent": "machine",
     }
     return words.get(name, name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from pathlib import Path
 
@@ -57,6 +58,7 @@ class Sampler:
         self._looked_at = 0.0
         self._service: ProcessTimes | None = None
         self._people: ProcessTimes | None = None
+        self._outside: ProcessTimes | None = None
         self._machine: MachineTimes | None = None
 
     async def run(self) -> None:
@@ -73,17 +75,19 @@ class Sampler:
         seconds = now - self._looked_at
         service = None if self._pid is None else read_process(self._pid)
         people = None if self.people_pid is None else read_process(self.people_pid)
-        machine = read_machine()
+        outside, machine = read_process(os.getpid()), read_machine()
         sample = Sample(
             at=now,
             rss_bytes=None if service is None else service.rss_bytes,
             cpu_share=share_of_core(self._service, service, seconds),
             people_cpu_share=share_of_core(self._people, people, seconds),
+            outside_cpu_share=share_of_core(self._outside, outside, seconds),
             machine_share=share_of_machine(self._machine, machine),
             gauges=gauges_of(counts),
             disk_bytes=None if self._data_dir is None else await asyncio.to_thread(size_of, self._data_dir),
         )
-        self._looked_at, self._service, self._people, self._machine = now, service, people, machine
+        self._looked_at, self._service, self._people = now, service, people
+        self._outside, self._machine = outside, machine
         return sample
 
     @property

@@ -47,6 +47,8 @@ class Sample:
     """Of one core, since the sample before: 1.0 is a core full."""
     people_cpu_share: float | None = None
     """The same of the process of the people: near 1.0 it is they who are slow, not the service."""
+    outside_cpu_share: float | None = None
+    """The same of this process, which is the Bot API server and the receiver of callbacks."""
     machine_share: float | None = None
     """Of all cores, since the sample before."""
     gauges: Counts = field(default_factory=dict)
