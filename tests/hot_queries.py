@@ -1,0 +1,200 @@
+"""Every query that the rooms put together by SQLAlchemy: hot ones with a call to explain, rare ones with why.
+
+`module.function` below the package; what a person or a program waits for, or what repeats by itself, is hot.
+Prepared statements are not listed: `test_query_plans` finds them all by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import cast
+
+from sqlalchemy import Connection
+
+from wireroom.agents import queries as agents
+from wireroom.agents.admission import Admission
+from wireroom.agents.queues import Queues
+from wireroom.api import agent_tools, chat_view
+from wireroom.api.chat_cursor import Cursor
+from wireroom.api.conversation_news import ConversationReader
+from wireroom.callbacks import queries as callbacks
+from wireroom.conversations import agent as agent_conversations
+from wireroom.conversations import listing as conversations
+from wireroom.conversations import summaries
+from wireroom.conversations.agent import AgentOrder
+from wireroom.delivery import live, lost, outbox, outgoing
+from wireroom.delivery import queries as deliveries
+from wireroom.delivery.outgoing import Outgoing
+from wireroom.intake import accept, people
+from wireroom.intake.ask import Asker
+from wireroom.runs import events, queries
+from wireroom.runs import summaries as runs
+from wireroom.tasks import dependencies, listing, rows
+from wireroom.tasks.listing import Wanted
+
+Unit = Callable[[Connection], object]
+LANE = "telegram:1:5:0"
+
+
+class _Idle(Admission):
+    """Looks which queues there are, and admits nothing."""
+
+    def __init__(self) -> None:
+        """Need neither an engine nor a clock."""
+
+    def admit(self, conn: Connection, queue: str, now_ms: int) -> None:
+        """Do nothing."""
+
+
+def _agents_by(order: AgentOrder) -> Unit:
+    return lambda conn: agent_conversations.page_of_agent_conversations(
+        conn, order=order, descending=True, limit=5, offset=0
+    )
+
+
+HOT: dict[str, Unit] = {
+    "agents.admission.admit_due": lambda conn: _Idle().admit_due(conn, 5),
+    "agents.admission.admit_next": lambda conn: _Idle().admit_next(conn, "q", 5, was_catch_up=True),
+    "agents.queries.count_agents": agents.count_agents,
+    "agents.queries.list_agents": lambda conn: agents.list_agents(conn, limit=5),
+    "agents.queries.list_agents, behind one": lambda conn: agents.list_agents(conn, limit=5, after="x"),
+    "agents.queues.list": lambda conn: Queues(_Idle(), concurrency=5).list(conn, 5),
+    "api.agent_tools._newest_run": lambda conn: agent_tools._newest_run(conn, "c5"),
+    "api.chat_view.conversation_rows": lambda conn: chat_view.conversation_rows(conn, "c5", 5),
+    "api.chat_view.places": lambda conn: chat_view.places(conn, LANE),
+    "api.chat_view.rows_of": lambda conn: chat_view.rows_of(conn, ["r5", "r6"]),
+    "api.chat_view.watch_start": lambda conn: chat_view.watch_start(conn, LANE),
+    "api.chat_view.watched_runs": lambda conn: chat_view.watched_runs(conn, LANE, 5, {}),
+    "api.conversation_news._start": lambda conn: ConversationReader("t", "c5", None).look(conn),
+    "api.conversation_news._watched": lambda conn: ConversationReader("t", "c5", Cursor(5, {})).look(conn),
+    "callbacks.queries.callback_state": lambda conn: callbacks.callback_state(conn, 5),
+    "callbacks.queries.count_callbacks": lambda conn: callbacks.count_callbacks(conn, state="dead"),
+    "callbacks.queries.list_callbacks": lambda conn: callbacks.list_callbacks(conn, state="dead", limit=5),
+    "callbacks.queries.list_callbacks, all": lambda conn: callbacks.list_callbacks(conn, limit=5),
+    "callbacks.queries.list_callbacks, before one": lambda conn: callbacks.list_callbacks(
+        conn, state="dead", limit=5, before=9
+    ),
+    "conversations.agent.agent_messages_of": lambda conn: agent_conversations.agent_messages_of(
+        conn, "x", limit=5
+    ),
+    "conversations.agent.count_agent_conversations": agent_conversations.count_agent_conversations,
+    "conversations.agent.find_agent_conversation": lambda conn: agent_conversations.find_agent_conversation(
+        conn, "x"
+    ),
+    **{
+        f"conversations.agent.page_of_agent_conversations, by {order}": _agents_by(order)
+        for order in AgentOrder
+    },
+    "conversations.listing.count_all_conversations": conversations.count_all_conversations,
+    "conversations.listing.page_of_conversations": lambda conn: conversations.page_of_conversations(
+        conn, lane=None, limit=5
+    ),
+    "conversations.listing.page_of_conversations, of a lane": lambda conn: (
+        conversations.page_of_conversations(conn, lane=LANE, limit=5)
+    ),
+    "conversations.listing.page_of_conversations, behind one": lambda conn: (
+        conversations.page_of_conversations(conn, lane=None, limit=5, after=(9, "c9"))
+    ),
+    "conversations.summaries.count_conversations": lambda conn: summaries.count_conversations(conn, LANE),
+    "conversations.summaries.current_summary": lambda conn: summaries.current_summary(conn, LANE),
+    "conversations.summaries.list_conversations": lambda conn: summaries.list_conversations(
+        conn, LANE, limit=5, offset=0
+    ),
+    "conversations.summaries.summary_of": lambda conn: summaries.summary_of(conn, "c5"),
+    "delivery.live._find_spot": lambda conn: live._find_spot(conn, "r5"),
+    "delivery.lost._known": lambda conn: lost._known(
+        conn, cast("Outgoing", SimpleNamespace(id=5, bot_id=1, chat_id=5)), 1, 9
+    ),
+    "delivery.outbox.discard_delivery": lambda conn: outbox.discard_delivery(conn, 5),
+    "delivery.outgoing.note_failure": lambda conn: outgoing.note_failure(conn, 5, "x"),
+    "delivery.queries.count_deliveries": lambda conn: deliveries.count_deliveries(conn, state="dead"),
+    "delivery.queries.delivery_state": lambda conn: deliveries.delivery_state(conn, 5),
+    "delivery.queries.list_deliveries": lambda conn: deliveries.list_deliveries(conn, state="dead"),
+    "delivery.queries.list_deliveries, all": deliveries.list_deliveries,
+    "delivery.queries.list_deliveries, before one": lambda conn: deliveries.list_deliveries(
+        conn, state="dead", before=9
+    ),
+    "delivery.queries.recipient_of_run": lambda conn: deliveries.recipient_of_run(conn, "r5"),
+    "intake.accept.advance_offset": lambda conn: accept.advance_offset(conn, 1, 5),
+    "intake.accept.clear_payloads": lambda conn: accept.clear_payloads(conn, 9500),
+    "intake.accept.dead_updates": lambda conn: accept.dead_updates(conn, 5),
+    "intake.accept.next_offset": lambda conn: accept.next_offset(conn, 1),
+    "intake.ask.known": lambda conn: Asker.known(cast("Asker", None), conn, "x"),
+    "intake.people.stored_text": lambda conn: people.stored_text(conn, 5, "other lane"),
+    "intake.people.use_code": lambda conn: people.use_code(conn, "login", "x", 5),
+    "runs.events.read_events": lambda conn: events.read_events(conn, "r5"),
+    "runs.events.text_so_far": lambda conn: events.text_so_far(conn, "r5"),
+    "runs.queries.find_run": lambda conn: queries.find_run(conn, "r5"),
+    "runs.queries.recent_runs": lambda conn: queries.recent_runs(conn, lane=LANE),
+    "runs.queries.reword_waiting": lambda conn: queries.reword_waiting(conn, "r5", "x"),
+    "runs.queries.run_of_message": lambda conn: queries.run_of_message(conn, LANE, 5),
+    "runs.queries.unfinished_runs": lambda conn: queries.unfinished_runs(conn, LANE),
+    "runs.summaries.count_runs": lambda conn: runs.count_runs(conn, lane=LANE, state=None),
+    "runs.summaries.list_summaries": lambda conn: runs.list_summaries(
+        conn, lane=None, state=None, limit=5
+    ),
+    "runs.summaries.list_summaries, behind one": lambda conn: runs.list_summaries(
+        conn, lane=None, state=None, limit=5, after=(9, "r9")
+    ),
+    "runs.summaries.list_summaries, of a lane": lambda conn: runs.list_summaries(
+        conn, lane=LANE, state=None, limit=5
+    ),
+    "runs.summaries.list_summaries, of a state": lambda conn: runs.list_summaries(
+        conn, lane=None, state="failed", limit=5
+    ),
+    "tasks.dependencies.needs_by_task": lambda conn: dependencies.needs_by_task(conn, [1, 2]),
+    "tasks.listing.count_by_status": listing.count_by_status,
+    "tasks.listing.count_tasks": lambda conn: listing.count_tasks(conn, Wanted(status=0)),
+    "tasks.listing.list_tasks": lambda conn: listing.list_tasks(conn, Wanted(status=0, limit=5)),
+    "tasks.listing.list_tasks, behind one": lambda conn: listing.list_tasks(
+        conn, Wanted(status=0, limit=5, after=(1, 1))
+    ),
+    "tasks.rows.limits_by_label": rows.limits_by_label,
+}  # fmt: skip
+"""Each is run for real, and every statement of it explained."""
+
+_KEY = "by primary key, when somebody asks for that one thing"
+_HOURLY = "once an hour, a bounded number of rows"
+RARE: dict[str, str] = {
+    "agents.admission._lock": "PostgreSQL's advisory lock: no table",
+    "agents.retention.forget_before": _HOURLY,
+    "api.auth.unit": "by primary key, at login and logout",
+    "api.guard.note_action": "an insert",
+    "api.health._write_and_take_back": "by primary key, at most once a second",
+    "app.chores._unfinished": _HOURLY,
+    "app.probes._owner": "when memory runs short",
+    "callbacks.outbox.discard_callback": _KEY,
+    "callbacks.outbox.retry_all_dead": "the dead ones, when a person says so",
+    "callbacks.outbox.retry_callback": _KEY,
+    "conversations.agent.create_agent_conversation": "an insert",
+    "delivery.lost.note_search": _KEY,
+    "delivery.outbox.retry_all_dead": "the dead ones, when a person says so",
+    "delivery.outbox.retry_delivery": _KEY,
+    "delivery.outgoing.close_delivery": "by primary key, when one is given up",
+    "delivery.outgoing.forget_message": "by primary key, when somebody has deleted the message",
+    "delivery.outgoing.move_chat": "when a group becomes another one",
+    "delivery.outgoing.store_parts": "by primary key, when an answer needs more than one message",
+    "intake.accept.discard_update": _KEY,
+    "intake.accept.retry_update": _KEY,
+    "intake.known_requests.promise_callback": "by primary key, when a known request is asked again",
+    "intake.people.new_code": "expired ones, at each new code",
+    "intake.people.pair": "an insert",
+    "intake.program_requests.again": _KEY,
+    "runs.cancel.cancel_run": _KEY,
+    "runs.orphans.adopt_orphans": "at the start, by primary key",
+    "runs.orphans.find_orphans": "at the start, the unfinished ones by their partial index",
+    "runs.overdue._end": "by primary key, when a run has waited too long",
+    "runs.retention._delete": _HOURLY,
+    "runs.retention._old": _HOURLY,
+    "runs.retention.forget_before": _HOURLY,
+    "system_settings.set_setting": "an insert into the audit",
+    "tasks.board._locked": _KEY,
+    "tasks.board._set": _KEY,
+    "tasks.board._set_details": _KEY,
+    "tasks.board.delete_task": _KEY,
+    "tasks.board.forget_task": _KEY,
+    "tasks.board.set_limit": "when a person sets a limit",
+    "tasks.operator._switch_under_lock": "by name, the handful of settings",
+}
+"""Why a plan of it matters to nobody."""
