@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
 from time import perf_counter_ns
+from types import MappingProxyType
 from typing import Literal, Self
 
 import structlog
@@ -75,17 +76,16 @@ class Scope:
     print(watched.statements)
     """
 
-    __slots__ = ("_found", "_since_ns", "_times", "_token", "_work", "name", "started_ns", "statements")
+    statements = 0
     _token: Token[Scope | None]
+    _since_ns: Mapping[str, int] = MappingProxyType({})
+    _found: Mapping[str, _Repetition] = MappingProxyType({})
 
     def __init__(self, work: Work, name: str) -> None:
         """Prepare; `name` is the route's template or the job's kind, and may be set later, until the end."""
         self._work = work
         self.name = name
-        self.statements = 0
         self._times: dict[str, int] = {}
-        self._since_ns: dict[str, int] = {}
-        self._found: dict[str, _Repetition] = {}
 
     def __enter__(self) -> Self:
         """Begin to watch what the current task sends."""
@@ -97,8 +97,9 @@ class Scope:
         """Note how many there were, and tell of repetitions."""
         _current.reset(self._token)
         STATEMENTS_OF_WORK[self._work][min(self.statements, MOST_COUNTED + 1)] += 1
-        for found in self.repeated():
-            _note(found)
+        if self._found:
+            for found in self.repeated():
+                _note(found)
 
     def note(self, tally: Tally, now_ns: int) -> None:
         """Count a statement that ended at `now_ns`, by `time.perf_counter_ns`."""
@@ -130,10 +131,10 @@ class Scope:
         elif tally.rows >= _PAGE_ROWS * tally.calls:
             self._times[shape] = 0
         elif now_ns - self._since_ns.get(shape, self.started_ns) <= _WINDOW_NS:
-            self._found[shape] = _Repetition(tally, place_on_stack(), times)
+            self._found = {**self._found, shape: _Repetition(tally, place_on_stack(), times)}
         else:
             self._times[shape] = 0
-            self._since_ns[shape] = now_ns
+            self._since_ns = {**self._since_ns, shape: now_ns}
 
 
 def set_repeat_limit(repeats: int) -> None:

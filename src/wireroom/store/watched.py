@@ -8,18 +8,15 @@ Neighbours: figures `perf.sql`, repetitions `perf.sql_scope`, slow ones `perf.sq
 from __future__ import annotations
 
 import contextlib
-from math import log2
 from time import perf_counter_ns
 from typing import Any
 
 import pysqlite3
 
-from wireroom.perf.sql import Recorder, Tally
+from wireroom.perf.sql import QUICK_BUCKETS, QUICK_NS, Recorder, Tally, bucket_of
 from wireroom.perf.sql_scope import Scope
 from wireroom.perf.sql_slow import look_closer
-from wireroom.perf.timings import BUCKETS
 
-_LAST = BUCKETS - 1
 _execute = pysqlite3.Cursor.execute
 _executemany = pysqlite3.Cursor.executemany
 _fetchall = pysqlite3.Cursor.fetchall
@@ -88,7 +85,7 @@ class WatchedConnection(pysqlite3.Connection):  # type: ignore[misc]  # the driv
         cursor.tally = tally = self._known(sql) or self._recorder.tally_of(sql)
         tally.calls += 1
         tally.ns += took
-        tally.counts[min(int(log2(took / 1000) * 4) + 1, _LAST) if took > 1000 else 0] += 1  # noqa: PLR2004
+        tally.counts[QUICK_BUCKETS[took >> 8] if took < QUICK_NS else bucket_of(took)] += 1
         if took > tally.alarm:
             self.look(tally, took)
         if self.scope is not None:
