@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine
 from typing import Any
 
+from wireroom.api.services import Services
+from wireroom.app.redis import Redis
 from wireroom.cache.cache import DISK_FILE, Cache
 from wireroom.cache.spread import Spread, installation_of
-from wireroom.cache.warming import Warm, keep_tidy, keep_warm
-from wireroom.redis.bus import Bus
-from wireroom.redis.pool import RedisPool
+from wireroom.cache.warming import keep_tidy, keep_warm
+from wireroom.conversations.pages import ConversationPages
 from wireroom.settings import Settings
 from wireroom.store.database import Database
 
 
-def make_cache(
-    settings: Settings, db: Database, redis: RedisPool | None = None, news: Bus | None = None
-) -> Cache:
+def make_cache(settings: Settings, db: Database, redis: Redis | None) -> Cache:
     """Return the process's cache; nothing is opened yet.
 
     Redis is a level between replicas, so the embedded installation, which has none, does not use it.
     """
     spread = None
-    if redis is not None and news is not None and db.dialect != "sqlite":
-        spread = Spread(redis, news, installation_of(settings.url))
+    if redis is not None and db.dialect != "sqlite":
+        spread = Spread(redis.pool, redis.bus, installation_of(settings.url))
     return Cache.beside(
         db,
         memory_bytes=settings.cache_memory_bytes,
@@ -33,8 +32,12 @@ def make_cache(
     )
 
 
-def cache_chores(cache: Cache, warmers: Mapping[str, Warm]) -> dict[str, Coroutine[Any, Any, None]]:
+def cache_chores(cache: Cache, services: Services) -> dict[str, Coroutine[Any, Any, None]]:
     """Return the endless parts by name; each is to be a task of its own."""
+    warmers = {
+        "settings": services.system_settings.warm,
+        "conversations": ConversationPages(services.db, cache).warm,
+    }
     found = {
         "cache upkeep": keep_tidy(cache.keep_tidy, cache.tidy_disk),
         "cache warming": keep_warm(warmers),

@@ -134,6 +134,11 @@ class Cache(Hears):
             self._spread.tell(EVERYTHING)
 
     @property
+    def computations(self) -> int:
+        """How many values were computed since the beginning: each other question was a hit."""
+        return sum(kept.figures.computations for kept in self._kept.values())
+
+    @property
     def has_replicas(self) -> bool:
         """Whether there may be others to tell."""
         return self._spread is not None

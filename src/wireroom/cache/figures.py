@@ -28,6 +28,8 @@ class NameFigures:
         self._name = name
         self.memory_hits = 0
         """Not handed on yet."""
+        self.computations = 0
+        """Values computed since the beginning."""
         self._hits = CACHE_LOOKUPS.labels(name, Level.MEMORY, "hit")
         self._misses = CACHE_LOOKUPS.labels(name, Level.MEMORY, "miss")
         self._seconds = CACHE_COMPUTE_SECONDS.labels(name)
@@ -50,6 +52,7 @@ class NameFigures:
 
     def bypassed(self) -> None:
         """Count a computation of what may not be kept now."""
+        self.computations += 1
         CACHE_COMPUTED.labels(self._name, "bypass").inc()
 
     def refreshed_early(self) -> None:
@@ -58,6 +61,7 @@ class NameFigures:
 
     def computed(self, seconds: float) -> None:
         """Note a computation."""
+        self.computations += 1
         CACHE_COMPUTED.labels(self._name, "done").inc()
         self._seconds.observe(seconds)
 
