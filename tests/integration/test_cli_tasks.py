@@ -25,9 +25,15 @@ async def test_board_is_kept_from_the_command_line(database_path: Path) -> None:
     await wireroom(data_dir, "tasks", "backlog", "2")
     listed = (await wireroom(data_dir, "tasks", "list")).out.splitlines()
     assert [line.split()[:3] for line in listed[1:]] == [["1", "-4", "ready"], ["2", "0", "backlogged"]]
+    assert (await wireroom(data_dir, "tasks", "list", "--limit", "1")).out.splitlines()[2:] == [
+        "… and 1 more; --limit shows them."
+    ]
     shown = (await wireroom(data_dir, "tasks", "show", "2")).out
     assert "waits for: 1" in shown
     assert "Not begun yet." in shown
+    freed = await wireroom(data_dir, "tasks", "edit", "2", "--needs", "0", "--label", "", "--json")
+    assert (json.loads(freed.out)["needs"], json.loads(freed.out)["labels"]) == ([], [])
+    assert (await wireroom(data_dir, "tasks", "show", "9" * 20)).code == 2
     assert (await wireroom(data_dir, "tasks", "delete", "1")).out == "Task 1 is deleted.\n"
     for arguments, said in [
         (("tasks", "show", "9"), "There is no task 9."),

@@ -22,13 +22,16 @@ cli = typer.Typer(
     no_args_is_help=True, help="The task board: what is to be done, in which order, and how it went."
 )
 
+_TaskId = Annotated[int, typer.Argument(min=1, max=2**31 - 1)]
 _Json = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
 _Order = Annotated[int | None, typer.Option(help="Lower goes first.")]
 _Repository = Annotated[str | None, typer.Option(help="Folder under the repositories' root; '' for none.")]
 _Branch = Annotated[str | None, typer.Option(help="What the work begins with.")]
 _Backend = Annotated[str | None, typer.Option(help="The coding agent.")]
-_Labels = Annotated[list[str] | None, typer.Option("--label", help="May be repeated.")]
-_Needs = Annotated[list[int] | None, typer.Option("--needs", help="A task to wait for; may be repeated.")]
+_Labels = Annotated[list[str] | None, typer.Option("--label", help="May be repeated; '' for none.")]
+_Needs = Annotated[
+    list[int] | None, typer.Option("--needs", help="A task to wait for; may be repeated; 0 for none.")
+]
 _NotBefore = Annotated[str | None, typer.Option(help="A time such as 2026-11-22T06:00:00Z.")]
 
 
@@ -74,18 +77,20 @@ def list_all(
         "", help="Only this status: ready, complete, archived, backlogged, in_progress."
     ),
     dead: bool = typer.Option(False, "--dead", help="Only those that were given up."),
-    limit: int = typer.Option(50, min=1, max=10_000),
+    limit: int = typer.Option(50, min=1, max=10_000, help="Show no more than so many."),
     as_json: _Json = False,
 ) -> None:
     """List tasks in the board's order."""
 
     async def work() -> None:
-        from wireroom.tasks.listing import Wanted, list_tasks  # noqa: PLC0415 - heavy; see cli.main
+        from wireroom.tasks.listing import Wanted, count_tasks, list_tasks  # noqa: PLC0415 - heavy; see cli.main
         from wireroom.tasks.requests import read_status  # noqa: PLC0415 - as above
 
         wanted = Wanted(status=int(read_status(status)) if status else None, dead_only=dead, limit=limit)
         async with open_services() as services:
-            found = await services.db.read(lambda conn: list_tasks(conn, wanted))
+            found, total = await services.db.read(
+                lambda conn: (list_tasks(conn, wanted), count_tasks(conn, wanted))
+            )
         if as_json:
             typer.echo(msgspec.json.encode([_body(task) for task in found]).decode())
             return
@@ -94,12 +99,14 @@ def list_all(
             for task in found
         ]
         print_rows(("TASK", "ORDER", "STATUS", "REPOSITORY", "PROMPT"), rows, "No tasks.")
+        if total > len(found):
+            typer.echo(f"… and {total - len(found)} more; --limit shows them.")
 
     run(work())
 
 
 @cli.command("show")
-def show(task_id: int, as_json: _Json = False) -> None:
+def show(task_id: _TaskId, as_json: _Json = False) -> None:
     """Show one task with its attempts."""
 
     async def work() -> None:
@@ -137,7 +144,7 @@ def show(task_id: int, as_json: _Json = False) -> None:
 
 @cli.command("edit")
 def edit(  # noqa: PLR0917 - options of a command line
-    task_id: int,
+    task_id: _TaskId,
     prompt: str | None = typer.Option(None),
     order: _Order = None,
     repository: _Repository = None,
@@ -163,31 +170,31 @@ def edit(  # noqa: PLR0917 - options of a command line
 
 
 @cli.command("move")
-def move(task_id: int, order: int, as_json: _Json = False) -> None:
+def move(task_id: _TaskId, order: int, as_json: _Json = False) -> None:
     """Give a task another place: lower goes first; write `-- -5` for a negative one."""
     _edit(task_id, {"order": order}, as_json=as_json)
 
 
 @cli.command("done")
-def done(task_id: int, as_json: _Json = False) -> None:
+def done(task_id: _TaskId, as_json: _Json = False) -> None:
     """Say that a task is complete."""
     _edit(task_id, {"status": 1}, as_json=as_json)
 
 
 @cli.command("archive")
-def archive(task_id: int, as_json: _Json = False) -> None:
+def archive(task_id: _TaskId, as_json: _Json = False) -> None:
     """Put a task away."""
     _edit(task_id, {"status": 2}, as_json=as_json)
 
 
 @cli.command("backlog")
-def backlog(task_id: int, as_json: _Json = False) -> None:
+def backlog(task_id: _TaskId, as_json: _Json = False) -> None:
     """Set a task aside: it waits until it is made ready."""
     _edit(task_id, {"status": 3}, as_json=as_json)
 
 
 @cli.command("retry")
-def retry(task_id: int, as_json: _Json = False) -> None:
+def retry(task_id: _TaskId, as_json: _Json = False) -> None:
     """Make a task ready, as if it had never failed."""
 
     def unit(conn: Connection, services: Services, now_ms: int) -> TaskView:
@@ -199,7 +206,7 @@ def retry(task_id: int, as_json: _Json = False) -> None:
 
 
 @cli.command("delete")
-def delete(task_id: int) -> None:
+def delete(task_id: _TaskId) -> None:
     """Delete a task for good; a run that works on it is stopped."""
 
     async def work() -> None:
@@ -246,8 +253,12 @@ def _checked(said: dict[str, Any], services: Services, *, new: bool) -> TaskFiel
 
 
 def _said(**fields: Any) -> dict[str, Any]:
-    """Return what was given on the command line."""
-    return {name: value for name, value in fields.items() if value is not None}
+    """Return what was given on the command line; of a list that may be emptied, what is in it."""
+    given = {name: value for name, value in fields.items() if value is not None}
+    return {
+        name: [one for one in value if one] if isinstance(value, list) else value
+        for name, value in given.items()
+    }
 
 
 def _unknown(task_id: int) -> NoReturn:
