@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from pydantic import SecretStr
 
@@ -12,13 +13,12 @@ from wireroom.testing.redis_server import free_port, running_redis
 
 
 async def _found(url: str) -> Finding:
-    return await _redis(
-        Settings(redis_url=SecretStr(url), redis_connect_seconds=10, redis_command_seconds=10)
-    )
+    slow: dict[str, Any] = {"redis_connect_seconds": 10, "redis_command_seconds": 10}
+    return await _redis(Settings(redis_url=SecretStr(url), **slow))
 
 
 async def test_doctor_says_how_redis_is(tmp_path: Path) -> None:
-    """None is fine, one that answers is named, one that does not is a problem and no obstacle, a wrong one stops."""
+    """None is fine, one that answers is named, one that does not is no obstacle, a wrong one stops."""
     assert (await _found("")).ok
     with running_redis(tmp_path) as server:
         assert await _found(server.url) == Finding("Redis", True, f"{server.url} answers")

@@ -23,7 +23,7 @@ def test_without_an_address_there_is_no_redis(monkeypatch: pytest.MonkeyPatch) -
 
     assert open_redis(settings) is None
     assert (work.redis, work.states, work.chores(), dict(work.health())) == (None, None, {}, {})
-    assert work.counted(nothing) is nothing  # type: ignore[arg-type,comparison-overlap] # given back as it is
+    assert work.counted(nothing) is nothing  # type: ignore[arg-type] # given back as it is
 
 
 def test_without_an_address_the_library_is_not_imported() -> None:
@@ -37,9 +37,9 @@ def test_without_an_address_the_library_is_not_imported() -> None:
 
 
 def test_address_of_another_kind_is_refused_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A wrong address stops the program and names the variable; the address, which may hold a password, is not shown."""
+    """A wrong address stops the program by its variable's name; it may hold a password and is not shown."""
     monkeypatch.setenv("REDIS_URL", "postgresql://me:secret@host/x")
-    with pytest.raises(SettingsError, match="REDIS_URL: .*redis://") as raised:
+    with pytest.raises(SettingsError, match=r"REDIS_URL: .*redis://") as raised:
         load_settings()
     assert "secret" not in str(raised.value)
 
