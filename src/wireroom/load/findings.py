@@ -26,11 +26,10 @@ from wireroom.load.figures import (
 from wireroom.load.knee import Step, find_knee
 from wireroom.load.ledger import Account
 from wireroom.load.patterns import Pattern
-from wireroom.load.server_figures import Sample, mean_ms
+from wireroom.load.server_figures import Sample, own_times
 
 _CROWDED = 0.9
 _FULL = 0.95
-_COMMIT = "wireroom_store_commit_seconds"
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,6 +58,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     knee_words: str
     events: int
     telegram_calls: dict[str, int]
+    own_times: dict[str, tuple[int, float]]
+    """Of the service: how many samples a histogram has, and their mean in ms."""
     growth: dict[str, float]
 
 
@@ -93,12 +94,13 @@ def findings(data: Collected) -> Report:
         knee_words="" if knee is None else _knee_words(knee.highest, knee.broken, knee.reasons),
         events=sum(one.events for one in data.seconds),
         telegram_calls=dict(data.telegram_calls),
+        own_times=own_times(data.growth),
         growth=dict(data.growth),
     )
 
 
 def resources_of(data: Collected) -> dict[str, str]:
-    """Return what was used, in words: memory, processor, disk, commits."""
+    """Return what was used, in words: memory, processor, disk."""
     found: dict[str, str] = {}
     sizes = [sample.rss_bytes / MIB for sample in data.samples if sample.rss_bytes is not None]
     if sizes:
@@ -112,9 +114,6 @@ def resources_of(data: Collected) -> dict[str, str]:
     disks = [sample.disk_bytes for sample in data.samples if sample.disk_bytes is not None]
     if disks:
         found["data folder"] = f"{disks[-1] / MIB:.1f} MiB at last"
-    commit_ms = mean_ms(data.growth, _COMMIT)
-    if commit_ms is not None:
-        found["one group commit"] = f"{commit_ms:.2f} ms on average"
     return found
 
 

@@ -21,6 +21,7 @@ from wireroom.load.server_figures import (
     read_process,
     share_of_core,
     share_of_machine,
+    told_memory,
 )
 
 _PERIOD_SECONDS = 1.0
@@ -78,7 +79,7 @@ class Sampler:
         outside, machine = read_process(os.getpid()), read_machine()
         sample = Sample(
             at=now,
-            rss_bytes=None if service is None else service.rss_bytes,
+            rss_bytes=told_memory(counts) if service is None else service.rss_bytes,
             cpu_share=share_of_core(self._service, service, seconds),
             people_cpu_share=share_of_core(self._people, people, seconds),
             outside_cpu_share=share_of_core(self._outside, outside, seconds),

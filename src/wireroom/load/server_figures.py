@@ -97,11 +97,22 @@ def grown(before: Counts, after: Counts) -> dict[str, float]:
     return {name: value for name, value in sorted(growth.items()) if value > 0}
 
 
-def mean_ms(growth: Counts, histogram: str) -> float | None:
-    """Return the mean of a histogram of seconds over the time of the growth, in ms; None without samples."""
-    count = sum(value for name, value in growth.items() if name.startswith(f"{histogram}_count"))
-    total = sum(value for name, value in growth.items() if name.startswith(f"{histogram}_sum"))
-    return None if count == 0 else total / count * 1000
+def own_times(growth: Counts) -> dict[str, tuple[int, float]]:
+    """Return each histogram of seconds that has grown: how many samples, and their mean in ms."""
+    found: dict[str, tuple[int, float]] = {}
+    for name, count in growth.items():
+        head, brace, labels = name.partition("{")
+        histogram = head.removesuffix("_count")
+        if histogram != head and histogram.endswith("_seconds"):
+            total = growth.get(f"{histogram}_sum{brace}{labels}", 0.0)
+            found[f"{histogram}{brace}{labels}"] = (int(count), total / count * 1000)
+    return found
+
+
+def told_memory(counts: Counts) -> int | None:
+    """Return the resident memory that a service tells of itself, None when it does not."""
+    told = (counts.get(name) for name in ("wireroom_memory_bytes", "process_resident_memory_bytes"))
+    return next((int(one) for one in told if one), None)
 
 
 def read_process(pid: int) -> ProcessTimes | None:

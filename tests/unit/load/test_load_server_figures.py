@@ -12,10 +12,11 @@ from wireroom.load.server_figures import (
     counts_of,
     gauges_of,
     grown,
-    mean_ms,
+    own_times,
     read_process,
     share_of_core,
     share_of_machine,
+    told_memory,
 )
 
 SCRAPE = """\
@@ -57,12 +58,19 @@ def test_grown_has_counters_that_moved() -> None:
 
 def test_mean_is_that_of_the_growth() -> None:
     """The mean of a histogram is over what came in meanwhile."""
-    growth = grown(
-        {"h_seconds_count": 10.0, "h_seconds_sum": 1.0}, {"h_seconds_count": 14.0, "h_seconds_sum": 1.2}
-    )
+    before = {'h_seconds_count{q="a"}': 10.0, 'h_seconds_sum{q="a"}': 1.0, "jobs_count": 3.0}
+    after = {'h_seconds_count{q="a"}': 14.0, 'h_seconds_sum{q="a"}': 1.2, "jobs_count": 9.0}
 
-    assert mean_ms(growth, "h_seconds") == pytest.approx(50.0)
-    assert mean_ms({}, "h_seconds") is None
+    ((name, (count, mean_ms)),) = own_times(grown(before, after)).items()
+    assert (name, count) == ('h_seconds{q="a"}', 4)
+    assert mean_ms == pytest.approx(50.0)
+
+
+def test_told_memory_is_what_the_service_tells() -> None:
+    """A service on another machine tells its memory itself, or it is not known."""
+    assert told_memory({"wireroom_memory_bytes": 5.0}) == 5
+    assert told_memory({"process_resident_memory_bytes": 7.0}) == 7
+    assert told_memory({}) is None
 
 
 def test_counts_refuse_what_is_no_scrape() -> None:
