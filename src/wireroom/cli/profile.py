@@ -54,7 +54,7 @@ def loop(seconds: float = _SECONDS, form: Output = _FORMAT, output: Path | None 
 
 @cli.command("memory")
 def memory(seconds: float = _SECONDS, form: Output = _FORMAT, output: Path | None = _OUTPUT) -> None:
-    """Show which code holds new memory; the service is two to five times slower while it looks."""
+    """Show which code holds new memory; the service is many times slower while it looks."""
     _profile("memory", seconds, form, output, _show_memory)
 
 

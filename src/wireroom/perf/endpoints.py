@@ -134,7 +134,7 @@ class Metered:
 
 def route_of(scope: Scope) -> str:
     """Return method and template of the route that took the request: `GET /api/runs/{run_id}`. Pure."""
-    template, method = getattr(scope.get("route"), "path", None), scope["method"]
+    template, method = getattr(scope.get("route"), "path_format", None), scope["method"]
     return NOWHERE if template is None or method not in _METHODS else f"{method} {template}"
 
 

@@ -1,7 +1,7 @@
 """Which lines of code hold the memory that was asked for during a period. Costly: on request, and bounded.
 
-While it runs, everything that makes objects takes two to five times as long, so it ends early when the notes
-themselves have grown large.
+While it runs, everything that makes objects takes many times as long, so it is for quiet hours and a second
+process; it ends early when the notes themselves have grown large.
 """
 
 from __future__ import annotations
