@@ -60,7 +60,7 @@ fmt: $(DEV_STAMP) ## Format, and mend what the linter can
 	$(BIN)/ruff format .
 
 bench: $(DEV_STAMP) ## Measure, and say on which machine, commit and fsync setting
-	$(BIN)/python -m bench $(ARGS)
+	$(BIN)/python -m bench run $(ARGS)
 
 load: $(DEV_STAMP) ## Play people against a service of its own: ARGS='--pattern stress'
 	$(BIN)/wireroom load $(ARGS)

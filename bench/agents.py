@@ -78,8 +78,9 @@ async def one_time_agents() -> AsyncIterator[Measurement]:
     with TemporaryDirectory(dir=Path(__file__).parent, prefix=".data-") as folder:
         async with (
             _running_target() as target,
-            running_service(Path(folder), WEBHOOK_SECRET=SECRET) as port,
+            running_service(Path(folder), WEBHOOK_SECRET=SECRET) as served,
         ):
+            port = served.port
             await drive(port, iter(_posts(target, 0, _WARM_UP)), connections=4)
             await target.all_of(_WARM_UP)
             idle = [await _one(port, target, _WARM_UP + number) for number in range(_IDLE)]

@@ -40,6 +40,9 @@ class Measurement:
     """What was measured beside it in the same run."""
     reference_value: float | None = None
     """The reference's median, in the same unit."""
+    paired: Sequence[float] = ()
+    """Where both were measured by turns: the ratio of each turn, which a machine that changes its speed
+    hardly moves."""
     fsync: str = "on"
     """`on`: committed with fsync before it counted; `off` or `none` otherwise."""
 
@@ -49,11 +52,28 @@ class Measurement:
         return statistics.median(self.samples)
 
     @property
+    def higher_is_better(self) -> bool:
+        """Tell a rate from a cost."""
+        return self.unit.endswith("/s")
+
+    @property
+    def ratios(self) -> Sequence[float]:
+        """To the reference: one for each turn, or one in all, or none without a reference."""
+        if self.paired or not self.reference_value:
+            return self.paired
+        return [self.median / self.reference_value]
+
+    @property
     def p99(self) -> float:
         """The sample that 99 % do not exceed; of throughputs, the slowest repetition."""
-        if self.unit.endswith("/s"):
+        if self.higher_is_better:
             return min(self.samples)
         return sorted(self.samples)[max(0, -(-len(self.samples) * 99 // 100) - 1)]
+
+
+def scaled(count: int) -> int:
+    """Return the count of a full measurement, or a fifth of it when `BENCH_SHORT` is set."""
+    return max(1, count // 5) if os.environ.get("BENCH_SHORT") else count
 
 
 Benchmark = Callable[[], AsyncIterator[Measurement]]

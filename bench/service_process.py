@@ -2,6 +2,7 @@
 
 Run as `python -m bench.service_process`; the environment is the product's own. `BENCH_RUNNER_URL` replaces
 the coding agent by a POST of the request to that address, as to a remote runner that accepts at once.
+`BENCH_PLANT_PERCENT` makes every acknowledgement cost so much more CPU, to see that a regression is found.
 """
 
 from __future__ import annotations
@@ -10,18 +11,23 @@ import asyncio
 import os
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
 import uvloop
+from starlette.requests import Request
+from starlette.responses import Response
 
 from wireroom.app.engine import Engine
 from wireroom.app.runner import Surroundings
 from wireroom.app.service import Service
 from wireroom.cli.logs import set_up_logs
 from wireroom.clock import to_ms
+from wireroom.intake.webhook import Webhook
 from wireroom.jobs.port import Done, Job, Outcome
 from wireroom.perf.gc_tuning import spare_the_collector
 from wireroom.runs import records
@@ -76,7 +82,27 @@ class _DispatchingService(Service):
         return dispatcher  # type: ignore[return-value]  # the service only uses `handle`
 
 
+def _plant(percent: float) -> None:
+    """Slow the webhook down: burn `percent` of what the process has computed for each update so far."""
+    receive, count, burnt = Webhook.receive, 0, 0.0
+    began = time.process_time()
+
+    async def slower(self: Webhook, request: Request) -> Response:
+        nonlocal count, burnt
+        count += 1
+        share = (time.process_time() - began - burnt) / count * percent / 100
+        until = time.thread_time() + share
+        while time.thread_time() < until:
+            pass
+        burnt += share
+        return await receive(self, request)
+
+    Webhook.receive = slower  # type: ignore[method-assign]  # the fault that a benchmark must find
+
+
 async def _serve() -> None:
+    if percent := os.environ.get("BENCH_PLANT_PERCENT"):
+        _plant(float(percent))
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with _DispatchingService(load_settings()) as service:
@@ -86,9 +112,22 @@ async def _serve() -> None:
         await stop.wait()
 
 
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A process that serves HTTP on loopback."""
+
+    port: int
+    pid: int
+
+    def cpu_seconds(self) -> float:
+        """Return what its threads have computed so far, in seconds. Source: proc(5), schedstat."""
+        threads = Path(f"/proc/{self.pid}/task").iterdir()
+        return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / 1e9
+
+
 @asynccontextmanager
-async def running_service(data_dir: Path, **environment: str) -> AsyncIterator[int]:
-    """Start the product on a free port and give that port; stop it at the end."""
+async def running_service(data_dir: Path, **environment: str) -> AsyncIterator[Served]:
+    """Start the product on a free port; stop it at the end."""
     settings = {
         "WIREROOM_DATA_DIR": str(data_dir),
         "WIREROOM_BACKEND": "demo",
@@ -97,20 +136,20 @@ async def running_service(data_dir: Path, **environment: str) -> AsyncIterator[i
         "HOST": "127.0.0.1",
         "PORT": "0",
     }
-    async with _process("bench.service_process", environment=settings | environment) as port:
-        yield port
+    async with _process("bench.service_process", environment=settings | environment) as served:
+        yield served
 
 
 @asynccontextmanager
-async def bare_service(data_dir: Path) -> AsyncIterator[int]:
-    """Start the yardstick of `bench.bare_process` and give its port."""
-    async with _process("bench.bare_process", str(data_dir / "bare.sqlite3"), environment={}) as port:
-        yield port
+async def bare_service(data_dir: Path) -> AsyncIterator[Served]:
+    """Start the yardstick of `bench.bare_process`."""
+    async with _process("bench.bare_process", str(data_dir / "bare.sqlite3"), environment={}) as served:
+        yield served
 
 
 @asynccontextmanager
-async def _process(module: str, *arguments: str, environment: Mapping[str, str]) -> AsyncIterator[int]:
-    """Run a module that prints its address first; give the port, and end it afterwards."""
+async def _process(module: str, *arguments: str, environment: Mapping[str, str]) -> AsyncIterator[Served]:
+    """Run a module that prints its address first, and end it afterwards."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -123,7 +162,7 @@ async def _process(module: str, *arguments: str, environment: Mapping[str, str])
         raise AssertionError("the pipe was asked for")
     try:
         address = (await asyncio.wait_for(process.stdout.readline(), 30)).decode().strip()
-        yield int(address.rsplit(":", 1)[1])
+        yield Served(int(address.rsplit(":", 1)[1]), process.pid)
     finally:
         if process.returncode is None:
             process.terminate()

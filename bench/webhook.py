@@ -6,20 +6,22 @@ import asyncio
 import json
 import statistics
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench.harness import Measurement, benchmark
+from bench.harness import Measurement, benchmark, scaled
 from bench.http_load import LoadResult, drive, get, post
-from bench.service_process import SECRET, bare_service, running_service
+from bench.service_process import SECRET, Served, bare_service, running_service
 
 _PATH = "/telegram/webhook"
-_WARM_UP = 2_000
-_UPDATES = 15_000
-_DISPATCHED = 6_000
-_HEALTH = 5_000
+_WARM_UP = scaled(2_000)
+_UPDATES = scaled(5_000)
+_TURNS = 9
+_DISPATCHED = scaled(6_000)
+_HEALTH = scaled(5_000)
 _REPETITIONS = 3
 _CHATS = 1_000
 _TELEGRAM_AGREES = (
@@ -29,41 +31,73 @@ _TELEGRAM_AGREES = (
 _TEXT = "Please look at the failing test and mend it, then tell me what was wrong. " * 6
 
 
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """One load on the product, and the same on the barest durable webhook right after."""
+
+    product: LoadResult
+    bare: LoadResult
+    product_cpu_ms: float
+    """CPU of the product's process for one update, handling included."""
+    bare_cpu_ms: float
+
+
 @benchmark("webhook")
 async def webhook() -> AsyncIterator[Measurement]:
     """Measure the durable acknowledgement at 32 connections, by turns with the barest durable webhook.
 
     While it acknowledges, the service also handles what it has stored; the bare one has nothing else to do.
     """
-    results: list[LoadResult] = []
-    bare: list[LoadResult] = []
     with _data_folder() as folder:
         async with (
             _outside() as outside,
-            running_service(Path(folder), **_bot(outside)) as port,
-            bare_service(Path(folder)) as bare_port,
+            running_service(Path(folder), **_bot(outside)) as product,
+            bare_service(Path(folder)) as bare,
         ):
-            await drive(port, updates(1, _WARM_UP), connections=32)
-            await drive(bare_port, updates(1, _WARM_UP), connections=32)
-            for repetition in range(_REPETITIONS):
-                await _let_it_settle(port)
-                requests = list(updates(100_000 * (repetition + 1), _UPDATES))
-                bare.append(_checked(await drive(bare_port, iter(requests), connections=32)))
-                results.append(_checked(await drive(port, iter(requests), connections=32)))
-            health = await drive(port, iter([get("/health")] * _HEALTH), connections=32)
+            await drive(product.port, updates(1, _WARM_UP), connections=32)
+            await drive(bare.port, updates(1, _WARM_UP), connections=32)
+            await _let_it_settle(product.port)
+            turns = [await _turn(product, bare, number) for number in range(1, _TURNS + 1)]
+            health = await drive(product.port, iter([get("/health")] * _HEALTH), connections=32)
     about = "the barest durable webhook"
-    rates = [result.per_second for result in bare]
-    yield Measurement(
+    yield _compared(
         "acknowledged durably, 32 connections",
-        [result.per_second for result in results],
+        [turn.product.per_second for turn in turns],
         "/s",
         about,
-        statistics.median(rates),
+        [turn.bare.per_second for turn in turns],
     )
-    latencies = [latency for result in results for latency in result.latencies_ms]
-    bare_latencies = [latency for result in bare for latency in result.latencies_ms]
+    yield _compared(
+        "CPU of one acknowledged update",
+        [turn.product_cpu_ms for turn in turns],
+        "ms",
+        about,
+        [turn.bare_cpu_ms for turn in turns],
+    )
+    latencies = [latency for turn in turns for latency in turn.product.latencies_ms]
+    bare_latencies = [latency for turn in turns for latency in turn.bare.latencies_ms]
     yield Measurement("latency of that", latencies, "ms", about, statistics.median(bare_latencies))
     yield Measurement("GET /health, 32 connections", health.latencies_ms, "ms", fsync="none")
+
+
+async def _turn(product: Served, bare: Served, number: int) -> _Turn:
+    requests = list(updates(100_000 * number, _UPDATES))
+    before = product.cpu_seconds()
+    result = _checked(await drive(product.port, iter(requests), connections=32))
+    await _let_it_settle(product.port)
+    product_seconds = product.cpu_seconds() - before
+    before = bare.cpu_seconds()
+    bare_result = _checked(await drive(bare.port, iter(requests), connections=32))
+    bare_seconds = bare.cpu_seconds() - before
+    return _Turn(result, bare_result, product_seconds / _UPDATES * 1000, bare_seconds / _UPDATES * 1000)
+
+
+def _compared(
+    what: str, samples: Sequence[float], unit: str, reference: str, beside: Sequence[float]
+) -> Measurement:
+    """Return the measurement whose samples were taken by turns with those of the reference."""
+    ratios = [one / other for one, other in zip(samples, beside, strict=True)]
+    return Measurement(what, samples, unit, reference, statistics.median(beside), ratios)
 
 
 @benchmark("dispatch")
@@ -75,26 +109,35 @@ async def dispatch() -> AsyncIterator[Measurement]:
     """
     people = ",".join(str(1000 + number) for number in range(_CHATS))
     rates: list[float] = []
+    beside: list[float] = []
     latencies: list[float] = []
     for _ in range(_REPETITIONS):
         with _data_folder() as folder:
             async with (
                 _outside() as outside,
+                bare_service(Path(folder)) as bare,
                 running_service(
                     Path(folder),
                     **_bot(outside),
                     BENCH_RUNNER_URL=outside.url + "/cursor/execute/async",
                     WIREROOM_ALLOWED_USERS=people,
                     WIREROOM_RUN_SLOTS="32",
-                ) as port,
+                ) as product,
             ):
-                requests = iter(list(updates(1, _DISPATCHED)))
+                requests = list(updates(1, _DISPATCHED))
+                beside.append(_checked(await drive(bare.port, iter(requests), connections=16)).per_second)
                 started = time.perf_counter()
-                result = _checked(await drive(port, requests, connections=16))
+                result = _checked(await drive(product.port, iter(requests), connections=16))
                 await outside.received(_DISPATCHED)
                 rates.append(_DISPATCHED / (time.perf_counter() - started))
                 latencies += result.latencies_ms
-    yield Measurement("accepted durably and dispatched, 16 connections", rates, "/s")
+    yield _compared(
+        "accepted durably and dispatched, 16 connections",
+        rates,
+        "/s",
+        "the barest durable webhook, 16 connections",
+        beside,
+    )
     yield Measurement("acknowledgement during that", latencies, "ms")
 
 
