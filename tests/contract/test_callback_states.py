@@ -11,15 +11,16 @@ from typing import Any
 import aiohttp
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from running_service import API_SECRET, OWNER, client_of, running_service
-from wireroom.callbacks.pending_states import PendingStates
+from wireroom.callbacks.pending_states import _OPEN, PendingStates
 from wireroom.redis.address import read_address
 from wireroom.redis.breaker import BreakerRule
 from wireroom.redis.client import PoolRule
 from wireroom.redis.pool import RedisPool
 from wireroom.store.database import Database
+from wireroom.store.postgres import PostgresDatabase
 from wireroom.store.sqlite import SqliteDatabase
 from wireroom.testing import BotAPIServer
 from wireroom.testing.clock import ManualClock
@@ -28,6 +29,7 @@ from wireroom.testing.redis_server import RedisServer, running_redis
 
 pytestmark = pytest.mark.timeout(120)
 KEY = "cursor_runner_callback:"
+SECRET = {"X-Webhook-Secret": API_SECRET}
 _ROWS = """
     INSERT INTO conversations (id, channel, lane, is_current, workdir, created_at, active_at)
         VALUES ('c', 'telegram', 'lane', 1, '/', 1, 1);
@@ -87,14 +89,28 @@ def states_in(server: RedisServer) -> dict[str, Any]:
     return {name: json.loads(value) for name, value in values.items() if value is not None}
 
 
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+async def db(request: pytest.FixtureRequest) -> AsyncIterator[Database]:
+    """Lend each kind of database in turn."""
+    if request.param == "sqlite":
+        database: Database = SqliteDatabase(request.getfixturevalue("database_path"))
+        yield database
+        await database.close()
+        return
+    with request.getfixturevalue("postgres").database() as url:
+        database = PostgresDatabase(url)
+        yield database
+        await database.close()
+
+
 async def test_open_requests_are_there_for_an_older_service(
-    database: SqliteDatabase, pool: RedisPool, server: RedisServer
+    db: Database, pool: RedisPool, server: RedisServer
 ) -> None:
     """Each open request of the chat has its state, also by the id at a runner elsewhere; ended ones go."""
     clock = ManualClock()
     now_ms = int(clock.now().timestamp() * 1000)
-    await execute(database, _ROWS, now=now_ms, old=now_ms - 3_600_000)
-    states = PendingStates(database, pool, clock, ttl_seconds=3600)
+    await execute(db, _ROWS, now=now_ms, old=now_ms - 3_600_000)
+    states = PendingStates(db, pool, clock, ttl_seconds=3600)
     await states.step()
 
     found = states_in(server)
@@ -107,9 +123,22 @@ async def test_open_requests_are_there_for_an_older_service(
     }
     assert 3500 < (await pool.ttl(KEY + "telegram-7-1") or 0) <= 3600
 
-    await execute(database, "UPDATE runs SET state = 'succeeded' WHERE id = 'run-2'")
+    await execute(db, "UPDATE runs SET state = 'succeeded' WHERE id = 'run-2'")
     await states.step()
     assert set(states_in(server)) == {"telegram-7-1"}
+
+
+async def test_looking_at_open_requests_walks_indexes(database: SqliteDatabase) -> None:
+    """The look that comes each second reads no table from end to end."""
+
+    def plan(conn: Connection) -> list[str]:
+        query = text(f"EXPLAIN QUERY PLAN {_OPEN._sql}")
+        return [str(row[3]) for row in conn.execute(query, {"since_ms": 0})]
+
+    steps = await database.read(plan)
+    assert any("ix_runs_state" in step for step in steps)
+    assert any("ix_deliveries_run" in step for step in steps)
+    assert not any(step.startswith("SCAN") for step in steps)
 
 
 async def test_states_are_written_anew_after_an_outage(
@@ -143,10 +172,9 @@ async def test_answer_to_an_older_front_end_reaches_its_chat(
     slow: dict[str, Any] = {"redis_connect_seconds": 10, "redis_command_seconds": 10}
     async with BotAPIServer() as telegram:
         chat = telegram.private_chat(telegram.user(OWNER))
+        more: dict[str, Any] = {"redis_url": SecretStr(server.url), "log_level": "debug"}
         async with (
-            running_service(
-                database_path.parent, telegram, redis_url=SecretStr(server.url), **slow
-            ) as service,
+            running_service(database_path.parent, telegram, **more, **slow) as service,
             client_of(service) as http,
         ):
             await eventually(lambda: _redis_is(http, "ok"), "Redis is found")
@@ -157,6 +185,12 @@ async def test_answer_to_an_older_front_end_reaches_its_chat(
             for request_id in ("0ld-1", "never"):
                 again = await _call_back(http, body | {"requestId": request_id})
                 assert again == (200, {"received": True, "message": "Request not found"})
+            async with http.post("/cursor-runner/callback", json=body, headers=SECRET) as response:
+                assert response.headers["x-wireroom-redis-operations"] == "1"
+            async with http.get("/metrics") as response:
+                figures = await response.text()
+            assert "wireroom_redis_up 1.0" in figures
+            assert 'wireroom_redis_operations_total{command="GET",result="ok"}' in figures
             await asyncio.to_thread(server.stop)
             await eventually(lambda: _redis_is(http, "degraded: "), "it is ready, and says what is missing")
             status, _ = await _call_back(http, body | {"requestId": "0ld-2"})
@@ -166,8 +200,7 @@ async def test_answer_to_an_older_front_end_reaches_its_chat(
 
 async def _call_back(http: aiohttp.ClientSession, body: dict[str, Any]) -> tuple[int, Any]:
     """Report as a runner does."""
-    secret = {"X-Webhook-Secret": API_SECRET}
-    async with http.post("/cursor-runner/callback", json=body, headers=secret) as response:
+    async with http.post("/cursor-runner/callback", json=body, headers=SECRET) as response:
         return response.status, await response.json()
 
 

@@ -6,7 +6,7 @@ from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wireroom.api.callback_inbox import OlderRequests
 from wireroom.callbacks.pending_states import PendingStates
@@ -20,6 +20,8 @@ from wireroom.redis.pool import RedisPool
 from wireroom.redis.tally import counted
 from wireroom.settings import Settings
 from wireroom.store.database import Database
+
+OPERATIONS_HEADER = b"x-wireroom-redis-operations"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,8 @@ class RedisWork:
 
     redis: Redis | None
     states: PendingStates | None
+    tells: bool = False
+    """Whether an answer says how many commands it took."""
 
     def chores(self) -> dict[str, Coroutine[Any, Any, None]]:
         """Return the endless parts by name; each is to run as a task of its own."""
@@ -60,7 +64,7 @@ class RedisWork:
 
     def counted(self, app: ASGIApp) -> ASGIApp:
         """Return the application with the Redis commands of its requests counted."""
-        return app if self.redis is None else CountsRedis(app)
+        return app if self.redis is None else CountsRedis(app, tells=self.tells)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -96,15 +100,17 @@ def make_redis_work(settings: Settings, db: Database, clock: Clock) -> RedisWork
     redis = open_redis(settings)
     if redis is None:
         return RedisWork(None, None)
-    return RedisWork(redis, PendingStates(db, redis.pool, clock, ttl_seconds=settings.callback_state_seconds))
+    states = PendingStates(db, redis.pool, clock, ttl_seconds=settings.callback_state_seconds)
+    return RedisWork(redis, states, tells=settings.log_level == "debug")
 
 
 class CountsRedis:
-    """Counts the Redis commands of each HTTP request."""
+    """Counts the Redis commands of each HTTP request; when debugging, the answer says how many there were."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        """Count for what this application serves."""
+    def __init__(self, app: ASGIApp, *, tells: bool) -> None:
+        """Serve `app`; `tells` has each answer carry the number of commands before it began."""
         self._app = app
+        self._tells = tells
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -112,6 +118,13 @@ class CountsRedis:
             await self._app(scope, receive, send)
             return
         with counted() as tally:
-            await self._app(scope, receive, send)
+
+            async def telling(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    number = str(tally.operations).encode()
+                    message["headers"] = [*message.get("headers", ()), (OPERATIONS_HEADER, number)]
+                await send(message)
+
+            await self._app(scope, receive, telling if self._tells else send)
         if tally.operations:
             REDIS_REQUEST_OPERATIONS.observe(tally.operations)
