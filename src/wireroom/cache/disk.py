@@ -96,12 +96,15 @@ class DiskLevel:
         return True
 
     async def drop_expired(self) -> None:
-        """Forget what is over."""
-        await self._do(self._drop_expired, None)
+        """Forget what is over; a file that nobody needed yet is not made for it."""
+        if self.path.exists():
+            await self._do(self._drop_expired, None)
 
     async def sizes(self) -> Sequence[tuple[str, int, int]]:
         """Return (name, entries, bytes) of each name."""
         empty: Sequence[tuple[str, int, int]] = ()
+        if not self.path.exists():
+            return empty
         return await self._do(lambda: [tuple(row) for row in self._open().execute(_PER_NAME)], empty)
 
     async def close(self) -> None:

@@ -72,15 +72,3 @@ class Lower(Protocol):
     async def forget(self, changed: Changed) -> bool:
         """Find what depends on the change no more; False when that could not be done and must be repeated."""
         ...
-
-    async def close(self) -> None:
-        """Release what is open."""
-        ...
-
-
-class Tallies(Protocol):
-    """Where a level counts what it does by itself."""
-
-    def __call__(self, name: str, level: Level, reason: str) -> None:
-        """Count an entry that has gone."""
-        ...

@@ -144,9 +144,6 @@ class SharedLevel:
             return False
         return True
 
-    async def close(self) -> None:
-        """Do nothing: the pool is another's."""
-
     async def _look(self, where: Address, longest: float) -> Looked:
         word, waited, pause = _token(), 0.0, _FIRST_PAUSE_SECONDS
         while True:
