@@ -162,10 +162,13 @@ async def test_states_are_written_anew_after_an_outage(
         await asyncio.gather(following, return_exceptions=True)
 
 
-async def test_answer_to_an_older_front_end_reaches_its_chat(
+async def test_service_and_older_front_end_know_each_others_requests(
     database_path: Path, server: RedisServer
 ) -> None:
-    """A callback for a request of the older front end is answered in its chat, once; its key goes."""
+    """A callback for a request of the older front end is answered in its chat, once; ours are there for it.
+
+    Without Redis everything else goes on, and a callback that only Redis could know of is to be sent again.
+    """
     state = {"chat_id": OWNER, "message_id": 1, "prompt": "p", "original_was_audio": False, "created_at": "x"}
     server.command("SETEX", f"{KEY}0ld-1", "3600", json.dumps(state))
     body = {"success": True, "requestId": "0ld-1", "output": "from before", "exitCode": 0}
@@ -191,11 +194,20 @@ async def test_answer_to_an_older_front_end_reaches_its_chat(
                 figures = await response.text()
             assert "wireroom_redis_up 1.0" in figures
             assert 'wireroom_redis_operations_total{command="GET",result="ok"}' in figures
+
+            await telegram.user_says(chat, "sleep 600")
+            await eventually(lambda: len(states_in(server)) == 1, "the state of our own request")
+            [(name, found)] = states_in(server).items()
+            assert name.startswith("telegram-")
+            assert (found["chat_id"], found["prompt"]) == (OWNER, "sleep 600")
+            await telegram.user_says(chat, "/stop")
+            await eventually(lambda: not states_in(server), "its end")
+
             await asyncio.to_thread(server.stop)
             await eventually(lambda: _redis_is(http, "degraded: "), "it is ready, and says what is missing")
             status, _ = await _call_back(http, body | {"requestId": "0ld-2"})
             assert status == 503
-            assert [one.text for one in telegram.visible(chat)] == ["from before"]
+            assert [one.text for one in telegram.visible(chat)].count("from before") == 1
 
 
 async def _call_back(http: aiohttp.ClientSession, body: dict[str, Any]) -> tuple[int, Any]:
