@@ -7,13 +7,14 @@ answers of less than a packet. The hot routes and calls from inside do not pass 
 from __future__ import annotations
 
 from starlette.types import ASGIApp
-from starlette_compress import CompressMiddleware, add_compress_type
+from starlette_compress import CompressMiddleware, add_compress_type, remove_compress_type
 
 SMALLEST_BYTES = 1024
 _GZIP_LEVEL = _BROTLI_QUALITY = _ZSTD_LEVEL = 3
 """Within 10 % of the size of the usual levels, in half of their time, which is the event loop's."""
 
 add_compress_type("application/x-ndjson")
+remove_compress_type("text/event-stream")
 
 
 def compressing(app: ASGIApp) -> ASGIApp:

@@ -1,0 +1,118 @@
+"""What stands before the routes of a whole service: kept answers, compression, budgets, time limits."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import aiohttp
+import pytest
+import zstandard
+
+from running_service import API_SECRET, WEBHOOK_SECRET, client_of, running_service
+from wireroom.app.service import Service
+from wireroom.settings import Settings
+from wireroom.testing.scripted_agent import ScriptedAgent
+
+Client = aiohttp.ClientSession
+SECRET = {"X-Webhook-Secret": API_SECRET}
+
+
+async def test_list_that_has_not_changed_is_not_sent_again(program: Client, service: Service) -> None:
+    """304 until somebody writes; then the new list at once, although the old one was kept."""
+    assert service.address
+    async with program.get("/api/runs") as response:
+        first, tag = await response.json(), response.headers["ETag"]
+    async with program.get("/api/runs", headers={"If-None-Match": tag}) as response:
+        assert (response.status, await response.read()) == (304, b"")
+    body = {"request_id": "r1", "text": "say hello"}
+    async with program.post("/api/chat/messages", json=body) as response:
+        assert response.status == 202
+    async with program.get("/api/runs", headers={"If-None-Match": tag}) as response:
+        second = await response.json()
+    assert (first["pagination"]["total"], second["pagination"]["total"]) == (0, 1)
+
+
+async def test_kept_answer_is_for_nobody_else(program: Client, stranger: Client, page: Client) -> None:
+    """Who shows nothing, or the wrong thing, is refused however fresh somebody else's answer is."""
+    for client, status in ((program, 200), (stranger, 401), (page, 200), (stranger, 401)):
+        async with client.get("/api/runs") as response:
+            assert response.status == status
+    async with stranger.get("/api/runs", headers={"Authorization": "Bearer wrong"}) as response:
+        assert response.status == 401
+
+
+@pytest.mark.parametrize("coding", ["zstd", "br", "gzip", None])
+async def test_answers_are_compressed_as_the_caller_can_read(service: Service, coding: str | None) -> None:
+    """The description of the API shrinks to a fraction, or comes as it is."""
+    headers = {"Accept-Encoding": coding or "identity"}
+    async with (
+        aiohttp.ClientSession(service.address, auto_decompress=False) as client,
+        client.get("/openapi.json", headers=headers) as response,
+    ):
+        raw = await response.read()
+        assert response.headers.get("Content-Encoding") == coding
+        assert "Accept-Encoding" in response.headers["Vary"]
+    match coding:
+        case "gzip":
+            assert len(gzip.decompress(raw)) > 4 * len(raw)
+        case "zstd":
+            assert len(zstandard.ZstdDecompressor().decompressobj().decompress(raw)) > 4 * len(raw)
+        case "br":
+            assert len(raw) < 40_000
+        case None:
+            assert len(raw) > 60_000
+
+
+async def test_live_streams_and_hot_routes_are_not_compressed(program: Client, service: Service) -> None:
+    """What must come at once is not held by a compressor."""
+    assert service.address
+    headers = {"Accept-Encoding": "gzip, br, zstd"}
+    async with program.post("/api/chat/messages", json={"request_id": "s1", "text": "say hello"}) as response:
+        run_id = (await response.json())["run_id"]
+    for path in (f"/api/runs/{run_id}/stream", "/health"):
+        async with program.get(path, headers=headers) as response:
+            assert response.status == 200
+            assert "Content-Encoding" not in response.headers
+
+
+async def test_strangers_are_held_off_and_programs_are_not(database_path: Path) -> None:
+    """Guesses at the secret end with 429; with the secret, and for Telegram and probes, nothing changes."""
+    async with (
+        running_service(database_path.parent, address_requests_per_minute=3) as service,
+        client_of(service) as client,
+    ):
+        statuses = []
+        for guess in range(5):
+            async with client.get("/api/runs", headers={"X-Webhook-Secret": str(guess)}) as response:
+                statuses.append(response.status)
+        assert statuses == [401, 401, 401, 429, 429]
+        assert int(response.headers["Retry-After"]) >= 1
+        async with client.get("/api/runs", headers=SECRET) as response:
+            assert (response.status, response.headers["RateLimit-Limit"]) == (200, "300000")
+        for path in ("/health", "/ready"):
+            async with client.get(path) as response:
+                assert response.status == 200
+        telegram = {"X-Telegram-Bot-Api-Secret-Token": WEBHOOK_SECRET}
+        async with client.post("/telegram/webhook", json={}, headers=telegram) as response:
+            assert response.status != 429
+        async with client.post("/cursor-runner/callback", json={}) as response:
+            assert response.status == 401
+
+
+async def test_settings_switch_everything_off(database_path: Path, agent: ScriptedAgent) -> None:
+    """Without compression, kept answers and limits the service answers as it is."""
+    del agent
+    settings = {
+        "compression": False,
+        "response_cache_seconds": 0.0,
+        "identity_requests_per_minute": 0,
+        "address_requests_per_minute": 0,
+        "request_seconds": 0.0,
+    }
+    assert set(settings) <= set(Settings.model_fields)
+    async with running_service(database_path.parent, **settings) as service, client_of(service) as client:
+        headers = {**SECRET, "Accept-Encoding": "gzip"}
+        async with client.get("/openapi.json", headers=headers) as response:
+            assert "Content-Encoding" not in response.headers
+            assert "RateLimit-Limit" not in response.headers
