@@ -12,17 +12,23 @@ from pathlib import Path
 import pytest
 from cache_replicas import ROWS, Replica, replica
 from redis_fixtures import running_pool
+from sqlalchemy import text
 
 from wireroom.cache.changes import Changed
 from wireroom.cache.lower import Address, Stored
+from wireroom.cache.names import SETTINGS
 from wireroom.cache.packing import encode, pack
 from wireroom.cache.shared import SharedLevel
 from wireroom.redis.keys import CACHE, CLAIM
 from wireroom.redis.pool import RedisPool
+from wireroom.store.postgres import PostgresDatabase
+from wireroom.system_settings import SystemSettings
 from wireroom.testing.eventually import eventually
+from wireroom.testing.postgres_server import PostgresServer
 from wireroom.testing.redis_server import RedisServer, running_redis
 
 _A = Address("rows", "a", ("red",))
+_TURN_ON = text("INSERT INTO system_settings (name, value) VALUES ('debug', 1)")
 _SOON = timedelta(seconds=1)
 
 
@@ -137,6 +143,27 @@ async def test_everything_works_while_redis_is_away_and_nothing_old_comes_back(s
             return await _ask(other, table) == 3
 
         await eventually(arrived, "changes are told again")
+
+
+@pytest.mark.postgres
+async def test_row_of_a_program_that_tells_nobody_is_seen_soon(
+    server: RedisServer, postgres: PostgresServer
+) -> None:
+    """On PostgreSQL a value lives a second at most: what was written past us is not hidden for longer."""
+    with postgres.database() as url:
+        db = PostgresDatabase(url)
+        async with replica(server.url, "postgresql") as one:
+            await _settled(one)
+            switches = SystemSettings(db, one.cache)
+            assert not await switches.is_on("debug")
+            assert "all" in one.cache.open(SETTINGS, dict).memory.entries
+            await db.write(lambda conn: conn.execute(_TURN_ON))
+
+            async def seen() -> bool:
+                return await switches.is_on("debug")
+
+            await eventually(seen, "the row is seen")
+        await db.close()
 
 
 async def test_gap_in_the_news_empties_memory(server: RedisServer) -> None:
