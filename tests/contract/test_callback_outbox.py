@@ -87,7 +87,10 @@ async def test_callback_goes_its_whole_way(engine: Engine) -> None:
 
 
 async def test_try_that_fails_is_tried_again(engine: Engine) -> None:
-    """A try is counted when it begins; noting why it failed makes it pending, closing it ends it."""
+    """A try is counted when it begins; noting why it failed makes it pending, closing it ends it.
+
+    One that did not count is taken back.
+    """
     db = engine.db
     callback_id = await db.write(lambda conn: outbox.open_callback(conn, "run-1", "http://a.example/", 1))
     assert callback_id is not None
@@ -100,6 +103,10 @@ async def test_try_that_fails_is_tried_again(engine: Engine) -> None:
         await db.write(lambda conn: outbox.delay(conn, callback_id, "gone", 503, 9))
         [view] = await db.read(list_callbacks)
         assert (view.state, view.error, view.status_code, view.due_at) == ("pending", "gone", 503, 9)
+    await db.write(lambda conn: outbox.begin_try(conn, callback_id))
+    await db.write(lambda conn: outbox.delay(conn, callback_id, "held", None, 9, counts=False))
+    [view] = await db.read(list_callbacks)
+    assert (view.state, view.attempts) == ("pending", 2)
     await db.write(lambda conn: outbox.begin_try(conn, callback_id))
     await db.write(lambda conn: outbox.close_dead(conn, callback_id, "no more", None))
     assert await db.write(lambda conn: outbox.begin_try(conn, callback_id)) is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -103,7 +104,7 @@ async def test_strangers_are_held_off_and_programs_are_not(database_path: Path) 
 async def test_settings_switch_everything_off(database_path: Path, agent: ScriptedAgent) -> None:
     """Without compression, kept answers and limits the service answers as it is."""
     del agent
-    settings = {
+    settings: dict[str, Any] = {
         "compression": False,
         "response_cache_seconds": 0.0,
         "identity_requests_per_minute": 0,

@@ -10,6 +10,7 @@ from wireroom.callbacks.reaction import (
     Answered,
     Barred,
     GiveUp,
+    Held,
     Later,
     NoAnswer,
     Reply,
@@ -95,3 +96,17 @@ def test_retry_after_is_honoured(asked: float, waited: float) -> None:
 def test_what_the_guard_bars_is_final() -> None:
     """It stays as a dead letter whose reason says what to set."""
     assert after(Barred("name x")) == GiveUp("name x")
+
+
+@pytest.mark.parametrize(("attempts", "wait"), [(1, 9), (3, 9), (4, 16), (12, 1200)])
+def test_held_host_is_tried_as_after_a_failed_try_but_not_before_it_is_free(attempts: int, wait: int) -> None:
+    """The try counts, and the longer of both waits is the one."""
+    assert after(Held(9.0, "held"), attempts) == Later(NOW + timedelta(seconds=wait), "held")
+
+
+def test_nobody_gives_up_because_a_host_is_held() -> None:
+    """The last try must be a real one: it is put off, as long as the one before, and does not count."""
+    later = after(Held(9.0, "held"), DEFAULT_ATTEMPTS)
+    assert later == Later(NOW + timedelta(minutes=20), "held", counts=False)
+    once = react(Held(9.0, "held"), retry_policy(1), attempts=1, now=NOW, jitter=0.0)
+    assert once == Later(NOW + timedelta(seconds=9), "held", counts=False)
