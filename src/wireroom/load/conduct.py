@@ -16,6 +16,7 @@ from pathlib import Path
 from wireroom import __version__
 from wireroom.errors import SettingsError
 from wireroom.load.capabilities import tasks_on_board
+from wireroom.load.course import piece_seconds
 from wireroom.load.crowd import play
 from wireroom.load.figures import Collected
 from wireroom.load.findings import Report, findings
@@ -84,6 +85,7 @@ class _Course:
             metrics_url=scene.access.base_url if scene.probed.can.metrics else None,
             pid=wanted.pid if scene.service is None else scene.service.pid,
             data_dir=None if scene.service is None else scene.service.data_dir,
+            period_seconds=piece_seconds(wanted.extent),
         )
 
     async def play(self) -> None:

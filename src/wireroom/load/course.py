@@ -9,7 +9,7 @@ import msgspec
 from wireroom.load.figures import Collected, quick_tallies, waits_ms
 from wireroom.load.histogram import binned, merged, percentile
 from wireroom.load.knee import Step
-from wireroom.load.patterns import STEPS, step_at
+from wireroom.load.patterns import STEPS, Extent, step_at
 from wireroom.load.samples import Promise, Second
 from wireroom.load.server_figures import Sample
 
@@ -60,9 +60,14 @@ def steps_of(data: Collected) -> list[Step]:
     return [_step(data, seconds[number], asked.get(number, [])) for number in sorted(seconds)]
 
 
+def piece_seconds(extent: Extent) -> float:
+    """Return how long a piece of the course is, so that there are at most 120."""
+    return max(1.0, extent.seconds / _MOST_POINTS)
+
+
 def course_of(data: Collected) -> list[Moment]:
     """Return the course over time in at most 120 pieces."""
-    width = max(1.0, data.extent.seconds / _MOST_POINTS)
+    width = piece_seconds(data.extent)
     pieces: dict[int, list[Second]] = {}
     answers: dict[int, list[float]] = {}
     for one in data.seconds:

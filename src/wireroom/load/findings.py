@@ -184,8 +184,8 @@ def _account_body(account: Account) -> dict[str, Any]:
         "kept": account.kept,
         "lost": len(account.lost),
         "doubled": len(account.doubled),
-        "refused": account.refused,
-        "refused_but_kept": account.refused_but_kept,
+        "unacknowledged": account.unacknowledged,
+        "unacknowledged_but_kept": account.unacknowledged_but_kept,
         "tokens": account.named(),
     }
 

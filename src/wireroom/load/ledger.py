@@ -23,9 +23,9 @@ class Account:
     """Tokens that were acknowledged and had no effect within the time given."""
     doubled: tuple[str, ...]
     """Tokens with more than one effect, acknowledged or not."""
-    refused: int
-    """Never acknowledged: the sender knows that it must send again."""
-    refused_but_kept: int
+    unacknowledged: int
+    """Refused, or given up by a sender who left in the middle: they know that they must send again."""
+    unacknowledged_but_kept: int
     """Of these, how many had their effect all the same, such as after an answer that came too late."""
 
     @property
@@ -38,7 +38,7 @@ class Account:
         """One line for people."""
         line = f"{self.acknowledged} {self.what} acknowledged, {self.kept} with their effect seen"
         line += f", {len(self.lost)} lost, {len(self.doubled)} doubled"
-        return line + (f", {self.refused} refused" if self.refused else "")
+        return line + (f", {self.unacknowledged} unacknowledged" if self.unacknowledged else "")
 
     def named(self) -> dict[str, list[str]]:
         """Return the first tokens of each trouble, to look for in the service's log."""
@@ -55,13 +55,13 @@ def settle(what: str, promises: Iterable[Promise], effects: Mapping[str, int]) -
     """
     all_of_them = list(promises)
     acknowledged = [one.token for one in all_of_them if one.acknowledged]
-    refused = [one.token for one in all_of_them if not one.acknowledged]
+    unacknowledged = [one.token for one in all_of_them if not one.acknowledged]
     return Account(
         what=what,
         acknowledged=len(acknowledged),
         kept=sum(effects.get(token, 0) > 0 for token in acknowledged),
         lost=tuple(token for token in acknowledged if effects.get(token, 0) == 0),
         doubled=tuple(one.token for one in all_of_them if effects.get(one.token, 0) > 1),
-        refused=len(refused),
-        refused_but_kept=sum(effects.get(token, 0) > 0 for token in refused),
+        unacknowledged=len(unacknowledged),
+        unacknowledged_but_kept=sum(effects.get(token, 0) > 0 for token in unacknowledged),
     )

@@ -1,4 +1,4 @@
-"""Looks at the service, the people's process and the machine once a second, while people act."""
+"""Looks at the service, the people's process and the machine while people act."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ from wireroom.load.server_figures import (
     told_memory,
 )
 
-_PERIOD_SECONDS = 1.0
 _SCRAPE_SECONDS = 5.0
 
 
@@ -38,6 +37,7 @@ class Sampler:
         metrics_url: str | None,
         pid: int | None,
         data_dir: Path | None,
+        period_seconds: float = 1.0,
     ) -> None:
         """Prepare.
 
@@ -46,6 +46,7 @@ class Sampler:
             metrics_url: The service's address; None when it has no `/metrics`.
             pid: The service's process, None when it is not known or elsewhere.
             data_dir: The service's data folder when it is ours.
+            period_seconds: From one look to the next; each costs the service a scrape.
         """
         self.samples: list[Sample] = []
         self.people_pid: int | None = None
@@ -54,6 +55,7 @@ class Sampler:
         self._url = None if metrics_url is None else metrics_url + METRICS
         self._pid = pid
         self._data_dir = data_dir
+        self._period_seconds = period_seconds
         self._first_counts: dict[str, float] = {}
         self._last_counts: dict[str, float] = {}
         self._looked_at = 0.0
@@ -63,11 +65,11 @@ class Sampler:
         self._machine: MachineTimes | None = None
 
     async def run(self) -> None:
-        """Look once a second, for ever."""
+        """Look again and again, for ever."""
         while True:
             began = time.monotonic()
             self.samples.append(await self.look())
-            await asyncio.sleep(max(0.0, _PERIOD_SECONDS - (time.monotonic() - began)))
+            await asyncio.sleep(max(0.0, self._period_seconds - (time.monotonic() - began)))
 
     async def look(self) -> Sample:
         """Return one sample; the first has no shares yet."""

@@ -32,14 +32,14 @@ def test_settle_names_what_was_lost_or_doubled(
     assert account.is_clean == (not lost and not doubled)
 
 
-def test_settle_does_not_call_refused_ones_lost() -> None:
-    """What was never acknowledged is refused, not lost, even if it had its effect."""
+def test_settle_does_not_call_unacknowledged_ones_lost() -> None:
+    """What was never acknowledged is not lost, whether it had its effect or not."""
     promises = [_promise("a", acknowledged=False), _promise("b", acknowledged=False)]
 
     account = settle("tasks", promises, {"b": 1})
 
     assert account.is_clean
-    assert (account.acknowledged, account.refused, account.refused_but_kept) == (0, 2, 1)
+    assert (account.acknowledged, account.unacknowledged, account.unacknowledged_but_kept) == (0, 2, 1)
 
 
 def test_settle_counts_a_double_effect_of_a_refused_one() -> None:
@@ -52,5 +52,5 @@ def test_account_says_how_it_stands() -> None:
     account = settle("callbacks", [_promise("a"), _promise("b"), _promise("c", acknowledged=False)], {"a": 1})
 
     assert account.verdict == (
-        "2 callbacks acknowledged, 1 with their effect seen, 1 lost, 0 doubled, 1 refused"
+        "2 callbacks acknowledged, 1 with their effect seen, 1 lost, 0 doubled, 1 unacknowledged"
     )
