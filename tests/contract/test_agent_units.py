@@ -14,9 +14,10 @@ from job_engines import Engine, open_engine
 from sqlalchemy import Connection, func, select, text
 
 from wireroom.agents.admission import ADMIT_KIND, TIME_QUEUE, admission_ref
-from wireroom.agents.calls import Call, CallState, Tried
+from wireroom.agents.calls import CallState, Tried
 from wireroom.agents.definition import Definition, read_definition
 from wireroom.agents.desk import AgentDesk
+from wireroom.agents.handed import Call
 from wireroom.agents.queries import calls_in_state, list_agents, list_calls, show_agent, show_call
 from wireroom.agents.records import MOST_SLOTS, Agents, Saved, get_agent
 from wireroom.agents.retention import forget_before
@@ -389,3 +390,20 @@ async def test_queue_is_not_looked_at_before_its_time(engine: Engine, desk: Agen
     ref = admission_ref("default", to_ms(later))
 
     assert await look.handle_admit(Job(1, TIME_QUEUE, ADMIT_KIND, ref, None, 1, 1)) == RunAgainAt(later)
+
+
+async def test_admitted_call_is_handed_over_as_it_would_be_read(engine: Engine, desk: AgentDesk) -> None:
+    """The handler of the process gets each call once, as its row says; others it reads."""
+    for name in "abc":
+        await save(engine, desk, once(name, body={"n": name}, overlap="queue" if name == "c" else "allow"))
+    first = await loaded(engine, desk, 1)
+    await engine.db.write(lambda conn: desk.calls.end(conn, first, CallState.SUCCEEDED, Tried(1), NOW))
+    await engine.db.write(lambda conn: desk.agents.delete(conn, "b", NOW))
+    third = await loaded(engine, desk, 3)
+    hands = AgentDesk(engine.jobs, concurrency=2, catch_ups=1).calls
+    is_here = engine.db.dialect == "sqlite"
+
+    assert [hands.handed(number) for number in (1, 2, 3)] == (
+        [first, None, third] if is_here else [None, None, None]
+    )
+    assert hands.handed(3) is None

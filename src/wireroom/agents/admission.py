@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, text
 
 from wireroom.agents import statements as sql
+from wireroom.agents.handed import Call, HandedCalls
 from wireroom.clock import from_ms
 from wireroom.jobs.port import Jobs
 from wireroom.runs.telling import AGENT_QUEUE
@@ -59,14 +60,16 @@ class Room:
 class Admission:
     """Admits calls."""
 
-    def __init__(self, jobs: Jobs, *, concurrency: int, catch_ups: int) -> None:
+    def __init__(self, jobs: Jobs, handed: HandedCalls, *, concurrency: int, catch_ups: int) -> None:
         """Keep the rules.
 
         Args:
             jobs: The engine.
+            handed: Takes what is admitted, for the handler of this process.
             concurrency: Calls of one queue at once, unless the queue says otherwise.
             catch_ups: Calls for missed slots at once, in all queues together.
         """
+        self.handed = handed
         self._jobs = jobs
         self._concurrency = concurrency
         self._catch_ups = catch_ups
@@ -115,9 +118,10 @@ class Admission:
         ref = admission_ref(queue, due_ms)
         self._jobs.enqueue(conn, queue=TIME_QUEUE, kind=ADMIT_KIND, ref=ref, run_at=from_ms(due_ms))
 
-    def give(self, conn: Connection, call_id: int, action: str) -> None:
+    def give(self, conn: Connection, call: Call) -> None:
         """Give an admitted call to the engine."""
-        self._jobs.enqueue(conn, queue=CALL_QUEUE, kind=_KINDS[action], ref=str(call_id))
+        self.handed.put(conn, call)
+        self._jobs.enqueue(conn, queue=CALL_QUEUE, kind=_KINDS[call.action], ref=str(call.id))
 
     def _take(self, conn: Connection, queue: str, room: int, now_ms: int, *, catch_up: bool) -> int:
         taken = 0
@@ -125,7 +129,7 @@ class Admission:
             row = sql.TAKE_CALL.row(conn, queue=queue, catch_up=int(catch_up), now_ms=now_ms)
             if row is None:
                 break
-            self.give(conn, *row)
+            self.give(conn, Call(*row))
             taken += 1
         return taken
 

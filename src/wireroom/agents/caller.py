@@ -15,10 +15,11 @@ import msgspec
 import structlog
 from sqlalchemy import Connection
 
-from wireroom.agents.calls import Call, Calls, CallState, NewCall, Tried
+from wireroom.agents.calls import Calls, CallState, NewCall, Tried
 from wireroom.agents.definition import Retry
 from wireroom.agents.exchange import AgentClient, Exchange
 from wireroom.agents.figures import CALL_TRIES, CALLS
+from wireroom.agents.handed import Call
 from wireroom.agents.records import find_agent_by_id
 from wireroom.agents.request import CallRequest, read_request, wanted_delay
 from wireroom.callbacks.reaction import Answered, Barred, GiveUp, Held, Later, NoAnswer, Sent, react
@@ -65,7 +66,10 @@ class Caller:
 
     async def handle(self, job: Job) -> Outcome:
         """Make the call once; see `jobs.port.Handler`."""
-        call = await self._db.read(lambda conn: self._calls.load(conn, int(job.ref)))
+        call_id = int(job.ref)
+        call = self._calls.handed(call_id)
+        if call is None:
+            call = await self._db.read(lambda conn: self._calls.load(conn, call_id))
         if call is None:
             return Done()
         request = read_request(call.request)

@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 
 from wireroom.agents import statements as sql
 from wireroom.agents.admission import Admission, hold_queues
+from wireroom.agents.handed import Call
 from wireroom.agents.missed import Skip
 
 
@@ -55,32 +56,6 @@ class NewCall:
     again: int = 0
     """How often its target has asked to be called again."""
     idempotency_key: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A call that a worker has."""
-
-    id: int
-    agent_id: int
-    agent_name: str
-    queue: str
-    action: str
-    request: str
-    retry: str
-    attempts: int
-    """Tries that have ended."""
-    again: int
-    catch_up: int
-    """1 for a call of a missed slot."""
-    alone: int
-    created_at: int
-    run_id: str | None
-
-    @property
-    def idempotency_key(self) -> str:
-        """The same for every try; no two calls share one, even after the database was begun anew."""
-        return f"agent-call-{self.id}-{self.created_at}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +105,16 @@ class Calls:
         if call_id is None:
             return None
         if begins:
-            gate.give(conn, call_id, new.action)
+            gate.give(conn, _begun(call_id, new, now_ms))
         elif new.due_at > now_ms:
             gate.admit_at(conn, new.queue, new.due_at)
         else:
             gate.admit(conn, new.queue, now_ms)
         return call_id
+
+    def handed(self, call_id: int) -> Call | None:
+        """Return a call that this process has just admitted, once; None when it must be loaded."""
+        return self._admission.handed.take(call_id)
 
     def load(self, conn: Connection, call_id: int) -> Call | None:
         """Return a call that is to be made, None when it is over or was taken back."""
@@ -191,6 +170,25 @@ def note_skip(
         slots=skip.count,
         reason=skip.reason,
         now_ms=now_ms,
+    )
+
+
+def _begun(call_id: int, new: NewCall, now_ms: int) -> Call:
+    """Return what `load` would find of a call that begins at once."""
+    return Call(
+        id=call_id,
+        agent_id=new.agent_id,
+        agent_name=new.agent_name,
+        queue=new.queue,
+        action=new.action,
+        request=new.request,
+        retry=new.retry,
+        attempts=0,
+        again=new.again,
+        catch_up=int(new.catch_up),
+        alone=int(new.alone),
+        created_at=now_ms,
+        run_id=None,
     )
 
 

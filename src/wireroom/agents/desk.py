@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from weakref import WeakKeyDictionary
+
 from wireroom.agents.admission import Admission
 from wireroom.agents.calls import Calls
+from wireroom.agents.handed import HandedCalls
 from wireroom.agents.queues import Queues
 from wireroom.agents.records import Agents
 from wireroom.jobs.port import Jobs
+
+_handed: WeakKeyDictionary[Jobs, HandedCalls] = WeakKeyDictionary()
+"""What routes admit reaches the handlers over the same engine, whoever has made their desks."""
 
 
 class AgentDesk:
@@ -20,7 +26,8 @@ class AgentDesk:
             concurrency: Calls of one queue at once, unless the queue says otherwise.
             catch_ups: Calls for missed slots at once, in all queues together.
         """
-        self.admission = Admission(jobs, concurrency=concurrency, catch_ups=catch_ups)
+        handed = _handed.setdefault(jobs, HandedCalls())
+        self.admission = Admission(jobs, handed, concurrency=concurrency, catch_ups=catch_ups)
         self.calls = Calls(self.admission)
         self.agents = Agents(jobs, self.calls, self.admission)
         self.queues = Queues(self.admission, concurrency=concurrency)

@@ -18,9 +18,10 @@ from sqlalchemy import Connection
 from wireroom.agents import statements as sql
 from wireroom.agents.admission import PROMPT_KIND
 from wireroom.agents.caller import RESPONSE_HEAD_CHARS
-from wireroom.agents.calls import Call, Calls, CallState, Tried
+from wireroom.agents.calls import Calls, CallState, Tried
 from wireroom.agents.definition import Retry
 from wireroom.agents.figures import CALLS
+from wireroom.agents.handed import Call
 from wireroom.agents.request import PromptRequest, read_request
 from wireroom.clock import Clock, to_ms
 from wireroom.conversations.threads import NewConversation, begin_conversation

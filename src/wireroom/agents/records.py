@@ -185,6 +185,7 @@ class Agents:
         hold_queues(conn, agent.queue, *(row[0] for row in sql.QUEUES_OF_AGENT.rows(conn, agent_id=agent.id)))
         rows = sql.CANCEL_CALLS.rows(conn, agent_id=agent.id, reason="the agent was deleted", now_ms=now_ms)
         for call_id, _, action, run_id in rows:
+            self._admission.handed.drop(conn, call_id)
             kind = CALL_KIND if action == "call" else PROMPT_KIND
             self._jobs.cancel(conn, kind=kind, ref=str(call_id))
             if run_id is not None:

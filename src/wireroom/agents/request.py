@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Literal
 from urllib.parse import urljoin
@@ -23,6 +24,7 @@ METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH")
 DEFAULT_TIMEOUT_MS = 30_000
 LONGEST_TIMEOUT_MS = 3_600_000
 MOST_REDIRECTS = 5
+_TARGETS_KEPT = 1_000
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 _MAX_HEADERS = 50
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
@@ -92,7 +94,7 @@ def check_url(url: object) -> str:
     """
     if not isinstance(url, str):
         raise BadInput("targetUrl must be a string.")
-    read_target(url, name="targetUrl", takes_secret=False)
+    _target_of(url)
     return url
 
 
@@ -115,6 +117,12 @@ def check_headers(value: object) -> dict[str, str]:
     return headers
 
 
+@lru_cache(maxsize=_TARGETS_KEPT)
+def _target_of(url: str) -> Target:
+    """Return a target's address taken apart; an agent that is made at once is checked and called."""
+    return read_target(url, name="targetUrl", takes_secret=False)
+
+
 def outgoing(request: CallRequest, idempotency_key: str) -> Outgoing:
     """Return what goes over the wire.
 
@@ -130,7 +138,7 @@ def outgoing(request: CallRequest, idempotency_key: str) -> Outgoing:
     headers = {name: value for name, value in ours.items() if name.lower() not in given}
     return Outgoing(
         request.method,
-        read_target(request.url, name="targetUrl", takes_secret=False),
+        _target_of(request.url),
         headers | request.headers,
         msgspec.json.encode(request.body) if has_body else None,
     )

@@ -58,9 +58,13 @@ TAKE_CALL = Statement("""
                 WHERE other.agent_id = c.agent_id AND other.state = 'running'
                     AND other.state IN ('waiting', 'running')))
         ORDER BY c.due_at, c.id LIMIT 1)
-    RETURNING id, action
+    RETURNING id, agent_id, agent_name, queue, action, request, retry, attempts, again, catch_up, alone,
+        created_at, run_id
 """)
-"""Admit the next call; the doubled condition on the state is what lets the index of open calls serve it."""
+"""Admit the next call and return what `LOAD_CALL` would.
+
+The doubled condition on the state is what lets the index of open calls serve it.
+"""
 
 LOAD_CALL = Statement("""
     SELECT id, agent_id, agent_name, queue, action, request, retry, attempts, again, catch_up, alone,
