@@ -102,7 +102,8 @@ class LiveSigns:
             return False
         if self._lanes.ask(self._clock.monotonic(), spot.chat_id, "progress") > 0:
             return False
-        first = first_message(text)
+        # In a thread: 9 ms for what a message can hold, each second, for each agent at work.
+        first = await asyncio.to_thread(first_message, text)
         if first is None:
             return True
         stop = InlineKeyboardButton(text="⏹ Stop", callback_data=f"w:stop:{run_id}")
