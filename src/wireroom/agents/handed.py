@@ -63,9 +63,12 @@ class HandedCalls:
 
     def drop(self, conn: Connection, call_id: int) -> None:
         """Have the call read by its handler, once the unit that takes it back is durable."""
-        after_commit(conn, partial(self._calls.pop, call_id, None))
+        after_commit(conn, partial(self._forget, call_id))
 
     def _keep(self, call: Call) -> None:
         self._calls[call.id] = call
         if len(self._calls) > _MOST:
             self._calls.popitem(last=False)
+
+    def _forget(self, call_id: int) -> None:
+        self._calls.pop(call_id, None)
