@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
-from time import perf_counter_ns
 from types import MappingProxyType
 from typing import Literal, Self
 
@@ -78,6 +77,8 @@ class Scope:
 
     statements = 0
     _token: Token[Scope | None]
+    _began_ns = 0
+    """When it sent its first read."""
     _since_ns: Mapping[str, int] = MappingProxyType({})
     _found: Mapping[str, _Repetition] = MappingProxyType({})
 
@@ -85,18 +86,17 @@ class Scope:
         """Prepare; `name` is the route's template or the job's kind, and may be set later, until the end."""
         self._work = work
         self.name = name
-        self._times: dict[str, int] = {}
 
     def __enter__(self) -> Self:
         """Begin to watch what the current task sends."""
-        self.started_ns = perf_counter_ns()
         self._token = _current.set(self)
         return self
 
     def __exit__(self, *exc: object) -> None:
         """Note how many there were, and tell of repetitions."""
         _current.reset(self._token)
-        STATEMENTS_OF_WORK[self._work][min(self.statements, MOST_COUNTED + 1)] += 1
+        sent = self.statements
+        STATEMENTS_OF_WORK[self._work][sent if sent <= MOST_COUNTED else MOST_COUNTED + 1] += 1
         if self._found:
             for found in self.repeated():
                 _note(found)
@@ -105,10 +105,17 @@ class Scope:
         """Count a statement that ended at `now_ns`, by `time.perf_counter_ns`."""
         self.statements += 1
         if tally.is_read:
-            shape = tally.shape
-            times = self._times[shape] = self._times.get(shape, 0) + 1
-            if times >= _limit.repeats:
-                self._judge(tally, times, now_ns)
+            self.note_read(tally, now_ns)
+
+    def note_read(self, tally: Tally, now_ns: int) -> None:
+        """Judge a read that is counted already."""
+        if not self._began_ns:
+            self._began_ns = now_ns
+            self._times: dict[str, int] = {}
+        shape = tally.shape
+        times = self._times[shape] = self._times.get(shape, 0) + 1
+        if times >= _limit.repeats:
+            self._judge(tally, times, now_ns)
 
     def repeated(self) -> list[RepeatedStatement]:
         """Return what it has repeated; the time is that of the shape's average statement."""
@@ -130,7 +137,7 @@ class Scope:
             self._found[shape].times = times
         elif tally.rows >= _PAGE_ROWS * tally.calls:
             self._times[shape] = 0
-        elif now_ns - self._since_ns.get(shape, self.started_ns) <= _WINDOW_NS:
+        elif now_ns - self._since_ns.get(shape, self._began_ns) <= _WINDOW_NS:
             self._found = {**self._found, shape: _Repetition(tally, place_on_stack(), times)}
         else:
             self._times[shape] = 0

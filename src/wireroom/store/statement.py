@@ -50,7 +50,7 @@ class Statement:
     def rows(self, conn: Connection, **values: Any) -> Sequence[Row]:
         """Execute it and return all its rows."""
         if conn.dialect.name == _SQLITE:
-            all_rows: list[Row] = driver(conn).execute(self._sql, values).fetchall()
+            all_rows: list[Row] = driver(conn).rows(self._sql, values)
             return all_rows
         return [tuple(row) for row in conn.execute(self._text, values)]
 

@@ -17,6 +17,7 @@ from wireroom.perf.sql import QUICK_BUCKETS, QUICK_NS, Recorder, Tally, bucket_o
 from wireroom.perf.sql_scope import Scope
 from wireroom.perf.sql_slow import look_closer
 
+_Cursor = pysqlite3.Cursor
 _execute = pysqlite3.Cursor.execute
 _executemany = pysqlite3.Cursor.executemany
 _fetchall = pysqlite3.Cursor.fetchall
@@ -75,22 +76,35 @@ class WatchedConnection(pysqlite3.Connection):  # type: ignore[misc]  # the driv
         cursor.tally = None
         return cursor
 
-    def execute(self, sql: str, parameters: Any = (), /) -> WatchedCursor:
-        """Send one statement; the lines of `note` are repeated here, for this is the hot path."""
-        cursor = WatchedCursor(self)
+    def execute(self, sql: str, parameters: Any = (), /) -> Any:
+        """Send one statement; the lines of `note` are repeated here, for this is the hot path.
+
+        The cursor is the driver's own: the time to fetch more than the first row is not noted, see `rows`.
+        """
+        cursor = _Cursor(self)
         started = perf_counter_ns()
-        _execute(cursor, sql, parameters)
+        cursor.execute(sql, parameters)
         now = perf_counter_ns()
         took = now - started
-        cursor.tally = tally = self._known(sql) or self._recorder.tally_of(sql)
-        tally.calls += 1
+        tally = self._known(sql) or self._recorder.tally_of(sql)
         tally.ns += took
         tally.counts[QUICK_BUCKETS[took >> 8] if took < QUICK_NS else bucket_of(took)] += 1
         if took > tally.alarm:
             self.look(tally, took)
-        if self.scope is not None:
-            self.scope.note(tally, now)
+        scope = self.scope
+        if scope is not None:
+            scope.statements += 1
+            if tally.is_read:
+                scope.note_read(tally, now)
         return cursor
+
+    def rows(self, sql: str, parameters: Any = (), /) -> list[Any]:
+        """Send one statement and return all its rows, with the time to fetch them."""
+        cursor = _Cursor(self)
+        started = perf_counter_ns()
+        found: list[Any] = cursor.execute(sql, parameters).fetchall()
+        self.note(sql, started).rows += len(found)
+        return found
 
     def executemany(self, sql: str, parameters: Any, /) -> WatchedCursor:
         """Send one statement for each set of values; noted as one."""
@@ -120,7 +134,7 @@ class WatchedConnection(pysqlite3.Connection):  # type: ignore[misc]  # the driv
 
 def unwatched(connection: Any) -> Any:
     """Return a cursor of the connection whose statements are not noted."""
-    return pysqlite3.Cursor(connection)
+    return _Cursor(connection)
 
 
 def plan_of(connection: Any, sql: str) -> str:
