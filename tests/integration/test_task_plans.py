@@ -55,7 +55,8 @@ async def test_next_task_is_found_in_less_than_a_millisecond(full_board: Databas
         assert [task.id for task in choice.tasks] == [2]
         return took
 
-    limit = 0.001 if full_board.dialect == "sqlite" else 0.004
+    # Two of PostgreSQL's are usual; what is to be seen here is a plan that sorts, and takes thirty.
+    limit = 0.001 if full_board.dialect == "sqlite" else 0.012
     assert min([await full_board.read(unit) for _ in range(_TRIES)]) < limit
 
 
