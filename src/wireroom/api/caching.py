@@ -1,9 +1,10 @@
 """Spares reads: an answer that the caller has is not sent again, one just made is not made again.
 
 Every JSON answer of a GET gets an `ETag`, and `If-None-Match` is answered 304. The answers of a few routes
-are kept besides, for the same caller and question: until anything is written to the database, and never
-longer than the route's time, which bounds what writes of other processes may leave stale.
-Answers that say `no-store`, set a cookie, or come in pieces are passed on as they are.
+are kept besides, for the same caller and question: until what they tell of is written, and never longer than
+the route's time, which bounds what writes of other processes may leave stale.
+Answers that set a cookie or come in pieces are passed on as they are. One that says `no-store` has no tag,
+since nobody may keep it outside; the routes that are named are kept here all the same.
 """
 
 from __future__ import annotations
@@ -36,8 +37,9 @@ class Rule:
 
     seconds: float
     """The longest time."""
-    is_same_for_all: bool = False
-    """The route asks nobody who they are, and nothing that is written changes its answer."""
+    state: Callable[[], int] | None
+    """Gives a number that is another one after each write that the answer may tell of; None: there is none,
+    and the route asks nobody who they are."""
 
 
 class ResponseCache:
@@ -48,7 +50,6 @@ class ResponseCache:
         app: ASGIApp,
         *,
         rules: Mapping[str, Rule],
-        state: Callable[[], int],
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         """Serve `app`.
@@ -56,12 +57,10 @@ class ResponseCache:
         Args:
             app: The routes.
             rules: Which paths' answers are kept.
-            state: A number that is another one after each write to the database.
             now: Seconds of a steady clock.
         """
         self._app = app
         self._rules = rules
-        self._state = state
         self._answers = KeptAnswers(most_bytes=MOST_BYTES, largest_bytes=LARGEST_BYTES, now=now)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -73,16 +72,16 @@ class ResponseCache:
         rule = self._rules.get(scope["path"])
         key = None if rule is None else _key(scope, headers, rule)
         if rule is None or key is None:
-            await self._app(scope, receive, _Exchange(send, headers).send)
+            await self._app(scope, receive, _Exchange(send, headers, is_kept=False).send)
             return
         # Taken before the routes read: a write while they do makes their answer one of a past state.
-        state = None if rule.is_same_for_all else self._state()
+        state = None if rule.state is None else rule.state()
         found = self._answers.find(key, state)
         if found is not None:
             _kept.inc()
             await _answer(found, headers, send)
             return
-        exchange = _Exchange(send, headers)
+        exchange = _Exchange(send, headers, is_kept=True)
         await self._app(scope, receive, exchange.send)
         if exchange.answer is not None:
             self._answers.keep(key, exchange.answer, seconds=rule.seconds, state=state)
@@ -91,16 +90,17 @@ class ResponseCache:
 class _Exchange:
     """Holds the beginning of an answer until it is known whether it is one that can be tagged."""
 
-    def __init__(self, send: Send, asked: Headers) -> None:
+    def __init__(self, send: Send, asked: Headers, *, is_kept: bool) -> None:
         self._send = send
         self._asked = asked
+        self._is_kept = is_kept
         self._start: Message | None = None
         self.answer: Answer | None = None
         """What was sent, if it may be kept."""
 
     async def send(self, message: Message) -> None:
         """Take a message of the routes."""
-        if message["type"] == "http.response.start" and _may_be_tagged(message):
+        if message["type"] == "http.response.start" and _may_be_held(message, is_kept=self._is_kept):
             self._start = message
             return
         start, self._start = self._start, None
@@ -115,19 +115,25 @@ class _Exchange:
             await _answer(self.answer, self._asked, self._send)
 
 
-def _may_be_tagged(start: Message) -> bool:
+def _may_be_held(start: Message, *, is_kept: bool) -> bool:
     headers = Headers(raw=start["headers"])
     return (
         start["status"] == HTTPStatus.OK
         and headers.get("content-type", "").startswith("application/json")
-        and "no-store" not in headers.get("cache-control", "")
+        and (is_kept or not _is_for_once(headers))
         and "set-cookie" not in headers
         and "content-encoding" not in headers
     )
 
 
+def _is_for_once(headers: Headers) -> bool:
+    return "no-store" in headers.get("cache-control", "")
+
+
 def _tagged(start: Message, body: bytes) -> Answer:
     headers = MutableHeaders(raw=list(start["headers"]))
+    if _is_for_once(headers):
+        return Answer(headers.raw, bytes(body), "")
     etag = headers.setdefault("ETag", etag_of(body))
     # A browser may keep it, and asks each time whether it still holds; nobody between us may.
     headers.setdefault("Cache-Control", "private, no-cache")
@@ -136,7 +142,7 @@ def _tagged(start: Message, body: bytes) -> Answer:
 
 async def _answer(answer: Answer, asked: Headers, send: Send) -> None:
     status, headers, body = HTTPStatus.OK, list(answer.headers), answer.body
-    if has_already(asked.get("if-none-match"), answer.etag):
+    if answer.etag and has_already(asked.get("if-none-match"), answer.etag):
         _unchanged.inc()
         status, body = HTTPStatus.NOT_MODIFIED, b""
         headers = [header for header in headers if header[0] in _KEPT_IN_304]
@@ -152,7 +158,7 @@ def _key(scope: Scope, headers: Headers, rule: Rule) -> str | None:
     """
     session = cookie_parser(headers.get("cookie", "")).get(COOKIE, "")
     shown = [headers.get("authorization", ""), session, *(headers.get(name, "") for name in SECRET_HEADERS)]
-    if rule.is_same_for_all:
+    if rule.state is None:
         shown = []
     elif not any(shown):
         return None

@@ -17,6 +17,7 @@ class Answer:
     """Names in lower case; with its ETag."""
     body: bytes
     etag: str
+    """Empty for one that nobody may keep outside."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,31 +18,42 @@ from wireroom.api.rate_limits import RateLimits
 from wireroom.api.services import Services
 from wireroom.api.telegram_admin import WEBHOOK_PATH
 from wireroom.api.time_limits import TimeLimits
+from wireroom.cache.cache import Cache
+from wireroom.cache.changes import CONVERSATIONS_CHANGED
 from wireroom.mcp.door import PATH as TOOLS_PATH
-from wireroom.settings import Settings
 
 _NEVER_REFUSED = frozenset({"/health", "/ready", WEBHOOK_PATH, CALLBACK_PATH, f"{OPERATOR_PATH}/callback"})
 """Probes, and where others bring what they may not keep."""
 _UNHURRIED = ("/cursor/", "/cursor-runner/", "/git/", "/admin/profile/", VOICE_PATH, TOOLS_PATH)
 """Work that may take as long as a run, as git, or as was asked for; each has limits of its own."""
 _DESCRIPTION_SECONDS = 3600.0
-_LISTS = (
+_CONVERSATIONS = ("/api/list", "/conversations/api/list")
+_OTHER_LISTS = (
     "/agents",
     "/api/runs",
     "/api/deliveries",
     "/api/callbacks",
-    "/api/list",
-    "/conversations/api/list",
     "/api/agent/list",
     "/agent-conversations/api/list",
 )
 """What pages ask for every few seconds; not the board, whose rows others write."""
 
 
+class _Changes:
+    """Counts what the caches hear of a tag."""
+
+    def __init__(self, cache: Cache, tag: str) -> None:
+        self.heard = 0
+        cache.watch(tag, self._hear)
+
+    def _hear(self) -> None:
+        self.heard += 1
+
+
 def front(app: ASGIApp, services: Services, state: Callable[[], int]) -> ASGIApp:
     """Return the routes with what stands before them; `state` changes with each write to the database."""
     settings = services.settings
-    kept = ResponseCache(app, rules=_rules(settings), state=state)
+    kept = ResponseCache(app, rules=_rules(services, state))
     shrunk = compressing(kept) if settings.compression else kept
     timed = TimeLimits(shrunk, seconds=settings.request_seconds, unhurried=_UNHURRIED)
     return RateLimits(
@@ -54,8 +65,13 @@ def front(app: ASGIApp, services: Services, state: Callable[[], int]) -> ASGIApp
     )
 
 
-def _rules(settings: Settings) -> dict[str, Rule]:
-    rules = {"/openapi.json": Rule(_DESCRIPTION_SECONDS, is_same_for_all=True)}
-    if settings.response_cache_seconds:
-        rules |= dict.fromkeys(_LISTS, Rule(settings.response_cache_seconds))
+def _rules(services: Services, state: Callable[[], int]) -> dict[str, Rule]:
+    """Return what is kept: nothing of rows that others may write without our hearing of it."""
+    rules = {"/openapi.json": Rule(_DESCRIPTION_SECONDS, None)}
+    seconds, is_file = services.settings.response_cache_seconds, services.db.dialect == "sqlite"
+    if seconds and is_file:
+        rules |= dict.fromkeys(_OTHER_LISTS, Rule(seconds, state))
+    if seconds and (is_file or services.cache.has_replicas):
+        changes = _Changes(services.cache, CONVERSATIONS_CHANGED.tag)
+        rules |= dict.fromkeys(_CONVERSATIONS, Rule(seconds, lambda: changes.heard))
     return rules

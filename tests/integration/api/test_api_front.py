@@ -12,11 +12,18 @@ import zstandard
 
 from running_service import API_SECRET, WEBHOOK_SECRET, client_of, running_service
 from wireroom.app.service import Service
+from wireroom.perf.metrics import HTTP_CACHED
 from wireroom.settings import Settings
 from wireroom.testing.scripted_agent import ScriptedAgent
 
 Client = aiohttp.ClientSession
 SECRET = {"X-Webhook-Secret": API_SECRET}
+
+
+def kept_and_made() -> tuple[float, float]:
+    """Return how many answers were given again, and how many were made."""
+    kept, made = (float(HTTP_CACHED.labels(result)._value.get()) for result in ("kept", "made"))
+    return kept, made
 
 
 async def test_list_that_has_not_changed_is_not_sent_again(program: Client, service: Service) -> None:
@@ -32,6 +39,36 @@ async def test_list_that_has_not_changed_is_not_sent_again(program: Client, serv
     async with program.get("/api/runs", headers={"If-None-Match": tag}) as response:
         second = await response.json()
     assert (first["pagination"]["total"], second["pagination"]["total"]) == (0, 1)
+
+
+async def test_list_that_was_just_made_is_not_made_again(database_path: Path) -> None:
+    """The same caller is given the kept one; for another caller one is made."""
+    async with (
+        running_service(database_path.parent, response_cache_seconds=60.0) as service,
+        client_of(service) as client,
+    ):
+        before = kept_and_made()
+        for name in ("X-Webhook-Secret", "X-Webhook-Secret", "X-Admin-Secret"):
+            async with client.get("/api/list", headers={name: API_SECRET}) as response:
+                assert response.status == 200
+        async with client.get("/openapi.json") as response, client.get("/openapi.json") as again:
+            assert await response.read() == await again.read()
+    kept, made = kept_and_made()
+    assert (kept - before[0], made - before[1]) == (2, 3)
+
+
+async def test_list_of_conversations_shows_what_was_just_said(program: Client, service: Service) -> None:
+    """Kept until one of them changes, by whatever way the service hears of it."""
+    assert service.address
+    seen = []
+    for _ in range(2):
+        async with program.get("/api/list") as response:
+            seen.append(await response.json())
+        async with program.post("/api/new", json={}) as response:
+            assert response.status == 200, await response.text()
+    async with program.get("/api/list") as response:
+        seen.append(await response.json())
+    assert [len(one) for one in seen] == [0, 1, 2]
 
 
 async def test_kept_answer_is_for_nobody_else(program: Client, stranger: Client, page: Client) -> None:

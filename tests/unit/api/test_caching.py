@@ -36,8 +36,8 @@ class Routes:
 
     def cached(self, rule: Rule | None = None) -> ResponseCache:
         """Return the routes behind the cache."""
-        rules = {"/list": rule or Rule(2.0)}
-        return ResponseCache(self, rules=rules, state=lambda: self.written, now=lambda: self.now)
+        rules = {"/list": rule or Rule(2.0, lambda: self.written)}
+        return ResponseCache(self, rules=rules, now=lambda: self.now)
 
 
 async def asked(app: ResponseCache, headers: Mapping[str, str] = PROGRAM, **call_args: Any) -> Any:
@@ -107,7 +107,7 @@ async def test_nothing_is_kept_for_callers_who_show_nothing() -> None:
 async def test_answer_that_is_the_same_for_all_is_kept_whatever_is_written() -> None:
     """The description of the API is made once."""
     routes = Routes()
-    app = routes.cached(Rule(60.0, is_same_for_all=True))
+    app = routes.cached(Rule(60.0, None))
     await asked(app)
     routes.written += 1
     assert await asked(app, {}) == 1
@@ -115,8 +115,8 @@ async def test_answer_that_is_the_same_for_all_is_kept_whatever_is_written() -> 
 
 @pytest.mark.parametrize(
     ("status", "headers"),
-    [(404, {}), (200, {"Cache-Control": "no-store"}), (200, {"Set-Cookie": "a=b"})],
-    ids=["refusal", "no-store", "cookie"],
+    [(404, {}), (200, {"Set-Cookie": "a=b"})],
+    ids=["refusal", "cookie"],
 )
 async def test_refusals_and_answers_for_one_time_are_passed_on(status: int, headers: dict[str, str]) -> None:
     """They are neither kept nor tagged."""
@@ -126,6 +126,17 @@ async def test_refusals_and_answers_for_one_time_are_passed_on(status: int, head
     found = await call(app, "/list", headers=PROGRAM)
     assert "etag" not in found.headers
     assert await asked(app) == 2
+
+
+async def test_answer_that_nobody_may_store_has_no_tag() -> None:
+    """Here it is kept all the same, as it is; a caller is never told that it has it already."""
+    routes = Routes()
+    routes.headers = {"Cache-Control": "no-store"}
+    app = routes.cached()
+    found = await call(app, "/list", headers=PROGRAM)
+    assert (found.headers["cache-control"], "etag" in found.headers) == ("no-store", False)
+    assert await asked(app, {**PROGRAM, "If-None-Match": "*"}) == 1
+    assert await asked(app, PROGRAM, path="/x") == 2
 
 
 async def test_other_paths_and_methods_are_asked_each_time() -> None:
@@ -166,6 +177,6 @@ async def test_stream_is_passed_on_as_it_comes() -> None:
         response: Response = StreamingResponse(pieces, media_type="application/json")
         await response(scope, receive, send)
 
-    found = await call(ResponseCache(app, rules={}, state=int), "/list")
+    found = await call(ResponseCache(app, rules={}), "/list")
     assert (found.body, "etag" in found.headers) == (b"[]", False)
     assert found.pieces >= 2
