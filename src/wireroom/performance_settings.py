@@ -32,7 +32,7 @@ class PerformanceSettings(AgentSettings):
     redis_connections: int = named(
         "WIREROOM_REDIS_CONNECTIONS",
         default=50,
-        ge=2,
+        ge=3,
         le=10_000,
         description="Connections to Redis that one process may hold.",
     )
@@ -191,7 +191,7 @@ class PerformanceSettings(AgentSettings):
     gc_tuning: bool = named(
         "WIREROOM_GC_TUNING",
         default=True,
-        description="Whether the garbage collector leaves alone what was made at start, and looks less often.",
+        description="Whether the garbage collector leaves alone what start made, and looks less often.",
     )
 
     @field_validator("redis_url")

@@ -43,6 +43,7 @@ def router(services: Services) -> APIRouter:
         route_class=LazyRoute,
     )
     made.add_api_route("/endpoints", routes.endpoints, response_class=Response)
+    made.add_api_route("/watches", routes.watches, response_class=Response)
     made.add_api_route("/{kind}", routes.take, response_class=Response)
     return made
 
@@ -72,6 +73,10 @@ class _ProfileRoutes:
     async def endpoints(self, seconds: Period = None) -> Response:
         """Return calls, errors and percentiles of every route that was called."""
         return _json(await self._profiler().endpoints(seconds))
+
+    async def watches(self) -> Response:
+        """Return the last blocks of the event loop, and what grows and does not come back."""
+        return _json(self._profiler().watches())
 
     def _profiler(self) -> Profiler:
         profiler = self._services.profiler

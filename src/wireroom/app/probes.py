@@ -47,11 +47,12 @@ def make_probes(settings: Settings, engine: Engine, clock: Clock) -> Probes:
     """Return the watches; none of them has begun."""
     loop = LoopWatch()
     alarm = MemoryAlarm(settings.memory_alert_mb * _MIB)
+    resources = ResourceWatch(alarm=alarm, alert=owner_alert(settings, engine, clock))
     return Probes(
         loop=loop,
-        resources=ResourceWatch(alarm=alarm, alert=owner_alert(settings, engine, clock)),
+        resources=resources,
         pauses=PauseWatch(),
-        profiler=Profiler(loop, _begin_statements),
+        profiler=Profiler(loop, _begin_statements, growth=resources.growth),
     )
 
 

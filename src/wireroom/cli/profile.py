@@ -76,6 +76,14 @@ def endpoints(
     _profile("endpoints", seconds, Output.JSON if as_json else Output.TEXT, None, _show_endpoints)
 
 
+@cli.command("watches")
+def watches(
+    as_json: bool = typer.Option(False, "--json", help="One JSON object instead of tables."),
+) -> None:
+    """Show who blocked the event loop lately, and what grows and does not come back."""
+    _profile("watches", None, Output.JSON if as_json else Output.TEXT, None, _show_watches)
+
+
 def _profile(
     kind: str,
     seconds: float | None,
@@ -148,8 +156,7 @@ def _show_loop(report: Mapping[str, Any]) -> None:
     typer.echo(f"The event loop was at work for {busy:.2f} s of {seconds:.1f} s.")
     rows = [(_in_ms(held), name or "(callbacks)") for name, held in list(report["tasks"].items())[:15]]
     print_rows(("held the loop", "task"), rows, "No task held it.")
-    blocks = [(_in_ms(one["seconds"]), one["place"] or "-", one["task"] or "-") for one in report["blocks"]]
-    print_rows(("blocked it for", "where", "task"), blocks, "Nobody blocked it.")
+    _print_blocks(report)
     _print_hot(report, busy, _in_ms)
 
 
@@ -188,6 +195,17 @@ def _show_endpoints(report: Mapping[str, Any]) -> None:
         for one in report["endpoints"]
     ]
     print_rows(("calls", "errors", "p50", "p95", "p99", "slowest", "route"), rows, "No route was called.")
+
+
+def _show_watches(report: Mapping[str, Any]) -> None:
+    _print_blocks(report)
+    rows = [(one["kind"], one["name"], one["before"], one["after"]) for one in report["growth"]]
+    print_rows(("grows", "which", "was", "is"), rows, "Nothing grows without end.")
+
+
+def _print_blocks(report: Mapping[str, Any]) -> None:
+    rows = [(_in_ms(one["seconds"]), one["place"] or "-", one["task"] or "-") for one in report["blocks"]]
+    print_rows(("blocked the loop for", "where", "task"), rows, "Nobody blocked the loop.")
 
 
 def _print_hot(report: Mapping[str, Any], whole: float, shown: Callable[[float], str]) -> None:

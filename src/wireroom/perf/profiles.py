@@ -104,6 +104,16 @@ class EndpointReport:
 
 
 @dataclass(frozen=True, slots=True)
+class WatchReport:
+    """What the watches that never end have noticed."""
+
+    blocks: Sequence[LoopBlock]
+    """The last hundred, oldest first."""
+    growth: Sequence[MemoryGrowth]
+    """What has grown for twenty minutes and never came back."""
+
+
+@dataclass(frozen=True, slots=True)
 class Taken:
     """A profile: its report and, where there is one, what its picture is drawn from."""
 
@@ -121,6 +131,7 @@ class Profiler:
         loop_watch: LoopWatch,
         statements: BeginStatements,
         *,
+        growth: Callable[[], Sequence[MemoryGrowth]] = tuple,
         endpoints: Endpoints = ENDPOINTS,
         py_spy: Callable[[], str | None] = find_py_spy,
     ) -> None:
@@ -129,11 +140,13 @@ class Profiler:
         Args:
             loop_watch: Knows the loop's thread and its blocks.
             statements: Begins to look at statements.
+            growth: Tells what grows and does not come back.
             endpoints: Counts requests.
             py_spy: Finds the program; None: profiles are taken from within.
         """
         self._loop_watch = loop_watch
         self._statements = statements
+        self._growth = growth
         self._endpoints = endpoints
         self._py_spy = py_spy
         self._busy_with: tuple[str, float] | None = None
@@ -173,6 +186,10 @@ class Profiler:
             before = self._endpoints.snapshot()
             await asyncio.sleep(seconds)
             return EndpointReport(seconds, self._endpoints.figures(before))
+
+    def watches(self) -> WatchReport:
+        """Return what the watches have noticed until now."""
+        return WatchReport(self._loop_watch.blocks, self._growth())
 
     @contextmanager
     def _alone(self, what: str, seconds: float) -> Iterator[None]:

@@ -6,27 +6,41 @@ import asyncio
 import os
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
+from ipaddress import ip_network
 from pathlib import Path
 
 import aiohttp
-import pytest
 
 from wireroom.app.service import Service
+from wireroom.settings import Settings
 from wireroom.testing.eventually import eventually
 
-ROUTES = [f"/admin/profile/{kind}" for kind in ("cpu", "memory", "sql", "loop", "endpoints")]
+KINDS = ("cpu", "memory", "sql", "loop", "endpoints", "watches")
+REFUSALS = (
+    ("cpu?seconds=61", 400),
+    ("cpu?seconds=0", 400),
+    ("cpu?seconds=x", 422),
+    ("sql?format=html", 400),
+    ("loop?format=pdf", 422),
+    ("disk", 422),
+)
 
 
-@pytest.mark.parametrize("route", ROUTES)
-async def test_profile_needs_the_secret(stranger: aiohttp.ClientSession, route: str) -> None:
+async def test_profile_needs_the_secret(stranger: aiohttp.ClientSession) -> None:
     """Whoever is not known gets no profile, and none is taken."""
-    async with stranger.get(f"{route}?seconds=60") as response:
-        assert response.status == 401
+    for kind in KINDS:
+        async with stranger.get(f"/admin/profile/{kind}?seconds=60") as response:
+            assert response.status == 401
 
 
 async def test_profile_is_taken_of_the_running_service(program: aiohttp.ClientSession) -> None:
     """Each kind answers with its report; nothing of it is kept by browsers."""
-    for kind, field in (("loop", "tasks"), ("sql", "statements"), ("memory", "held_bytes")):
+    for kind, field in (
+        ("watches", "blocks"),
+        ("loop", "tasks"),
+        ("sql", "statements"),
+        ("memory", "held_bytes"),
+    ):
         async with program.get(f"/admin/profile/{kind}?seconds=0.1") as response:
             report = await response.json()
         assert response.status == 200, report
@@ -45,24 +59,29 @@ async def test_profile_comes_as_a_picture(program: aiohttp.ClientSession) -> Non
         assert (await response.json())["exporter"] == "wireroom"
 
 
-@pytest.mark.parametrize(
-    ("query", "status"),
-    [
-        ("cpu?seconds=61", 400),
-        ("cpu?seconds=0", 400),
-        ("cpu?seconds=x", 422),
-        ("sql?format=html", 400),
-        ("loop?format=pdf", 422),
-        ("disk", 422),
-    ],
-)
-async def test_profile_refuses_what_cannot_be_meant(
-    program: aiohttp.ClientSession, query: str, status: int
-) -> None:
+async def test_profile_refuses_what_cannot_be_meant(program: aiohttp.ClientSession) -> None:
     """Too long, unknown, or without a picture: the answer says so."""
-    async with program.get(f"/admin/profile/{query}") as response:
-        assert response.status == status
-        assert (await response.json())["success"] is False
+    for query, status in REFUSALS:
+        async with program.get(f"/admin/profile/{query}") as response:
+            assert response.status == status, query
+            assert (await response.json())["success"] is False
+
+
+async def test_profile_is_not_for_an_open_network(database_path: Path) -> None:
+    """Programs that need no secret elsewhere need it for profiles."""
+    settings = Settings(
+        data_dir=database_path.parent,
+        port=0,
+        drain_seconds=0,
+        open_routes=("/admin",),
+        open_networks=(ip_network("127.0.0.0/8"),),
+    )
+    async with (
+        Service(settings) as service,
+        aiohttp.ClientSession(service.address) as client,
+        client.get("/admin/profile/watches") as response,
+    ):
+        assert response.status == 403
 
 
 async def test_second_profile_at_once_is_a_conflict(service: Service, program: aiohttp.ClientSession) -> None:
@@ -111,21 +130,14 @@ async def _wireroom(service: Service, *arguments: str) -> tuple[int, str, str]:
 
 
 async def test_command_prints_what_the_service_answers(service: Service, tmp_path: Path) -> None:
-    """`wireroom profile` finds the running service by its data folder; a picture goes to a file."""
+    """`wireroom profile` finds the service by its data folder; a refusal is one sentence and exit code 1."""
     picture = tmp_path / "flame.html"
-    told, drawn = await asyncio.gather(
-        _wireroom(service, "profile", "endpoints"),
+    refused, drawn = await asyncio.gather(
+        _wireroom(service, "profile", "memory", "--seconds", "99"),
         _wireroom(service, *f"profile loop --seconds 0.1 --format html --output {picture}".split()),
     )
 
-    assert told[0] == 0, told
+    assert (refused[0], refused[1]) == (1, "")
+    assert "at most 60" in refused[2]
     assert drawn == (0, f"Written: {picture}\n", "")
     assert picture.read_text().startswith("<!doctype html>")
-
-
-async def test_command_says_why_it_was_refused(service: Service) -> None:
-    """What the service refuses is one sentence and exit code 1."""
-    code, _, said = await _wireroom(service, "profile", "cpu", "--seconds", "99")
-
-    assert code == 1
-    assert "at most 60" in said

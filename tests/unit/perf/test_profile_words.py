@@ -47,6 +47,14 @@ REPORTS: list[tuple[Callable[[Mapping[str, Any]], None], dict[str, Any], list[st
         ["1.00 MiB asked for", "2.00 MiB at most", "It ended early", "builtins.dict"],
     ),
     (
+        profile._show_watches,
+        {
+            "blocks": [],
+            "growth": [{"kind": "tasks", "name": "reader …", "before": 3, "after": 90}],
+        },
+        ["Nobody blocked the loop.", "reader …", "90"],
+    ),
+    (
         profile._show_sql,
         {
             "statements": [
@@ -83,7 +91,7 @@ REPORTS: list[tuple[Callable[[Mapping[str, Any]], None], dict[str, Any], list[st
 
 
 @pytest.mark.parametrize(
-    ("show", "report", "words"), REPORTS, ids=["cpu", "loop", "memory", "sql", "endpoints"]
+    ("show", "report", "words"), REPORTS, ids=["cpu", "loop", "memory", "watches", "sql", "endpoints"]
 )
 def test_report_is_shown_in_tables(
     show: Callable[[Mapping[str, Any]], None],
