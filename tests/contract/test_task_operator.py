@@ -204,6 +204,17 @@ async def test_status_that_somebody_set_meanwhile_stays(desk: Board, status: int
     assert (attempt.state, attempt.result) == (state.value, "said")
 
 
+async def test_failing_task_that_is_made_ready_at_once_waits_all_the_same(desk: Board) -> None:
+    """An older service that starts sets everything back to ready: that must not make a failing task spin."""
+    task_id = await desk.add()
+    [claimed] = await desk.look()
+    await desk.sql("UPDATE tasks SET status = 0")
+    await desk.end(claimed.run_id, RunState.FAILED)
+    assert await desk.begun() == []
+    task = await desk.task(task_id)
+    assert (task.label, task.failures, task.next_try_at) == ("ready", 1, desk.now_ms + 10_000)
+
+
 async def test_task_that_takes_a_day_is_not_begun_twice(desk: Board) -> None:
     """Contract C1 14: nothing expires while its run works."""
     await desk.add()

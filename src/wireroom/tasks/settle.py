@@ -105,7 +105,9 @@ def _settle(conn: Connection, row: Row, policy: RetryPolicy, now_ms: int, jitter
         finished_at=finished_at or now_ms,
     )
     moved = bool(_MOVE.run(conn, task_id=task_id, status=int(_status(ending)), now=stamp(now_ms)))
-    _release(conn, (task_id, epoch), ending if moved else SetAside(), why, now_ms)
+    # Whoever makes it ready during a run that fails wants it tried again, and not without a pause.
+    counts = moved or (status == TaskStatus.READY and isinstance(ending, TryAgain))
+    _release(conn, (task_id, epoch), ending if counts else SetAside(), why, now_ms)
     seconds = max(0, (finished_at or now_ms) - (started_at or now_ms)) / 1000
     agrees = isinstance(ending, Complete | SetAside) and status == _status(ending)
     stays = None if moved or agrees else label_of(status)
