@@ -1,17 +1,21 @@
 """Every query that the rooms put together by SQLAlchemy: hot ones with a call to explain, rare ones with why.
 
 `module.function` below the package; what a person or a program waits for, or what repeats by itself, is hot.
-Prepared statements are not listed: `test_query_plans` finds them all by itself.
+Prepared statements are found, not listed. `test_query_plans` and `test_hot_queries` explain all of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib
+import pkgutil
+import re
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import cast
 
 from sqlalchemy import Connection
 
+import wireroom
 from wireroom.agents import queries as agents
 from wireroom.agents.admission import Admission
 from wireroom.agents.queues import Queues
@@ -30,6 +34,8 @@ from wireroom.intake import accept, people
 from wireroom.intake.ask import Asker
 from wireroom.runs import events, queries
 from wireroom.runs import summaries as runs
+from wireroom.store.database import driver
+from wireroom.store.statement import Statement
 from wireroom.tasks import dependencies, listing, rows
 from wireroom.tasks.listing import Wanted
 
@@ -198,3 +204,44 @@ RARE: dict[str, str] = {
     "tasks.operator._switch_under_lock": "by name, the handful of settings",
 }
 """Why a plan of it matters to nobody."""
+
+HAS_PLAN = re.compile(r"\s*(?:SELECT|WITH|INSERT|UPDATE|DELETE)\b")
+APART = ("wireroom.store.migrations.", "wireroom.load.", "wireroom.bench.")
+"""What is not imported by a running service: it has no statements, and may need extras of the package."""
+PARAMETER = re.compile(r"(?<!:):(\w+)")
+
+
+def _statements() -> Iterator[tuple[str, Statement]]:
+    """Find every `Statement` of the package, so that a new one is looked at without being listed."""
+    for module in pkgutil.walk_packages(wireroom.__path__, "wireroom."):
+        if module.name.startswith(APART) or module.name.endswith("__main__"):
+            continue
+        for name, value in vars(importlib.import_module(module.name)).items():
+            if isinstance(value, Statement) and HAS_PLAN.match(value._sql):
+                yield f"{module.name.removeprefix('wireroom.')}.{name}", value
+
+
+STATEMENTS = dict(_statements())
+"""Every prepared statement of the package that has a plan, by `module.name`."""
+
+
+def values_of(statement: Statement) -> dict[str, str]:
+    """Return some value for each that the statement binds."""
+    return dict.fromkeys(PARAMETER.findall(statement._sql), "1")
+
+
+def sent_by(conn: Connection, unit: Unit) -> list[str]:
+    """Run the unit, undo it, and return the statements that it sent, with their values in place."""
+    sent: list[str] = []
+    raw = driver(conn)
+    raw.execute("BEGIN")
+    raw.set_trace_callback(sent.append)
+    unit(conn)
+    raw.set_trace_callback(None)
+    raw.execute("ROLLBACK")
+    return sent
+
+
+def plan_on_sqlite(conn: Connection, sql: str) -> str:
+    """Return SQLite's plan of a statement whose values are in place."""
+    return "\n".join(row[3] for row in driver(conn).execute(f"EXPLAIN QUERY PLAN {sql}").fetchall())

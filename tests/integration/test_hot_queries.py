@@ -12,9 +12,8 @@ import pytest
 from sqlalchemy import Connection, Engine, create_engine, event
 
 import wireroom
-from hot_queries import HOT, RARE, Unit
+from hot_queries import HOT, RARE, Unit, plan_on_sqlite, sent_by
 from wireroom.perf.sql_shapes import scanned_tables
-from wireroom.store.database import driver
 from wireroom.store.sqlite import engine_for
 from wireroom.testing.postgres_server import PostgresServer
 
@@ -55,29 +54,13 @@ def postgresql(postgres: PostgresServer) -> Iterator[Engine]:
 def test_hot_query_uses_an_index_on_sqlite(sqlite: Engine, name: str) -> None:
     """No table is walked but in the order of its key up to a limit, and no list is sorted as a whole."""
     with sqlite.connect() as conn:
-        sent = _sent_by(conn, HOT[name])
-        plans = [_sqlite_plan(conn, sql) for sql in sent if BY_KEY.search(sql) is None]
+        sent = sent_by(conn, HOT[name])
+        plans = [plan_on_sqlite(conn, sql) for sql in sent if BY_KEY.search(sql) is None]
 
     assert sent
     assert [plan for plan in plans if set(scanned_tables(plan)) - FEW_ROWS] == []
     if LIST.search(name):
         assert [plan for plan in plans if "TEMP B-TREE FOR ORDER BY" in plan] == []
-
-
-def _sent_by(conn: Connection, unit: Unit) -> list[str]:
-    """Run the unit, undo it, and return the statements that it sent, with their values in place."""
-    sent: list[str] = []
-    raw = driver(conn)
-    raw.execute("BEGIN")
-    raw.set_trace_callback(sent.append)
-    unit(conn)
-    raw.set_trace_callback(None)
-    raw.execute("ROLLBACK")
-    return sent
-
-
-def _sqlite_plan(conn: Connection, sql: str) -> str:
-    return "\n".join(row[3] for row in driver(conn).execute(f"EXPLAIN QUERY PLAN {sql}").fetchall())
 
 
 @pytest.mark.postgres

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,19 +9,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, Engine, create_engine, text
 
-import wireroom
+from hot_queries import STATEMENTS, values_of
 from wireroom.store.sqlite import engine_for
-from wireroom.store.statement import Statement
 from wireroom.testing.postgres_server import PostgresServer
 
 ROWS = 10_000
 WALK = re.compile(r"SCAN (?!CONSTANT|system_settings USING INDEX)(?!\w+ USING INDEX ix_\w+_dead)")
-HAS_PLAN = re.compile(r"\s*(?:SELECT|WITH|INSERT|UPDATE|DELETE)\b")
 SORTS_A_FEW = frozenset({"callbacks.pending_states._OPEN"})
 """What may sort: the unfinished runs, of which there are few."""
-APART = ("wireroom.store.migrations.", "wireroom.load.", "wireroom.bench.")
-"""What is not imported by a running service: it has no statements, and may need extras of the package."""
-PARAMETER = re.compile(r"(?<!:):(\w+)")
 
 FILL = """
 INSERT INTO updates (bot_id, update_id, kind, lane, payload, state, received_at, handled_at)
@@ -55,19 +48,6 @@ INSERT INTO jobs (queue, kind, ref, key, run_at, state, enqueued_at)
     SELECT 'q', 'run', 'r' || n, 'k' || n, n, CASE WHEN n % 2 = 0 THEN 'waiting' ELSE 'dead' END, n FROM n;
 """
 NUMBERS = f"WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {ROWS}) "
-
-
-def _statements() -> Iterator[tuple[str, Statement]]:
-    """Find every `Statement` of the package, so that a new one is looked at without being listed."""
-    for module in pkgutil.walk_packages(wireroom.__path__, "wireroom."):
-        if module.name.startswith(APART) or module.name.endswith("__main__"):
-            continue
-        for name, value in vars(importlib.import_module(module.name)).items():
-            if isinstance(value, Statement) and HAS_PLAN.match(value._sql):
-                yield f"{module.name.removeprefix('wireroom.')}.{name}", value
-
-
-STATEMENTS = dict(_statements())
 
 
 @pytest.fixture(scope="module")
@@ -114,10 +94,6 @@ def _postgres_scans(conn: Connection, sql: str, values: dict[str, str]) -> list[
     return [line for line in rows if "Seq Scan" in line]
 
 
-def _values(statement: Statement) -> dict[str, str]:
-    return dict.fromkeys(PARAMETER.findall(statement._sql), "1")
-
-
 def test_the_hot_statements_are_found() -> None:
     """The search sees the statements of every room."""
     assert {name.partition(".")[0] for name in STATEMENTS} >= {"intake", "conversations", "runs", "delivery"}
@@ -129,7 +105,7 @@ def test_hot_statement_uses_an_index_on_sqlite(sqlite: Engine, name: str) -> Non
     """No hot statement walks a table, or sorts what an index could give in order."""
     statement = STATEMENTS[name]
     with sqlite.connect() as conn:
-        plan = statement.plan(conn, **_values(statement))
+        plan = statement.plan(conn, **values_of(statement))
 
     assert not [line for line in plan.splitlines() if WALK.match(line)]
     assert name in SORTS_A_FEW or "TEMP B-TREE" not in plan
@@ -141,4 +117,4 @@ def test_hot_statement_can_use_an_index_on_postgresql(postgresql: Engine, name: 
     """No hot statement needs a sequential scan."""
     statement = STATEMENTS[name]
     with postgresql.connect() as conn:
-        assert _postgres_scans(conn, statement._sql, _values(statement)) == []
+        assert _postgres_scans(conn, statement._sql, values_of(statement)) == []
