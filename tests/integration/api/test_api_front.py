@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 import zstandard
 
 from running_service import API_SECRET, WEBHOOK_SECRET, client_of, running_service
+from wireroom.app.http import bind
 from wireroom.app.service import Service
 from wireroom.perf.metrics import HTTP_CACHED
 from wireroom.settings import Settings
@@ -154,3 +157,17 @@ async def test_settings_switch_everything_off(database_path: Path, agent: Script
         async with client.get("/openapi.json", headers=headers) as response:
             assert "Content-Encoding" not in response.headers
             assert "RateLimit-Limit" not in response.headers
+
+
+async def test_answers_are_sent_without_waiting_for_the_other_side() -> None:
+    """On asyncio's own loop, too, each connection has TCP_NODELAY: an answer goes out in two writes."""
+    accepted: asyncio.Queue[asyncio.StreamWriter] = asyncio.Queue()
+    listener = bind("127.0.0.1", 0)
+    server = await asyncio.start_server(lambda _, writer: accepted.put_nowait(writer), sock=listener)
+    async with server:
+        _, caller = await asyncio.open_connection(*listener.getsockname())
+        writer = await accepted.get()
+        assert writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        for end in (caller, writer):
+            end.close()
+            await end.wait_closed()
