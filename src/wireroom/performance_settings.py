@@ -109,8 +109,8 @@ class PerformanceSettings(AgentSettings):
         "WIREROOM_HOST_FAILURES",
         default=5,
         ge=0,
-        description="Calls of callbacks and agents in a row that one host fails before it is not called for a "
-        "while; 0: it always is.",
+        description="Calls of callbacks and agents in a row that one host fails before it is not called for "
+        "a while; 0: it always is.",
     )
     host_hold_seconds: float = named(
         "WIREROOM_HOST_HOLD_SECONDS",

@@ -14,7 +14,10 @@ from pydantic import SecretStr
 from sqlalchemy import Connection, text
 
 from running_service import API_SECRET, OWNER, client_of, running_service
+from wireroom.callbacks.pending import Pending
 from wireroom.callbacks.pending_states import _OPEN, PendingStates
+from wireroom.intake.older_answers import answer_older_request
+from wireroom.jobs.embedded import EmbeddedJobs
 from wireroom.redis.address import read_address
 from wireroom.redis.breaker import BreakerRule
 from wireroom.redis.client import PoolRule
@@ -160,6 +163,23 @@ async def test_states_are_written_anew_after_an_outage(
     finally:
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)
+
+
+async def test_answer_is_stored_once_although_its_state_outlived_a_crash(database: SqliteDatabase) -> None:
+    """Whoever ends between the commit and the removal of the key sends no second answer when asked again."""
+    jobs = EmbeddedJobs(ManualClock())
+
+    def answer(conn: Connection) -> bool:
+        pending = Pending(42, 7, "p", "")
+        return answer_older_request(conn, jobs, "old-1", pending, {"success": True}, bot_id=7, now_ms=1)
+
+    def stored(conn: Connection) -> list[tuple[object, ...]]:
+        rows = conn.execute(text("SELECT lane, chat_id, reply_to, state FROM deliveries"))
+        return [tuple(row) for row in rows]
+
+    assert await database.write(answer)
+    assert not await database.write(answer)
+    assert await database.read(stored) == [("telegram:7:42:0", 42, 7, "pending")]
 
 
 async def test_service_and_older_front_end_know_each_others_requests(

@@ -116,7 +116,7 @@ async def test_what_could_not_be_sent_becomes_a_gap(server: RedisServer) -> None
             gaps = replica.gaps
             cut_off._note_down(cut_off._breaker.probe_failed("the cable is out"))
             assert not await sender.publish("cache", b"never sent")
-            await eventually(lambda: replica.gaps == gaps + 1, "the gap is told")
+            await eventually(lambda: replica.gaps > gaps, "the gap is told")
             assert await sender.publish("cache", b"sent")
             await eventually(lambda: replica.messages == [b"sent"], "messages again")
 

@@ -207,9 +207,10 @@ async def test_work_goes_on_while_the_server_is_killed_and_started(server: Redis
 async def test_frozen_server_is_given_up_and_found_again(server: RedisServer) -> None:
     """A server that hangs is soon asked by nobody; when it goes on, each caller gets his own reply again."""
     rule = PoolRule(connections=6, connect_seconds=5, command_seconds=0.1, retries=0)
+    async with running_pool(server.url) as patient:
+        await patient.setex_many([(CACHE.key(str(n)), 600, str(n).encode()) for n in range(20)])
     async with running_pool(server.url, rule) as pool:
         await eventually(lambda: pool.is_up, "it is found")
-        await pool.setex_many([(CACHE.key(str(n)), 600, str(n).encode()) for n in range(20)])
         server.freeze()
         with counted() as tally:
             asked = await asyncio.gather(

@@ -80,12 +80,13 @@ class RedisPool:
         self._breaker_rule = breaker or BreakerRule()
         self._draw = draw
         self._client = open_client(address, self.rule)
-        # One connection is the bus's.
-        self._places = asyncio.Semaphore(self.rule.connections - 1)
+        # One connection is the bus's, one the probe's.
+        self._places = asyncio.Semaphore(max(1, self.rule.connections - 2))
         self._breaker = Breaker(is_open=True, reason=_NOT_LOOKED)
         self._opened = asyncio.Event()
         self._up = asyncio.Event()
         self._looked = asyncio.Event()
+        self._looking = asyncio.Lock()
         self._identity: frozenset[str] = frozenset()
         self._listeners: list[Callable[[], None]] = []
 
@@ -212,6 +213,10 @@ class RedisPool:
 
     async def look(self) -> bool:
         """Ask Redis whether it is there, and go by the answer; True when it is."""
+        async with self._looking:
+            return await self._look()
+
+    async def _look(self) -> bool:
         was_open = self._breaker.is_open
         try:
             async with asyncio.timeout(self.rule.budget_seconds):
