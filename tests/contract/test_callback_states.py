@@ -227,7 +227,11 @@ async def test_service_and_older_front_end_know_each_others_requests(
             await eventually(lambda: _redis_is(http, "degraded: "), "it is ready, and says what is missing")
             status, _ = await _call_back(http, body | {"requestId": "0ld-2"})
             assert status == 503
+            await telegram.user_says(chat, "calculate 6 * 7")
+            await eventually(lambda: "42" in (telegram.visible(chat)[-1].text or ""), "work goes on")
             assert [one.text for one in telegram.visible(chat)].count("from before") == 1
+            await asyncio.to_thread(server.start)
+            await eventually(lambda: _redis_is(http, "ok"), "Redis is found again")
 
 
 async def _call_back(http: aiohttp.ClientSession, body: dict[str, Any]) -> tuple[int, Any]:

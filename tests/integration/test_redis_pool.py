@@ -169,6 +169,36 @@ async def test_silent_server_costs_a_few_callers_a_time_out() -> None:
     await silent.wait_closed()
 
 
+@pytest.mark.parametrize(("retries", "served"), [(0, False), (1, False), (2, True)])
+async def test_broken_connection_is_tried_again_as_often_as_is_set(retries: int, served: bool) -> None:
+    """A server that twice hangs up serves whoever tries three times; fewer tries open the breaker."""
+    asked = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        while words := await reader.read(4096):
+            if b"SETEX" in words:
+                asked += 1
+                if asked <= 2:
+                    break
+            writer.write(b"+OK\r\n")
+        writer.close()
+
+    moody = await asyncio.start_server(serve, "127.0.0.1", 0)
+    host, port = moody.sockets[0].getsockname()
+    pool = RedisPool(read_address(f"redis://{host}:{port}"), PoolRule(5, 10, 10, retries=retries))
+    pool._note_up()
+    if served:
+        await pool.setex(CACHE.key("x"), 60, b"1")
+    else:
+        with pytest.raises(RedisUnavailable):
+            await pool.setex(CACHE.key("x"), 60, b"1")
+    assert (asked, pool.is_up) == (retries + 1, served)
+    await pool.close()
+    moody.close()
+    await moody.wait_closed()
+
+
 async def test_work_goes_on_while_the_server_is_killed_and_started(server: RedisServer) -> None:
     """Callers get the right value or a refusal, nothing else; after each start the pool finds the server."""
     outcomes: Counter[str] = Counter()
