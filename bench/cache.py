@@ -253,8 +253,8 @@ async def _fill(db: SqliteDatabase) -> Sequence[str]:
 
 
 async def _depths(db: SqliteDatabase, cache: Cache) -> object:
-    async def read() -> object:
-        return await db.read(_jobs.counts)
+    async def read() -> dict[str, QueueCounts]:
+        return dict(await db.read(_jobs.counts))
 
     return await cache.open(DEPTHS, dict[str, QueueCounts]).get_or_compute("all", read)
 

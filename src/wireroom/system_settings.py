@@ -8,7 +8,7 @@ What differs between installations and is read once at start is in `settings`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 
@@ -167,7 +167,7 @@ class SystemSettings:
 
     async def is_on(self, name: str) -> bool:
         """Tell whether a switch is on."""
-        values: Mapping[str, int] = await self._kept.get_or_compute(_ALL_OF_THEM, self._read, tags=_TAGS)
+        values = await self._kept.get_or_compute(_ALL_OF_THEM, self._read, tags=_TAGS)
         return values.get(name, _default_of(name)) == 1
 
     def watch(self, callback: Callable[[], None]) -> None:

@@ -83,6 +83,20 @@ async def test_value_is_computed_once_and_given_until_its_end(
     assert await kept.get_or_compute("a", maker) == 2
 
 
+async def test_time_counts_from_before_the_reading(
+    make_cache: Callable[..., Cache], clock: ManualClock
+) -> None:
+    """A computation that takes longer than a value may live leaves nothing: its rows are older than that."""
+    kept, maker = make_cache().open(ROWS, int), Maker()
+
+    async def slowly() -> int:
+        made = await maker()
+        clock.advance(61)
+        return made
+
+    assert [await kept.get_or_compute("a", slowly) for _ in range(2)] == [1, 2]
+
+
 async def test_many_callers_share_one_computation(make_cache: Callable[..., Cache]) -> None:
     """Who asks while the value is being computed waits for that one."""
     kept, maker = make_cache().open(ROWS, int), Maker()

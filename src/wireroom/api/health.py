@@ -64,8 +64,8 @@ def metrics_route(db: Database, jobs: Jobs, cache: Cache) -> Route:
     """Return the route that shows the figures of `perf.metrics`; jobs are counted at most once a second."""
     depths = cache.open(DEPTHS, dict[str, QueueCounts])
 
-    async def counts() -> Mapping[str, QueueCounts]:
-        return await db.read(jobs.counts)
+    async def counts() -> dict[str, QueueCounts]:
+        return dict(await db.read(jobs.counts))
 
     async def metrics(request: Request) -> Response:
         del request

@@ -19,7 +19,7 @@ from wireroom.cache.names import Level
 
 T = TypeVar("T")
 Tickets = Sequence[Sequence[str]]
-_LONGEST_TURN = timedelta(seconds=5)
+_LONGEST_TURN = timedelta(seconds=1)
 """How long a caller waits for another replica that computes the same; then it computes, too."""
 _LARGE_BYTES = 64 * 1024
 """To compress more takes long enough to be felt on the event loop."""
@@ -65,9 +65,10 @@ class Below(Generic[T]):
             tickets.append(looked.ticket)
         return None, tickets
 
-    async def keep(self, where: Address, encoded: bytes, seconds: float, tickets: Tickets) -> None:
-        """Keep what was computed after the look that gave the tickets."""
-        made_at = time.time()
+    async def keep(
+        self, where: Address, encoded: bytes, made_at: float, seconds: float, tickets: Tickets
+    ) -> None:
+        """Keep what was computed after the look that gave the tickets, begun at that time since the epoch."""
         pack = packing.pack
         packed = await asyncio.to_thread(pack, encoded) if len(encoded) > _LARGE_BYTES else pack(encoded)
         for level, ticket in zip(self.levels, tickets, strict=True):

@@ -86,7 +86,7 @@ class Cache(Hears):
         """Return one that keeps nothing."""
         return cls(memory_bytes=0)
 
-    def open(self, what: Cached, type_: Any) -> Kept[Any]:
+    def open(self, what: Cached, type_: type[T]) -> Kept[T]:
         """Return the values of a name; the same object each time.
 
         Args:

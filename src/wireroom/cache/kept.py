@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, overload
 
 import structlog
 
@@ -22,7 +22,7 @@ from wireroom.cache.figures import NameFigures
 from wireroom.cache.lower import Address, Lower
 from wireroom.cache.memory import Entry, MemoryLevel
 from wireroom.cache.names import Cached, Level
-from wireroom.cache.policy import times_of
+from wireroom.cache.policy import Times, times_of
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -79,6 +79,7 @@ class Kept(Generic[T]):
         self._flights: dict[str, _Flight[T]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
 
+    @overload
     async def get_or_compute(
         self,
         key: str,
@@ -86,7 +87,19 @@ class Kept(Generic[T]):
         *,
         tags: Sequence[str] = (),
         is_current: IsCurrent[T] | None = None,
-    ) -> T:
+    ) -> T: ...
+    @overload
+    async def get_or_compute(
+        self, key: str, compute: Compute[T | None], *, tags: Sequence[str] = ()
+    ) -> T | None: ...
+    async def get_or_compute(
+        self,
+        key: str,
+        compute: Compute[Any],
+        *,
+        tags: Sequence[str] = (),
+        is_current: IsCurrent[T] | None = None,
+    ) -> T | None:
         """Return the kept value, or compute it and keep it. None is never kept.
 
         Args:
@@ -102,7 +115,8 @@ class Kept(Generic[T]):
             return entry.value
         if self._seconds() is None:
             self.figures.bypassed()
-            return await compute()
+            computed: T | None = await compute()
+            return computed
         return await self._find(Address(self.what.name, key, tags), compute, is_current)
 
     def hear(self, changed: Changed) -> None:
@@ -207,14 +221,15 @@ class Kept(Generic[T]):
         seconds = self._seconds()
         if seconds is not None and not flight.outdated and found.age < min(seconds, found.ttl):
             left = min(seconds, found.ttl) - found.age
-            self._keep_in_memory(flight, found.value, found.bytes, left, cost=0.0)
+            times = self._times(self._now(), left, cost=0.0)
+            self.memory.put(flight.where.key, found.value, times, found.bytes, flight.where.tags)
             self.figures.promoted(Level.MEMORY)
         return found.value
 
     async def _compute(
         self, flight: _Flight[T], compute: Compute[T], is_current: IsCurrent[T] | None, tickets: Tickets
     ) -> T:
-        started = time.perf_counter()
+        started, made_at = time.perf_counter(), time.time()
         try:
             value = await compute()
         except BaseException:
@@ -229,15 +244,16 @@ class Kept(Generic[T]):
             await self._below.give_up(flight.where, tickets)
             return value
         encoded = packing.encode(value)
-        self._keep_in_memory(flight, value, len(encoded), seconds, cost)
+        # From before the rows were read: what changed while they were is as old as that.
+        times = self._times(flight.began, seconds, cost)
+        self.memory.put(flight.where.key, value, times, len(encoded), flight.where.tags)
         if self._below.levels:
             # Nobody waits for this.
-            self._spawn(self._below.keep(flight.where, encoded, seconds, tickets))
+            self._spawn(self._below.keep(flight.where, encoded, made_at, seconds, tickets))
         return value
 
-    def _keep_in_memory(self, flight: _Flight[T], value: T, size: int, seconds: float, cost: float) -> None:
-        times = times_of(self._now(), seconds, cost, jitter=self._draw(), draw=1.0 - self._draw())
-        self.memory.put(flight.where.key, value, times, size, flight.where.tags)
+    def _times(self, made_at: float, seconds: float, cost: float) -> Times:
+        return times_of(made_at, seconds, cost, jitter=self._draw(), draw=1.0 - self._draw())
 
     def _spawn(self, work: Coroutine[Any, Any, R]) -> asyncio.Task[R]:
         task = asyncio.create_task(work, name=f"cache {self.what.name}")

@@ -31,7 +31,9 @@ from wireroom.redis.keys import CACHE, CLAIM
 
 TOKEN_SECONDS = 86_400
 """Longer than any value lives: an old value must not meet its own token again."""
-_CLAIM_SECONDS = 30
+_CLAIM_SECONDS = 5
+"""How long others may have to wait for a replica that dies while it computes."""
+_LARGEST_BYTES = 1024 * 1024
 _BUCKETS = 16
 _LONGEST_KEY = 200
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.005, 0.1
@@ -112,6 +114,9 @@ class SharedLevel:
     async def keep(self, where: Address, stored: Stored, ticket: Sequence[str]) -> None:
         """Keep the value under the tokens that the look has seen."""
         if not ticket:
+            return
+        if len(stored.packed) > _LARGEST_BYTES:
+            await self.give_up(where, ticket)
             return
         word, *tokens = ticket
         envelope = _Envelope([token.encode() for token in tokens], stored.made_at, stored.ttl, stored.packed)

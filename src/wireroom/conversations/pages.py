@@ -55,10 +55,9 @@ class ConversationPages:
             return ConversationPage(tuple(found), count_all_conversations(conn, lane))
 
         key = repr((lane, limit, offset, newest_first, after))
-        found: ConversationPage = await self._kept.get_or_compute(
+        return await self._kept.get_or_compute(
             key, lambda: self._db.read(read), tags=(CONVERSATIONS_CHANGED.tag,)
         )
-        return found
 
     async def warm(self) -> None:
         """Have the first page at hand before anybody asks."""

@@ -58,12 +58,11 @@ class Trees:
         """
         start = await asyncio.to_thread(visible_inside, root, path)
         key = f"{depth}:{most}:{path.strip('/')}:{root}:{start}"
-        found: KeptTree = await self._kept.get_or_compute(
+        return await self._kept.get_or_compute(
             key,
             lambda: asyncio.to_thread(read_tree, root, path, depth, most, settled=self._settled),
             is_current=lambda kept: asyncio.to_thread(is_current, kept),
         )
-        return found
 
 
 def read_tree(
