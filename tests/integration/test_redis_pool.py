@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from redis_fixtures import PATIENT, running_pool
+from redis_fixtures import PATIENT, QUICK, ended, running_pool
 
 from wireroom.errors import BadInput, RedisUnavailable
 from wireroom.redis import commands
@@ -197,6 +197,36 @@ async def test_broken_connection_is_tried_again_as_often_as_is_set(retries: int,
     await pool.close()
     moody.close()
     await moody.wait_closed()
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n", b":x\r\n", b"$5\r\nab", b"*-5\r\n", b"$-9\r\n", b"\xff\r\n"],
+)
+async def test_what_is_no_redis_is_refused_and_ends_nothing(reply: bytes) -> None:
+    """Whatever listens there and says odd things, callers are refused and the watch goes on."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(4096)
+        writer.write(reply)
+        writer.close()
+
+    odd = await asyncio.start_server(serve, "127.0.0.1", 0)
+    host, port = odd.sockets[0].getsockname()
+    pool = RedisPool(read_address(f"redis://{host}:{port}"), PoolRule(5, 10, 10, retries=0), QUICK)
+    watch = asyncio.create_task(pool.run())
+    for _ in range(3):
+        pool._note_up()
+        with pytest.raises(RedisUnavailable):
+            await pool.get(CACHE.key("x"))
+        with pytest.raises(RedisUnavailable):
+            await pool.get_many([CACHE.key("x"), CACHE.key("y")])
+    await eventually(lambda: not pool.is_up, "it counts as down")
+    assert not watch.done()
+    await ended(watch)
+    await pool.close()
+    odd.close()
+    await odd.wait_closed()
 
 
 async def test_work_goes_on_while_the_server_is_killed_and_started(server: RedisServer) -> None:

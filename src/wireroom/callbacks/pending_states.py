@@ -7,23 +7,23 @@ was given, since that is the one which this runner's callback names.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 
-import structlog
 from sqlalchemy import Connection
 
 from wireroom.callbacks.pending import Pending, decode_pending, encode_pending, moment, state_key
 from wireroom.clock import Clock, to_ms
-from wireroom.errors import RedisUnavailable, StoreUnavailable
+from wireroom.errors import RedisUnavailable
 from wireroom.redis.pool import RedisPool
+from wireroom.store.chore import repeat
 from wireroom.store.database import Database
 from wireroom.store.statement import Statement
 
 _LOOK_SECONDS = 1.0
 _AT_MOST = 1000
-_log = structlog.get_logger(__name__)
+_AT_ONCE = 50
+"""States in one round trip, of up to 80 KiB each: all of them together could be too late for ever."""
 
 _OPEN = Statement(f"""
     SELECT r.request_id, a.errand, d.chat_id, r.source_message_id, r.prompt, r.queued_at
@@ -64,19 +64,18 @@ class PendingStates:
         self._ttl_seconds = ttl_seconds
         self._look_seconds = look_seconds
         self._written: set[str] = set()
-        self._all_anew = True
-        pool.when_back(self._write_all_anew)
+        self._returns = 1
+        """How often Redis has come back, perhaps empty, and for which of these everything was written."""
+        self._served_returns = 0
+        pool.when_back(self._note_return)
 
     async def run(self) -> None:
         """Keep in step, until cancelled; an outage on either side is waited out."""
-        while True:
-            await self._pool.wait_up()
-            with suppress(RedisUnavailable):
-                try:
-                    await self.step()
-                except StoreUnavailable as error:
-                    _log.warning("callback_states_put_off", reason=str(error))
-            await asyncio.sleep(self._look_seconds)
+        await repeat("callback states", self._step_when_up, self._look_seconds)
+
+    async def _step_when_up(self) -> None:
+        await self._pool.wait_up()
+        await self.step()
 
     async def step(self) -> None:
         """Write what is open and not there yet, remove what has ended.
@@ -85,20 +84,22 @@ class PendingStates:
             RedisUnavailable: not everything was written; the next step does it.
             StoreUnavailable: the rows cannot be read.
         """
-        anew, self._all_anew = self._all_anew, False
+        returns = self._returns
         now_ms = to_ms(self._clock.now())
         since_ms = now_ms - self._ttl_seconds * 1000
         wanted = await self._db.read(lambda conn: open_requests(conn, since_ms))
-        try:
-            fresh = wanted.keys() if anew else wanted.keys() - self._written
-            await self._pool.setex_many([self._item(name, *wanted[name], now_ms) for name in fresh])
-            self._written |= fresh
-            ended = self._written - wanted.keys()
-            await self._pool.delete(*map(state_key, ended))
-            self._written -= ended
-        except RedisUnavailable:
-            self._all_anew |= anew
-            raise
+        if returns == self._served_returns:
+            fresh = [name for name in wanted if name not in self._written]
+        else:
+            fresh = list(wanted)
+        for first in range(0, len(fresh), _AT_ONCE):
+            names = fresh[first : first + _AT_ONCE]
+            await self._pool.setex_many([self._item(name, *wanted[name], now_ms) for name in names])
+            self._written.update(names)
+        ended = self._written - wanted.keys()
+        await self._pool.delete(*map(state_key, ended))
+        self._written -= ended
+        self._served_returns = returns
 
     async def find(self, request_id: str) -> Pending | None:
         """Return the state of this request, whoever wrote it; None when there is none.
@@ -119,9 +120,8 @@ class PendingStates:
         age = max(0, now_ms - at_ms) // 1000
         return state_key(name), max(1, self._ttl_seconds - age), encode_pending(state)
 
-    def _write_all_anew(self) -> None:
-        """Redis may have come back empty."""
-        self._all_anew = True
+    def _note_return(self) -> None:
+        self._returns += 1
 
 
 def open_requests(conn: Connection, since_ms: int) -> Mapping[str, tuple[Pending, int]]:

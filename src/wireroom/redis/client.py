@@ -67,6 +67,11 @@ def translated() -> Iterator[None]:
         raise Lost(_in_short(error)) from error
     except foreign.RedisError as error:
         raise Denied(_in_short(error)) from error
+    except WireroomError:
+        raise
+    except Exception as error:
+        # A reply that is no Redis reply makes redis-py raise whatever its parser stumbles over.
+        raise Lost(f"no reply of Redis ({type(error).__name__}: {_in_short(error)})") from error
 
 
 def open_client(address: Address, rule: PoolRule) -> Any:
