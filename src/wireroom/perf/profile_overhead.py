@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from asyncio.subprocess import DEVNULL, PIPE
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,7 +100,7 @@ async def main() -> None:
         ],
     )
     _print(
-        ("Garbage collector", "CPU time an answer", "runs", "in all", "longest kind, mean"), await collector()
+        ("Garbage collector", "CPU time an answer", "Runs", "In all", "A full one, mean"), await collector()
     )
 
 
@@ -135,26 +135,43 @@ async def profiles(service: Service) -> dict[str, list[float]]:
 
 
 async def collector() -> Sequence[Sequence[str]]:
-    """Return what an answer costs with the garbage collector as Python has it, and as we set it."""
-    rows = []
-    for name, setting in (("as Python has it", "false"), ("as we set it", "true")):
-        async with running_service(WIREROOM_GC_TUNING=setting) as service:
+    """Return what an answer costs with the garbage collector as Python has it and as we set it, by turns."""
+    async with (
+        running_service(WIREROOM_GC_TUNING="false") as usual,
+        running_service(WIREROOM_GC_TUNING="true") as tuned,
+    ):
+        services = {"as Python has it": usual, "as we set it": tuned}
+        costs: dict[str, list[float]] = {name: [] for name in services}
+        for service in services.values():
             await _window(service, "nothing")
-            costs = [await _window(service, "nothing") for _ in range(ROUNDS)]
-            rows.append(
-                (name, f"{statistics.median(costs) * 1e6:.0f} µs", *_pauses(await service.get("/metrics")))
-            )
-    return rows
+        before = {name: await _pauses(service) for name, service in services.items()}
+        for _ in range(2 * ROUNDS):
+            for name, service in services.items():
+                costs[name].append(await _window(service, "nothing"))
+        after = {name: await _pauses(service) for name, service in services.items()}
+    return [
+        (name, f"{statistics.median(costs[name]) * 1e6:.0f} µs", *_in_words(before[name], after[name]))
+        for name in services
+    ]
 
 
-def _pauses(metrics: str) -> tuple[str, str, str]:
-    """Return runs of the collector, their time in all, and the mean of the costliest generation."""
+Pauses = Mapping[str, Mapping[str, float]]
+"""Sum of seconds and count of the collector's runs, by generation."""
+
+
+async def _pauses(service: Service) -> Pauses:
     found: dict[str, dict[str, float]] = {}
-    for what, generation, value in _PAUSES.findall(metrics):
+    for what, generation, value in _PAUSES.findall(await service.get("/metrics")):
         found.setdefault(generation, {})[what] = float(value)
-    means = [one["sum"] / one["count"] for one in found.values() if one.get("count")]
-    runs, seconds = (sum(one.get(what, 0.0) for one in found.values()) for what in ("count", "sum"))
-    return f"{runs:.0f}", f"{seconds * 1000:.0f} ms", f"{max(means, default=0.0) * 1000:.2f} ms"
+    return found
+
+
+def _in_words(before: Pauses, after: Pauses) -> tuple[str, str, str]:
+    """Return the collector's runs of the period, their time in all, and the mean of the oldest generation."""
+    runs = {one: after[one]["count"] - before[one]["count"] for one in after}
+    seconds = {one: after[one]["sum"] - before[one]["sum"] for one in after}
+    oldest = f"{seconds['2'] / runs['2'] * 1000:.0f} ms" if runs["2"] else "none"
+    return f"{sum(runs.values()):.0f}", f"{sum(seconds.values()) * 1000:.0f} ms", oldest
 
 
 async def _window(service: Service, kind: str) -> float:
