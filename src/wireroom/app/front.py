@@ -13,6 +13,7 @@ from wireroom.api.agent_tools import PATH as VOICE_PATH
 from wireroom.api.caching import ResponseCache, Rule
 from wireroom.api.callback_inbox import PATH as CALLBACK_PATH
 from wireroom.api.compression import compressing
+from wireroom.api.lazy_routes import DESCRIPTION_PATH
 from wireroom.api.operator import PATH as OPERATOR_PATH
 from wireroom.api.rate_limits import RateLimits
 from wireroom.api.services import Services
@@ -67,7 +68,7 @@ def front(app: ASGIApp, services: Services, state: Callable[[], int]) -> ASGIApp
 
 def _rules(services: Services, state: Callable[[], int]) -> dict[str, Rule]:
     """Return what is kept: nothing of rows that others may write without our hearing of it."""
-    rules = {"/openapi.json": Rule(_DESCRIPTION_SECONDS, None)}
+    rules = {DESCRIPTION_PATH: Rule(_DESCRIPTION_SECONDS, None)}
     seconds, is_file = services.settings.response_cache_seconds, services.db.dialect == "sqlite"
     if seconds and is_file:
         rules |= dict.fromkeys(_OTHER_LISTS, Rule(seconds, state))

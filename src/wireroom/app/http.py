@@ -22,6 +22,7 @@ from wireroom import __version__
 from wireroom.api import (
     agent_conversations,
     agents,
+    bottlenecks,
     callbacks,
     chat,
     conversations,
@@ -46,7 +47,7 @@ from wireroom.api.agent_tools import AgentTools
 from wireroom.api.callback_inbox import CallbackInbox
 from wireroom.api.cors import CrossOrigin
 from wireroom.api.health import health
-from wireroom.api.lazy_routes import serve
+from wireroom.api.lazy_routes import describe, serve
 from wireroom.api.plain_addresses import PlainAddresses
 from wireroom.api.runner_calls import InnerCalls
 from wireroom.api.runner_relay import RunnerCalls, RunnerRelay
@@ -176,10 +177,11 @@ def documented(services: Services, workspaces: Workspaces) -> FastAPI:
     The order matters: conversations end in a catch-all below `/api`, so what else begins with that, such as
     `/api/runs`, comes before them.
     """
-    app = FastAPI(title="Wireroom", version=__version__, docs_url=None, redoc_url=None)
+    app = FastAPI(title="Wireroom", version=__version__, openapi_url=None, docs_url=None, redoc_url=None)
     app.add_middleware(PlainAddresses)
     errors.install(app)
     legacy.install(app)
+    describe(app)
     serve(app, _own_routers(services))
     serve(app, _task_routers(services))
     serve(app, _runner_routers(services, workspaces))
@@ -204,6 +206,7 @@ def _own_routers(services: Services) -> Sequence[APIRouter]:
         prompts,
         queues,
         profile,
+        bottlenecks,
     )
     return [part.router(services) for part in own]
 

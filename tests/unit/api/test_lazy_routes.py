@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 
 import msgspec
@@ -12,7 +13,7 @@ from pydantic import BaseModel
 from starlette.routing import Route
 
 from asgi_calls import call
-from wireroom.api.lazy_routes import LazyRoute, serve
+from wireroom.api.lazy_routes import DESCRIPTION_PATH, LazyRoute, describe, serve
 
 
 class Body(BaseModel):
@@ -39,7 +40,7 @@ def app_of(kind: type[APIRoute]) -> FastAPI:
     router = APIRouter(prefix="/things", tags=["things"], dependencies=[Depends(note)], route_class=kind)
     router.add_api_route("/{name}", show)
     router.add_api_route("/{name}", change, methods=["PUT"], status_code=201)
-    app = FastAPI()
+    app = FastAPI(openapi_url=None)
     serve(app, [router])
     return app
 
@@ -81,6 +82,21 @@ def test_description_is_the_usual_one() -> None:
     """OpenAPI sees no difference."""
     lazy, usual = app_of(LazyRoute).openapi(), app_of(APIRoute).openapi()
     assert msgspec.json.encode(lazy) == msgspec.json.encode(usual)
+
+
+async def test_description_is_made_while_routes_are_called() -> None:
+    """It takes all routes apart on a thread of its own; who calls one of them meanwhile is answered."""
+    for _ in range(20):
+        app = app_of(LazyRoute)
+        describe(app)
+        described, *answers = await asyncio.gather(
+            call(app, DESCRIPTION_PATH),
+            *(call(app, "/things/a", query="number=8") for _ in range(3)),
+        )
+        assert {answer.body for answer in answers} <= {
+            b'{"name":"a' + b"guard" * n + b'","number":8}' for n in range(1, 4)
+        }
+        assert set(msgspec.json.decode(described.body)["paths"]) == {"/things/{name}"}
 
 
 def test_unknown_name_is_no_attribute() -> None:
