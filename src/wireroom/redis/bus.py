@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import structlog
@@ -168,22 +169,18 @@ class Bus:
             self._deliver(news["channel"], news["data"])
 
     def _deliver(self, channel: bytes, data: bytes) -> None:
-        origin, kind, message = (
-            data[:_ORIGIN_BYTES],
-            data[_ORIGIN_BYTES : _ORIGIN_BYTES + 1],
-            data[_ORIGIN_BYTES + 1 :],
-        )
-        if origin == self._origin:
+        """Hand a message on; what we did not write ourselves, in another process, is nobody's."""
+        origin, kind = data[:_ORIGIN_BYTES], data[_ORIGIN_BYTES : _ORIGIN_BYTES + 1]
+        name = channel.decode(errors="replace").removeprefix(self._channel(""))
+        if origin == self._origin or kind not in {_MESSAGE, _GAP}:
             return
-        name = channel.decode().removeprefix(self._channel(""))
-        for one in tuple(self._subscriptions):
-            if one.channel != name:
-                continue
+        message = data[_ORIGIN_BYTES + 1 :]
+        for one in [one for one in self._subscriptions if one.channel == name]:
             if kind == _GAP:
                 self._tell_gap(one)
             else:
                 REDIS_NEWS.labels("heard").inc()
-                _call(one, lambda one=one: one.on_message(message))  # type: ignore[misc] # mypy cannot type it
+                _call(one, partial(one.on_message, message))
 
     async def _make_up(self) -> None:
         """Tell the others of a gap in each channel that we could not send to."""
