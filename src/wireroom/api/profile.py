@@ -39,7 +39,7 @@ def router(services: Services) -> APIRouter:
     made = APIRouter(
         prefix="/admin/profile",
         tags=["admin"],
-        dependencies=[Depends(caller_guard(services)), Depends(_admins_alone)],
+        dependencies=[Depends(caller_guard(services)), Depends(admins_alone)],
         route_class=LazyRoute,
     )
     made.add_api_route("/endpoints", routes.endpoints, response_class=Response)
@@ -48,7 +48,8 @@ def router(services: Services) -> APIRouter:
     return made
 
 
-async def _admins_alone(request: Request) -> None:
+async def admins_alone(request: Request) -> None:
+    """Refuse a program that a network is open to: these routes need the secret or a session."""
     if caller_of(request).name == "network":
         raise Refused("Profiles need the secret: send it as `Authorization: Bearer …`.")
 

@@ -12,6 +12,7 @@ import typer
 from wireroom import __version__
 from wireroom.cli import (
     agents,
+    bottlenecks,
     callbacks,
     deliveries,
     doctor,
@@ -42,6 +43,7 @@ cli.command("pair")(service.pair)
 cli.command("doctor")(doctor.doctor)
 cli.command("mcp")(mcp.mcp)
 cli.command("load")(load.load)
+cli.command("bottlenecks")(bottlenecks.bottlenecks)
 cli.add_typer(runs.cli, name="runs")
 cli.add_typer(tasks.cli, name="tasks")
 cli.add_typer(operator.cli, name="operator")

@@ -43,19 +43,19 @@ def cpu(
     within: bool = typer.Option(False, "--within", help="From within, even where py-spy may look."),
 ) -> None:
     """Show which code the processor works on; by py-spy where it is installed and may look."""
-    _profile("cpu", seconds, form, output, _show_cpu, within=within)
+    show_answer("profile/cpu", seconds, form, output, _show_cpu, within=within)
 
 
 @cli.command("loop")
 def loop(seconds: float = _SECONDS, form: Output = _FORMAT, output: Path | None = _OUTPUT) -> None:
     """Show which tasks the event loop is busy with, and who blocked it."""
-    _profile("loop", seconds, form, output, _show_loop)
+    show_answer("profile/loop", seconds, form, output, _show_loop)
 
 
 @cli.command("memory")
 def memory(seconds: float = _SECONDS, form: Output = _FORMAT, output: Path | None = _OUTPUT) -> None:
     """Show which code holds new memory; the service is many times slower while it looks."""
-    _profile("memory", seconds, form, output, _show_memory)
+    show_answer("profile/memory", seconds, form, output, _show_memory)
 
 
 @cli.command("sql")
@@ -64,7 +64,7 @@ def sql(
     as_json: bool = typer.Option(False, "--json", help="One JSON object instead of a table."),
 ) -> None:
     """Show the statements that take most time."""
-    _profile("sql", seconds, Output.JSON if as_json else Output.TEXT, None, _show_sql)
+    show_answer("profile/sql", seconds, Output.JSON if as_json else Output.TEXT, None, _show_sql)
 
 
 @cli.command("endpoints")
@@ -73,7 +73,7 @@ def endpoints(
     as_json: bool = typer.Option(False, "--json", help="One JSON object instead of a table."),
 ) -> None:
     """Show calls, errors and percentiles of each route."""
-    _profile("endpoints", seconds, Output.JSON if as_json else Output.TEXT, None, _show_endpoints)
+    show_answer("profile/endpoints", seconds, Output.JSON if as_json else Output.TEXT, None, _show_endpoints)
 
 
 @cli.command("watches")
@@ -81,11 +81,11 @@ def watches(
     as_json: bool = typer.Option(False, "--json", help="One JSON object instead of tables."),
 ) -> None:
     """Show who blocked the event loop lately, and what grows and does not come back."""
-    _profile("watches", None, Output.JSON if as_json else Output.TEXT, None, _show_watches)
+    show_answer("profile/watches", None, Output.JSON if as_json else Output.TEXT, None, _show_watches)
 
 
-def _profile(
-    kind: str,
+def show_answer(
+    path: str,
     seconds: float | None,
     form: Output,
     output: Path | None,
@@ -93,10 +93,11 @@ def _profile(
     *,
     within: bool = False,
 ) -> None:
+    """Print what the running service answers to `/admin/<path>`, by `show` or as it came, or write it."""
     answers: list[str] = []
 
     async def work() -> None:
-        answers.append(await _ask(kind, seconds, "json" if form is Output.TEXT else form.value, within))
+        answers.append(await _ask(path, seconds, "json" if form is Output.TEXT else form.value, within))
 
     run(work())
     (answer,) = answers
@@ -109,7 +110,7 @@ def _profile(
         typer.echo(answer)
 
 
-async def _ask(kind: str, seconds: float | None, form: str, within: bool) -> str:
+async def _ask(path: str, seconds: float | None, form: str, within: bool) -> str:
     """Return the service's answer; leave with what it said when it refuses or is not there."""
     import aiohttp  # noqa: PLC0415 - heavy; see cli.main
 
@@ -128,7 +129,7 @@ async def _ask(kind: str, seconds: float | None, form: str, within: bool) -> str
     try:
         async with (
             aiohttp.ClientSession(timeout=limit, headers=headers) as client,
-            client.get(f"{address}/admin/profile/{kind}", params=query) as response,
+            client.get(f"{address}/admin/{path}", params=query) as response,
         ):
             text = await response.text()
     except (aiohttp.ClientError, TimeoutError) as error:
