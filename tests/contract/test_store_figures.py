@@ -6,17 +6,20 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import psycopg
 import pytest
+from job_engines import make_worker
 from sqlalchemy import Connection, literal, select, text
 from structlog.testing import capture_logs
 
+from wireroom.jobs.port import Done, Job, Outcome
 from wireroom.perf.evidence import RepeatedStatement, StatementFigures
 from wireroom.perf.pools import pool_figures, report_held
 from wireroom.perf.sql import Mark, mark, statement_statistics
-from wireroom.perf.sql_scope import Scope, tell_of_repetitions
+from wireroom.perf.sql_scope import STATEMENTS_OF_WORK, Scope, tell_of_repetitions
 from wireroom.perf.sql_slow import DEFAULT_SLOW_MS, forget_slow, set_slow_limit
 from wireroom.store.database import Unit
 from wireroom.store.plans import look_up_plans
@@ -166,6 +169,28 @@ async def test_one_read_a_row_is_found_over_units(db: AnyDatabase) -> None:
             await db.read(_look)
 
     assert [(one.within, one.most_times) for one in found] == [("run", 7)]
+
+
+async def test_statements_and_jobs_of_the_engine_are_noted(db: AnyDatabase) -> None:
+    """Claims go by statements, too, whoever's connection they take; each job is one piece of work."""
+    since, of_one = mark(), sum(STATEMENTS_OF_WORK["job"])
+    jobs, worker = make_worker(db)
+    handled = asyncio.Event()
+
+    async def handle(job: Job) -> Outcome:
+        await db.read(_look)
+        handled.set()
+        return Done()
+
+    running = asyncio.create_task(worker.run({"note": handle}))
+    await db.write(lambda conn: jobs.enqueue(conn, queue="work", kind="note", ref="1"))
+    await asyncio.wait_for(handled.wait(), 30)
+    await worker.drain(timedelta(seconds=5))
+    await running
+
+    table = "jobs" if db.dialect == "sqlite" else "procrastinate_jobs"
+    assert {one.calls > 0 for one in statement_statistics(since) if table in one.shape} == {True}
+    assert sum(STATEMENTS_OF_WORK["job"]) == of_one + 1
 
 
 async def test_operations_do_not_open_connections(db: AnyDatabase) -> None:

@@ -25,6 +25,7 @@ from wireroom.jobs.endings import Ending, StopReason, after_failure, after_outco
 from wireroom.jobs.port import Dead, Done, Handler, Job, QueueSpec, RunAgainAt
 from wireroom.jobs.procrastinate_manager import FencedJobManager
 from wireroom.jobs.tallies import QueueTally
+from wireroom.perf.sql_scope import Scope
 from wireroom.store import job_rows_postgres as rows
 
 CLEAN_UP_SECONDS = 3.0
@@ -102,7 +103,8 @@ class QueueWorker(StockWorker):
 
     async def _ending_of(self, job: Job, context: JobContext) -> Ending:
         try:
-            outcome: Any = await self._handlers[job.kind](job)
+            with Scope("job", job.kind):
+                outcome: Any = await self._handlers[job.kind](job)
         except asyncio.CancelledError as error:
             reason = context.abort_reason()
             if reason is not None:

@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import structlog
@@ -25,6 +26,7 @@ from wireroom.jobs.port import Handler, QueueSpec
 from wireroom.jobs.procrastinate_queue import CLEAN_UP_SECONDS, QueueWorker
 from wireroom.store import job_rows_postgres as rows
 from wireroom.store.postgres import PostgresDatabase
+from wireroom.store.postgres_statements import NotedCursor
 
 log = structlog.get_logger(__name__)
 
@@ -56,6 +58,7 @@ class ProcrastinateWorker:
             draw: Random numbers in [0, 1), for the jitter of retries.
         """
         self._url = db.url
+        self._cursor = partial(NotedCursor, watch=db.statements)
         self._queues = queues
         self._clock = clock
         self._heartbeat = heartbeat.total_seconds()
@@ -74,6 +77,7 @@ class ProcrastinateWorker:
             max_size=2 * len(self._queues) + 2,
             name="wireroom-jobs",
             pool_factory=_pool,
+            kwargs={"cursor_factory": self._cursor},
         )
         self._over.clear()
         try:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
+from time import perf_counter_ns
 from types import MappingProxyType
 from typing import Literal, Self
 
@@ -46,9 +47,12 @@ class _Limit:
     listeners: dict[Listener, int] = field(default_factory=dict)
     repeats: int = DEFAULT_REPEATS
     """The lowest of both."""
+    batch: int = DEFAULT_REPEATS
+    """How many statements are looked at together."""
 
     def settle(self) -> None:
         self.repeats = min([self.by_setting, *self.listeners.values()])
+        self.batch = min(self.repeats, MOST_COUNTED)
 
 
 _limit = _Limit()
@@ -75,10 +79,9 @@ class Scope:
     print(watched.statements)
     """
 
-    statements = 0
+    _counted = 0
     _token: Token[Scope | None]
-    _began_ns = 0
-    """When it sent its first read."""
+    _times: dict[str, int]
     _since_ns: Mapping[str, int] = MappingProxyType({})
     _found: Mapping[str, _Repetition] = MappingProxyType({})
 
@@ -86,9 +89,19 @@ class Scope:
         """Prepare; `name` is the route's template or the job's kind, and may be set later, until the end."""
         self._work = work
         self.name = name
+        self.sent: list[Tally] = []
+        """What was sent and not looked at yet, for a thread to add to; fewer than `batch`."""
+        self.batch = _limit.batch
+        """How many to add before `look`: fewer cannot be a repetition."""
+
+    @property
+    def statements(self) -> int:
+        """How many were sent."""
+        return self._counted + len(self.sent)
 
     def __enter__(self) -> Self:
         """Begin to watch what the current task sends."""
+        self._began_ns = perf_counter_ns()
         self._token = _current.set(self)
         return self
 
@@ -97,25 +110,28 @@ class Scope:
         _current.reset(self._token)
         sent = self.statements
         STATEMENTS_OF_WORK[self._work][sent if sent <= MOST_COUNTED else MOST_COUNTED + 1] += 1
-        if self._found:
+        if self._counted:
+            self.look(perf_counter_ns())
             for found in self.repeated():
                 _note(found)
 
     def note(self, tally: Tally, now_ns: int) -> None:
-        """Count a statement that ended at `now_ns`, by `time.perf_counter_ns`."""
-        self.statements += 1
-        if tally.is_read:
-            self.note_read(tally, now_ns)
+        """Add a statement that ended at `now_ns` of `perf_counter_ns`; `store.watched` has it in line."""
+        self.sent.append(tally)
+        if len(self.sent) >= self.batch:
+            self.look(now_ns)
 
-    def note_read(self, tally: Tally, now_ns: int) -> None:
-        """Judge a read that is counted already."""
-        if not self._began_ns:
-            self._began_ns = now_ns
-            self._times: dict[str, int] = {}
-        shape = tally.shape
-        times = self._times[shape] = self._times.get(shape, 0) + 1
-        if times >= _limit.repeats:
-            self._judge(tally, times, now_ns)
+    def look(self, now_ns: int) -> None:
+        """Count what was sent by shape, and judge the reads."""
+        sent, self.sent = self.sent, []
+        if not self._counted:
+            self._times = {}
+        self._counted += len(sent)
+        for tally in sent:
+            if tally.is_read:
+                times = self._times[tally.shape] = self._times.get(tally.shape, 0) + 1
+                if times >= _limit.repeats:
+                    self._judge(tally, times, now_ns, is_last=tally is sent[-1])
 
     def repeated(self) -> list[RepeatedStatement]:
         """Return what it has repeated; the time is that of the shape's average statement."""
@@ -131,14 +147,15 @@ class Scope:
             for shape, found in self._found.items()
         ]
 
-    def _judge(self, tally: Tally, times: int, now_ns: int) -> None:
+    def _judge(self, tally: Tally, times: int, now_ns: int, *, is_last: bool) -> None:
         shape = tally.shape
         if shape in self._found:
             self._found[shape].times = times
         elif tally.rows >= _PAGE_ROWS * tally.calls:
             self._times[shape] = 0
         elif now_ns - self._since_ns.get(shape, self._began_ns) <= _WINDOW_NS:
-            self._found = {**self._found, shape: _Repetition(tally, place_on_stack(), times)}
+            place = place_on_stack() if is_last else tally.place
+            self._found = {**self._found, shape: _Repetition(tally, place, times)}
         else:
             self._times[shape] = 0
             self._since_ns = {**self._since_ns, shape: now_ns}

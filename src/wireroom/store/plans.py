@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from wireroom.errors import StoreUnavailable
 from wireroom.perf.sql import keep_plan, texts_without_plan
-from wireroom.store import postgres_statements, watched
+from wireroom.store import watched
 from wireroom.store.database import Database, driver
 
 
@@ -25,4 +25,7 @@ async def look_up_plans(db: Database, shapes: Iterable[str]) -> None:
 def _plan_of(conn: Connection, sql: str) -> str:
     if conn.dialect.name == "sqlite":
         return watched.plan_of(driver(conn), sql)
-    return postgres_statements.plan_of(conn, sql)
+    # psycopg is an extra of the package: only an installation on PostgreSQL has it.
+    from wireroom.store.postgres_statements import plan_of  # noqa: PLC0415 - see above
+
+    return plan_of(conn, sql)

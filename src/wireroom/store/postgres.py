@@ -55,7 +55,7 @@ class PostgresDatabase:
         )
         self.pool = PoolWatch("postgres", size=pool_size, overflow=max_overflow)
         event.listen(self._engine.sync_engine, "connect", self._connected)
-        self._statements = StatementWatch(self._engine.sync_engine, self._look)
+        self.statements = StatementWatch(self._engine.sync_engine, self._look)
         self._plans: set[asyncio.Task[None]] = set()
         self._reading = self._engine.execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
@@ -91,7 +91,7 @@ class PostgresDatabase:
         await self._idle.wait()
         await asyncio.gather(*self._plans, return_exceptions=True)
         await self._engine.dispose()
-        self._statements.close()
+        self.statements.close()
         self.pool.close()
 
     def _connected(self, *_: object) -> None:

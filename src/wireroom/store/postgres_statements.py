@@ -1,12 +1,16 @@
-"""Notes every statement that SQLAlchemy sends to PostgreSQL, as `store.watched` does on SQLite."""
+"""Notes every statement that is sent to PostgreSQL, as `store.watched` does on SQLite.
+
+Those of units are told by SQLAlchemy, those of the job engine, which has its own connections, by its cursors.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
 from time import perf_counter_ns
-from typing import Any
+from typing import Any, Self
 
+from psycopg import AsyncCursor
 from sqlalchemy import Connection, Engine, event
 
 from wireroom.perf.sql import Recorder
@@ -39,17 +43,37 @@ class StatementWatch:
         conn.info[_SENT_AT] = perf_counter_ns()
 
     def _after(self, conn: Connection, cursor: Any, sql: str, *_: Any) -> None:
+        self.note(sql, conn.info[_SENT_AT], cursor.rowcount)
+
+    def note(self, sql: str, started_ns: int, rows: int) -> None:
+        """Note a statement that has ended now; `rows` as the driver counts them."""
         now = perf_counter_ns()
-        took = now - conn.info[_SENT_AT]
+        took = now - started_ns
         tally = self._recorder.tally_of(sql)
         tally.add(took)
-        if cursor.rowcount > 0:
-            tally.rows += cursor.rowcount
+        tally.rows += max(0, rows)
         if took > tally.alarm:
             look_closer(tally, took, lambda tell: self._look(sql, tell))
         scope = current_scope()
         if scope is not None:
             scope.note(tally, now)
+
+
+class NotedCursor(AsyncCursor[Any]):
+    """A cursor of psycopg that notes what it sends."""
+
+    def __init__(self, *args: Any, watch: StatementWatch, **options: Any) -> None:
+        """Open it as its parent does; `watch` notes."""
+        super().__init__(*args, **options)
+        self._watch = watch
+
+    async def execute(self, query: Any, *args: Any, **options: Any) -> Self:
+        """Send one statement."""
+        started = perf_counter_ns()
+        await super().execute(query, *args, **options)
+        if isinstance(query, str):
+            self._watch.note(query, started, self.rowcount)
+        return self
 
 
 def plan_of(conn: Connection, sql: str) -> str:

@@ -93,9 +93,10 @@ class WatchedConnection(pysqlite3.Connection):  # type: ignore[misc]  # the driv
             self.look(tally, took)
         scope = self.scope
         if scope is not None:
-            scope.statements += 1
-            if tally.is_read:
-                scope.note_read(tally, now)
+            sent = scope.sent
+            sent.append(tally)
+            if len(sent) >= scope.batch:
+                scope.look(now)
         return cursor
 
     def rows(self, sql: str, parameters: Any = (), /) -> list[Any]:
