@@ -22,6 +22,7 @@ from starlette.routing import Route
 
 from wireroom import errors
 from wireroom.agents import figures as agent_figures
+from wireroom.agents.desk import AgentDesk
 from wireroom.api.callback_inbox import CallbackInbox
 from wireroom.api.errors import status_of
 from wireroom.api.health import health
@@ -170,6 +171,7 @@ def _services() -> Services:
         feed=nothing,
         asker=nothing,
         system_settings=nothing,
+        desk=AgentDesk(nothing, concurrency=1, catch_ups=1),
         api_secret="",
         base_url=str,
     )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from weakref import WeakKeyDictionary
-
 from wireroom.agents.admission import Admission
 from wireroom.agents.calls import Calls
 from wireroom.agents.handed import HandedCalls
@@ -11,12 +9,9 @@ from wireroom.agents.queues import Queues
 from wireroom.agents.records import Agents
 from wireroom.jobs.port import Jobs
 
-_handed: WeakKeyDictionary[Jobs, HandedCalls] = WeakKeyDictionary()
-"""What routes admit reaches the handlers over the same engine, whoever has made their desks."""
-
 
 class AgentDesk:
-    """The units of work on agents."""
+    """The units of work on agents; routes and handlers of one process share one, which hands calls over."""
 
     def __init__(self, jobs: Jobs, *, concurrency: int, catch_ups: int) -> None:
         """Put them together.
@@ -26,8 +21,7 @@ class AgentDesk:
             concurrency: Calls of one queue at once, unless the queue says otherwise.
             catch_ups: Calls for missed slots at once, in all queues together.
         """
-        handed = _handed.setdefault(jobs, HandedCalls())
-        self.admission = Admission(jobs, handed, concurrency=concurrency, catch_ups=catch_ups)
+        self.admission = Admission(jobs, HandedCalls(), concurrency=concurrency, catch_ups=catch_ups)
         self.calls = Calls(self.admission)
         self.agents = Agents(jobs, self.calls, self.admission)
         self.queues = Queues(self.admission, concurrency=concurrency)

@@ -20,7 +20,6 @@ from starlette.routing import Match, Route
 from starlette.types import Scope
 
 from wireroom.agents.definition import Definition, changed_fields, read_definition
-from wireroom.agents.desk import AgentDesk
 from wireroom.agents.queries import (
     NEWEST,
     AgentView,
@@ -109,12 +108,6 @@ class QuickPost(Route):
             return await answer_error(request, error)
 
 
-def desk_of(services: Services) -> AgentDesk:
-    """Return the units of work on agents, by the settings."""
-    settings = services.settings
-    return AgentDesk(services.jobs, concurrency=settings.queue_concurrency, catch_ups=settings.catch_up_limit)
-
-
 async def read_body(request: Request) -> dict[str, Any]:
     """Return the body's fields; an empty body has none.
 
@@ -136,7 +129,7 @@ class AgentRoutes:
     def __init__(self, services: Services) -> None:
         """Keep the service's parts."""
         self._services = services
-        self._desk = desk_of(services)
+        self._desk = services.desk
 
     async def create(self, request: Request) -> Response:
         """Make an agent, or bring the one of this name up to date; a one-time agent is called at once.

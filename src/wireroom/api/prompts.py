@@ -14,7 +14,7 @@ from wireroom.agents.definition import read_recurring_prompt
 from wireroom.agents.queries import show_agent
 from wireroom.agents.records import Saved, find_agent
 from wireroom.api.agent_bodies import job_id, prompt_status
-from wireroom.api.agents import desk_of, read_body
+from wireroom.api.agents import read_body
 from wireroom.api.guard import caller_guard, caller_of, note_action
 from wireroom.api.lazy_routes import LazyRoute
 from wireroom.api.legacy import json_response
@@ -41,7 +41,7 @@ def router(services: Services) -> APIRouter:
 class _PromptRoutes:
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._desk = desk_of(services)
+        self._desk = services.desk
 
     async def create(self, request: Request) -> Response:
         """Run a prompt at its times; a prompt of this name is brought up to date."""

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from wireroom.agents.calls import CallState
 from wireroom.agents.queries import NEWEST, calls_in_state
 from wireroom.api.agent_bodies import call_body, queue_info
-from wireroom.api.agents import Before, Limit, desk_of, read_body
+from wireroom.api.agents import Before, Limit, read_body
 from wireroom.api.guard import caller_guard, caller_of, note_action
 from wireroom.api.lazy_routes import LazyRoute
 from wireroom.api.legacy import json_response
@@ -57,7 +57,7 @@ class QueueRoutes:
     def __init__(self, services: Services) -> None:
         """Keep the service's parts."""
         self._services = services
-        self._queues = desk_of(services).queues
+        self._queues = services.desk.queues
 
     async def list_all(self) -> Response:
         """List the queues by name."""

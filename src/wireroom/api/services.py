@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from wireroom.agents.desk import AgentDesk
 from wireroom.cache.cache import Cache
 from wireroom.clock import Clock
 from wireroom.intake.ask import Asker
@@ -30,6 +31,7 @@ class Services:
     feed: Feed
     asker: Asker
     system_settings: SystemSettings
+    desk: AgentDesk
     api_secret: str
     """What programs send as `Authorization: Bearer`, `X-Webhook-Secret` or `X-Admin-Secret`."""
     base_url: Callable[[], str]

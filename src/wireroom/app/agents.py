@@ -33,14 +33,15 @@ class AgentWork:
     """Endless; each is to run as a task of its own."""
 
 
-def make_agents(around: Surroundings, session: aiohttp.ClientSession, asker: Asker) -> AgentWork:
+def make_agents(
+    around: Surroundings, session: aiohttp.ClientSession, asker: Asker, desk: AgentDesk
+) -> AgentWork:
     """Return the handlers of agents' jobs, and their chores.
 
     Raises:
         SettingsError: WIREROOM_CALLBACK_HOSTS cannot be read.
     """
     settings, db, jobs, clock = around.settings, around.engine.db, around.engine.jobs, around.clock
-    desk = AgentDesk(jobs, concurrency=settings.queue_concurrency, catch_ups=settings.catch_up_limit)
     client = GuardedClient(
         session, make_guard(around), around.lookups.addresses, purpose="agent", hosts=around.hosts
     )

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 from wireroom.api.services import Services
 from wireroom.app.backends import Backends
+from wireroom.app.desk import make_desk
 from wireroom.app.engine import open_for_commands
 from wireroom.app.ids import new_id, workdir_of
 from wireroom.app.pairing import new_pairing_code
@@ -41,6 +42,7 @@ async def services_for_commands(settings: Settings, clock: Clock) -> AsyncIterat
             feed=feed,
             asker=asker,
             system_settings=SystemSettings(engine.db),
+            desk=make_desk(settings, engine.jobs),
             api_secret=secret_of(settings.data_dir, "api-secret", settings.webhook_secret.get_secret_value()),
             base_url=lambda: noted_address(settings),
             fresh_pairing_code=lambda: new_pairing_code(engine.db, clock, secrets.token_bytes(16)),

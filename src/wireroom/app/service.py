@@ -27,6 +27,7 @@ from wireroom.app.backends import Backends
 from wireroom.app.bot import make_bot
 from wireroom.app.cache import cache_chores, make_cache
 from wireroom.app.chores import chores
+from wireroom.app.desk import make_desk
 from wireroom.app.engine import Engine, OpenEngine, open_engine
 from wireroom.app.http import Doors, WebServer, bind, build_http, documented
 from wireroom.app.ids import new_id, workdir_of
@@ -181,6 +182,7 @@ class Service:
             feed=feed,
             asker=asker,
             system_settings=SystemSettings(engine.db, self._cache),
+            desk=make_desk(settings, engine.jobs),
             api_secret=api_secret,
             base_url=lambda: self.address,
             fresh_pairing_code=None if self.bot is None else self.pairing_code,
@@ -211,7 +213,7 @@ class Service:
             wake.KIND: operator.handle,
             outbox.KIND: make_callback_sender(around, session, api_secret).handle,
         }
-        agents = make_agents(around, session, asker)
+        agents = make_agents(around, session, asker, self.services.desk)
         handlers |= agents.handlers
         if self.bot is not None:
             handlers |= self.bot.handlers

@@ -201,9 +201,8 @@ def retry(call_id: int) -> None:
 
 
 async def _act(services: Services, unit: Callable[[AgentDesk, Connection, int], T]) -> T:
-    from wireroom.api.agents import desk_of  # noqa: PLC0415 - heavy; see cli.main
 
-    desk, now_ms = desk_of(services), to_ms(services.clock.now())
+    desk, now_ms = services.desk, to_ms(services.clock.now())
     return await services.db.write(lambda conn: unit(desk, conn, now_ms))
 
 

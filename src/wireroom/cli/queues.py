@@ -26,10 +26,9 @@ def list_all(as_json: bool = _as_json) -> None:
 
     async def work() -> None:
         from wireroom.api.agent_bodies import queue_info  # noqa: PLC0415 - heavy; see cli.main
-        from wireroom.api.agents import desk_of  # noqa: PLC0415 - as above
 
         async with open_services() as services:
-            queues, now_ms = desk_of(services).queues, to_ms(services.clock.now())
+            queues, now_ms = services.desk.queues, to_ms(services.clock.now())
             found = await services.db.read(lambda conn: queues.list(conn, now_ms))
         if as_json:
             typer.echo(json.dumps({"queues": [queue_info(one) for one in found]}, indent=2))
@@ -60,10 +59,9 @@ def show(name: str) -> None:
 
     async def work() -> None:
         from wireroom.api.agent_bodies import queue_info  # noqa: PLC0415 - heavy; see cli.main
-        from wireroom.api.agents import desk_of  # noqa: PLC0415 - as above
 
         async with open_services() as services:
-            queues, now_ms = desk_of(services).queues, to_ms(services.clock.now())
+            queues, now_ms = services.desk.queues, to_ms(services.clock.now())
             found = await services.db.read(lambda conn: queues.show(conn, name, now_ms))
         typer.echo(json.dumps(queue_info(found), indent=2, ensure_ascii=False))
 
@@ -117,10 +115,9 @@ def purge(name: str) -> None:
     """Forget the queue's calls that are over."""
 
     async def work() -> None:
-        from wireroom.api.agents import desk_of  # noqa: PLC0415 - heavy; see cli.main
 
         async with open_services() as services:
-            queues, now_ms, purged = desk_of(services).queues, to_ms(services.clock.now()), 0
+            queues, now_ms, purged = services.desk.queues, to_ms(services.clock.now()), 0
             while gone := await services.db.write(lambda conn: queues.purge(conn, name, now_ms)):
                 purged += gone
         typer.echo(f"Calls that are forgotten: {purged}.")
@@ -130,10 +127,9 @@ def purge(name: str) -> None:
 
 def _do(unit: Callable[[Queues, Connection, int], object], done: str) -> None:
     async def work() -> None:
-        from wireroom.api.agents import desk_of  # noqa: PLC0415 - heavy; see cli.main
 
         async with open_services() as services:
-            queues, now_ms = desk_of(services).queues, to_ms(services.clock.now())
+            queues, now_ms = services.desk.queues, to_ms(services.clock.now())
             await services.db.write(lambda conn: unit(queues, conn, now_ms))
         typer.echo(done)
 
