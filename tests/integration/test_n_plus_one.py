@@ -30,6 +30,16 @@ INSERT INTO runs (id, request_id, conversation_id, lane, source, prompt, backend
 INSERT INTO deliveries (run_id, lane, bot_id, chat_id, state, opening, attempts, created_at)
     SELECT 'r' || n, 'queue:api:' || n, 1, n, 'dead', 'x', 0, n FROM n;
 INSERT INTO tasks (prompt, status, "order") SELECT 'x', 4, n FROM n;
+INSERT INTO task_dependencies (task_id, needs_id) SELECT n, n - 1 FROM n WHERE n > 1;
+INSERT INTO callbacks (url, state, created_at) SELECT 'http://127.0.0.1/' || n, 'dead', n FROM n;
+INSERT INTO agent_conversations (id, created_at, active_at) SELECT 'a' || n, n, n FROM n;
+INSERT INTO agent_messages (conversation_id, seq, role, content, created_at)
+    SELECT 'a' || n, 1, 'user', 'x', n FROM n;
+INSERT INTO queues (name, created_at) SELECT 'q' || n, n FROM n;
+INSERT INTO agents
+        (name, action, request, queue, timezone, overlap, missed, retry, created_at, updated_at)
+    SELECT 'a' || n, 'call', '{"url": "http://127.0.0.1", "method": "GET"}', 'q' || n, 'UTC', 'skip',
+        'run_once', '{}', n, n FROM n;
 """
 NUMBERS = f"WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {ROWS}) "
 LISTS = (
@@ -41,6 +51,10 @@ LISTS = (
     "/conversations/api/list",
     "/agents",
     "/queues",
+    "/api/agent/list",
+    "/agent-conversations/api/list",
+    "/api/tasks?page=2&per_page=10",
+    "/api/runs?page=2&per_page=10",
     "/api/chat/conversations",
 )
 
@@ -60,14 +74,17 @@ def _fill(conn: Connection) -> None:
 
 
 @pytest.mark.n_plus_one(repeats=5)
-@pytest.mark.parametrize("path", LISTS)
-async def test_list_asks_a_fixed_number_of_times(service: Service, path: str) -> None:
-    """A list of thirty is read by a handful of statements, none when it is kept; the answer says how many."""
-    async with client_of(service) as client, client.get(path, headers=HEADERS) as answer:
-        await answer.read()
+async def test_lists_ask_a_fixed_number_of_times(service: Service) -> None:
+    """Each list of thirty is read by a handful of statements, none when it is kept; the answer says it."""
+    asked = {}
+    async with client_of(service) as client:
+        for path in LISTS:
+            async with client.get(path, headers=HEADERS) as answer:
+                await answer.read()
+            asked[path] = (answer.status, int(answer.headers["x-wireroom-statements"]))
 
-    assert answer.status == 200
-    assert int(answer.headers["x-wireroom-statements"]) < 12
+    assert {path: told for path, told in asked.items() if told[0] != 200 or told[1] > 12} == {}
+    assert asked["/api/runs?limit=30"][1] > 0
 
 
 async def test_number_of_statements_is_told_only_when_debugging(database_path: Path) -> None:
