@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import aiohttp
-import brotli
+import brotli  # type: ignore[import-untyped]  # the package has no types
 import zstandard
 
 from running_service import API_SECRET, WEBHOOK_SECRET, client_of, running_service
