@@ -17,7 +17,7 @@ from wireroom.redis.address import read_address
 from wireroom.redis.breaker import BreakerRule
 from wireroom.redis.client import PoolRule
 from wireroom.redis.commands import Batch
-from wireroom.redis.keys import CACHE, CALLBACK_STATE, CLAIM, COUNT
+from wireroom.redis.keys import CACHE, CALLBACK_STATE, CLAIM
 from wireroom.redis.pool import RedisPool
 from wireroom.redis.tally import counted
 from wireroom.testing.eventually import eventually
@@ -39,17 +39,14 @@ async def test_every_key_that_is_written_has_a_time_to_live(server: RedisServer)
         await pool.setex(CACHE.key("one"), 60, b"1")
         await pool.setex_many([(CACHE.key(str(n)), 60, b"x") for n in range(5)])
         await pool.run_batch(Batch().add(commands.setex(CACHE.key("batch"), 60, b"b")))
-        assert await pool.expire(CACHE.key("one"), 30)
         assert await pool.claim(CLAIM.key("work"), "me", 10)
-        await pool.count(COUNT.key("calls"), 60)
-        await pool.count(COUNT.key("calls"), 60)
-        keys = [key for family in (CACHE, CLAIM, COUNT) async for key in pool.scan(family)]
+        keys = [key for family in (CACHE, CLAIM) async for key in pool.scan(family)]
         lives = [await pool.ttl(key) for key in keys]
         with pytest.raises(BadInput):
             await pool.setex(CACHE.key("for ever"), 0, b"x")
 
-    assert len(keys) == 9
-    assert server.command("DBSIZE") == 9
+    assert len(keys) == 8
+    assert server.command("DBSIZE") == 8
     assert all(life is not None and 0 < life <= 60 for life in lives)
     stats = server.command("INFO", "commandstats")
     assert b"cmdstat_scan" in stats
@@ -85,17 +82,6 @@ async def test_claim_has_one_owner(server: RedisServer) -> None:
         assert not await pool.release(key, "somebody else")
         assert await pool.release(key, owner)
         assert await pool.claim(key, "next", 60)
-
-
-async def test_counter_adds_up_and_runs_out(server: RedisServer) -> None:
-    """Concurrent additions are all counted, and the span is that of the first one."""
-    async with running_pool(server.url) as pool:
-        key = COUNT.key("calls")
-        sums = [total for total, _ in await asyncio.gather(*(pool.count(key, 100) for _ in range(30)))]
-        assert sorted(sums) == list(range(1, 31))
-        total, left_ms = await pool.count(key, 86_400, by=5)
-        assert total == 35
-        assert 0 < left_ms <= 100_000
 
 
 async def test_connections_stay_within_the_limit(server: RedisServer) -> None:

@@ -28,13 +28,6 @@ return 0
 """
 """Gives back one's own claim, never one that somebody else has taken since."""
 
-_COUNT = """
-local total = redis.call('INCRBY', KEYS[1], ARGV[1])
-if redis.call('TTL', KEYS[1]) < 0 then redis.call('EXPIRE', KEYS[1], ARGV[2]) end
-return {total, redis.call('PTTL', KEYS[1])}
-"""
-"""Adds to a counter that begins to live with its first use."""
-
 
 def get(key: str) -> Command:
     """Read a value."""
@@ -55,15 +48,6 @@ def delete(key: str) -> Command:
     return ("DEL", key)
 
 
-def expire(key: str, ttl_seconds: int) -> Command:
-    """Give a key that exists a new time to live.
-
-    Raises:
-        BadInput: see `checked_ttl`.
-    """
-    return ("EXPIRE", key, checked_ttl(ttl_seconds))
-
-
 def ttl(key: str) -> Command:
     """Ask how long a key lives, seconds; negative when it does not exist."""
     return ("TTL", key)
@@ -81,15 +65,6 @@ def claim(key: str, word: str, ttl_seconds: int) -> Command:
 def release(key: str, word: str) -> Command:
     """Give a claim back; 1 when it was ours."""
     return ("EVAL", _RELEASE, 1, key, word)
-
-
-def count(key: str, by: int, ttl_seconds: int) -> Command:
-    """Add to a counter; answers the sum and how long it lives on, ms.
-
-    Raises:
-        BadInput: see `checked_ttl`.
-    """
-    return ("EVAL", _COUNT, 1, key, by, checked_ttl(ttl_seconds))
 
 
 def publish(channel: str, message: bytes) -> Command:

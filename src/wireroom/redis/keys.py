@@ -22,7 +22,7 @@ class KeyFamily:
     name: str
     """What they begin with, without the colon."""
     kind: str
-    """string, counter or channel."""
+    """string or channel."""
     holds: str
     """The value, for people."""
     lives: str
@@ -55,8 +55,8 @@ CALLBACK_STATE = KeyFamily(
 CACHE = KeyFamily(
     "wireroom:cache",
     "string",
-    "a cached value, by cache and key",
-    "the cache's own time, with jitter; at most 86,400 s",
+    "a cached value, or the token of something that cached values depend on",
+    "the value's own time, with jitter; a token 86,400 s",
     "Wireroom",
 )
 CLAIM = KeyFamily(
@@ -64,13 +64,6 @@ CLAIM = KeyFamily(
     "string",
     "a random word of the one process that computes a value, so that no other does",
     "the longest time of the computation, seconds",
-    "Wireroom",
-)
-COUNT = KeyFamily(
-    "wireroom:count",
-    "counter",
-    "how often something happened in one span of time, such as a caller's requests in a minute",
-    "the span",
     "Wireroom",
 )
 NEWS = KeyFamily(
@@ -81,4 +74,4 @@ NEWS = KeyFamily(
     "Wireroom",
 )
 
-FAMILIES = (CALLBACK_STATE, CACHE, CLAIM, COUNT, NEWS)
+FAMILIES = (CALLBACK_STATE, CACHE, CLAIM, NEWS)

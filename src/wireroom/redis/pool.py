@@ -133,10 +133,6 @@ class RedisPool:
         """Remove keys, in one round trip; return how many there were."""
         return sum(await self.run_batch(Batch([commands.delete(key) for key in keys])))
 
-    async def expire(self, key: str, ttl_seconds: int) -> bool:
-        """Give a key a new time to live; False when it does not exist."""
-        return bool(await self._one(commands.expire(key, ttl_seconds)))
-
     async def ttl(self, key: str) -> int | None:
         """Return how long a key lives, seconds; None when it does not exist."""
         seconds: int = await self._one(commands.ttl(key))
@@ -149,11 +145,6 @@ class RedisPool:
     async def release(self, key: str, word: str) -> bool:
         """Give a claim back; False when it had run out, or is somebody else's."""
         return bool(await self._one(commands.release(key, word)))
-
-    async def count(self, key: str, ttl_seconds: int, by: int = 1) -> tuple[int, int]:
-        """Add to a counter that lives so long from its first use; return the sum and its time left, ms."""
-        total, left_ms = await self._one(commands.count(key, by, ttl_seconds))
-        return int(total), int(left_ms)
 
     async def publish(self, channel: str, message: bytes) -> int:
         """Send a message; return how many connections heard it. Use `bus.Bus`, which knows of gaps."""

@@ -32,13 +32,12 @@ def test_no_command_writes_without_a_time_to_live() -> None:
     for path in sorted(SOURCE.rglob("*.py")):
         text = path.read_text()
         if path == scripts:
-            for script in (commands._CLAIM, commands._RELEASE, commands._COUNT):
+            for script in (commands._CLAIM, commands._RELEASE):
                 text = text.replace(script, "")
         if "redis" in text:
             assert not CALLS.search(text), path
             assert not KEEPS_FOR_EVER.search(text), path
     assert "'NX', 'EX', ARGV[2]" in commands._CLAIM
-    assert "'EXPIRE', KEYS[1], ARGV[2]" in commands._COUNT
 
 
 def test_library_is_imported_in_one_place_and_late() -> None:
@@ -73,9 +72,7 @@ def test_time_to_live_is_checked(seconds: object) -> None:
     ttl: Any = seconds
     makers: list[Callable[[], object]] = [
         lambda: commands.setex("k", ttl, b"v"),
-        lambda: commands.expire("k", ttl),
         lambda: commands.claim("k", "w", ttl),
-        lambda: commands.count("k", 1, ttl),
     ]
     for make in makers:
         with pytest.raises(BadInput):
