@@ -107,7 +107,7 @@ async def test_loop_profile_names_the_task_that_holds_the_loop(profiler: Profile
             await asyncio.sleep(0)
 
     task = asyncio.create_task(busy(), name="renderer")
-    taken = await profiler.take(ProfileKind.LOOP, 0.8)
+    taken = await profiler.take(ProfileKind.LOOP, 1.5)
     stop.set()
     await task
 

@@ -79,6 +79,8 @@ async def running_service(**environment: str) -> AsyncIterator[Service]:
         assert process.stdout is not None  # noqa: S101 - a pipe was asked for
         try:
             said = await asyncio.wait_for(process.stdout.readline(), 60)
+            if not said:
+                raise SystemExit("The service did not start; it has said why.")
             address = urlsplit(said.decode().split()[-1])
             yield Service(address.port or 0, process.pid)
         finally:

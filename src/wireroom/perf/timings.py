@@ -1,4 +1,4 @@
-"""How long something took, as counts of a fixed set of buckets: small, exact to about nine per cent. Pure.
+"""How long something took, as counts of a fixed set of buckets: small, and exact to a fifth. Pure.
 
 Bucket b counts what took up to 2 ** (b / 4) microseconds; percentiles of a period come from the difference of
 two copies, without keeping single values.
