@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
-import msgspec
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends
 from sqlalchemy import Connection
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -20,26 +19,17 @@ from starlette.routing import Match, Route
 from starlette.types import Scope
 
 from wireroom.agents.definition import Definition, changed_fields, read_definition
-from wireroom.agents.queries import (
-    NEWEST,
-    AgentView,
-    count_agents,
-    list_agents,
-    list_calls,
-    show_agent,
-    show_call,
-)
+from wireroom.agents.queries import AgentView, show_agent, show_call
 from wireroom.agents.records import Saved, find_agent, get_agent
 from wireroom.api.agent_bodies import agent_status, call_body, created_agent, job_id
+from wireroom.api.agent_lists import AgentLists
 from wireroom.api.errors import answer_error
 from wireroom.api.guard import admission, caller_guard, caller_of, note_action
 from wireroom.api.lazy_routes import LazyRoute
 from wireroom.api.legacy import json_response
-from wireroom.api.paging import AnyPage, AnyPerPage, Cursor, next_link, older_piece, read_cursor
 from wireroom.api.program_bodies import read_fields
 from wireroom.api.requests import RowId
 from wireroom.api.services import Services
-from wireroom.api.streaming import wants_lines, whole_list
 from wireroom.clock import to_ms
 from wireroom.errors import BadInput, Conflict, NotFound, WireroomError
 from wireroom.intake.webhook import BodyTooLarge
@@ -47,14 +37,11 @@ from wireroom.intake.webhook import BodyTooLarge
 T = TypeVar("T")
 MAX_BODY_BYTES = 1024 * 1024
 _MAX_KEY_CHARS = 255
-Limit = Annotated[int, Query(ge=1, le=1000, description="Items at most.")]
-Offset = Annotated[int, Query(ge=0, le=1_000_000_000, description="Items to pass over.")]
-Before = Annotated[int, Query(ge=1, le=NEWEST, description="Calls with lower numbers only.")]
 
 
 def router(services: Services) -> APIRouter:
     """Return the routes; each of them knows its caller."""
-    routes = AgentRoutes(services)
+    routes, lists = AgentRoutes(services), AgentLists(services)
     made = APIRouter(
         prefix="/agents",
         tags=["agents"],
@@ -63,7 +50,7 @@ def router(services: Services) -> APIRouter:
     )
     for method, path, endpoint in (
         ("POST", "", routes.create),
-        ("GET", "", routes.list_all),
+        ("GET", "", lists.list_all),
         ("GET", "/{name}", routes.show),
         ("PUT", "/{name}", routes.replace),
         ("PATCH", "/{name}", routes.change),
@@ -71,7 +58,7 @@ def router(services: Services) -> APIRouter:
         ("POST", "/{name}/run", routes.run_now),
         ("POST", "/{name}/pause", routes.pause),
         ("POST", "/{name}/resume", routes.resume),
-        ("GET", "/{name}/calls", routes.calls),
+        ("GET", "/{name}/calls", lists.calls),
         ("POST", "/{name}/calls/{call_id}/retry", routes.retry),
     ):
         made.add_api_route(path, endpoint, methods=[method], response_class=Response)
@@ -149,40 +136,6 @@ class AgentRoutes:
 
         return _created(definition, await self._services.db.write(unit))
 
-    async def list_all(
-        self,
-        request: Request,
-        *,
-        limit: Limit = 1000,
-        offset: Offset = 0,
-        page: AnyPage = None,
-        per_page: AnyPerPage = None,
-        cursor: Cursor = None,
-    ) -> Response:
-        """List agents by name, whatever their state; `Link` tells where the list goes on.
-
-        Asked for as lines of JSON, it lists all of them.
-        """
-        if wants_lines(request):
-            return whole_list(
-                self._services.db,
-                lambda conn, after, size: list_agents(conn, limit=size, after=after),
-                lambda view: view.agent.name,
-                lambda view: msgspec.json.encode(agent_status(view)),
-            )
-        piece = older_piece(limit, offset, page, per_page, read_cursor(cursor, str))
-        after = None if piece.after is None else piece.after[0]
-        read, total = await self._services.db.read(
-            lambda conn: (
-                list_agents(conn, limit=piece.limit, offset=piece.offset, after=after),
-                count_agents(conn),
-            )
-        )
-        found = piece.cut(read)
-        more = next_link(request, found.cursor("name"))
-        body = {"agents": [agent_status(view) for view in found.items], "total": total}
-        return json_response(body, headers=more)
-
     async def show(self, name: str) -> Response:
         """Show one agent, what it does now and did last."""
         return json_response(agent_status(await self._view(name)))
@@ -247,17 +200,6 @@ class AgentRoutes:
             request, "agent.resume", name, lambda conn, now_ms: self._desk.agents.resume(conn, name, now_ms)
         )
         return json_response({"success": True, "agent": agent_status(await self._view(name))})
-
-    async def calls(self, name: str, limit: Limit = 50, before: Before = NEWEST) -> Response:
-        """List an agent's calls and skipped slots, newest first; `next` is the `before` of the next page."""
-
-        def unit(conn: Connection) -> list[dict[str, Any]]:
-            agent = get_agent(conn, name)
-            return [call_body(call) for call in list_calls(conn, agent.id, limit=limit, before=before)]
-
-        found = await self._services.db.read(unit)
-        more = {"next": found[-1]["id"]} if len(found) == limit else {}
-        return json_response({"calls": found, **more})
 
     async def retry(self, request: Request, name: str, call_id: RowId) -> Response:
         """Try a dead call again, with all its attempts."""

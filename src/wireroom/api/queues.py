@@ -16,7 +16,8 @@ from starlette.responses import Response
 from wireroom.agents.calls import CallState
 from wireroom.agents.queries import NEWEST, calls_in_state
 from wireroom.api.agent_bodies import call_body, queue_info
-from wireroom.api.agents import Before, Limit, read_body
+from wireroom.api.agent_lists import Before, Limit
+from wireroom.api.agents import read_body
 from wireroom.api.guard import caller_guard, caller_of, note_action
 from wireroom.api.lazy_routes import LazyRoute
 from wireroom.api.legacy import json_response
