@@ -16,6 +16,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import typer.main
+from fastapi.routing import APIRoute
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from starlette.routing import Route
@@ -148,7 +149,7 @@ def routes() -> set[str]:
     app = documented(services, _workspaces())
     served = {(method, route.path) for route in plain for method in route.methods or ()}
     served |= {
-        (method, route.path)
+        (method, route.path_format if isinstance(route, APIRoute) else route.path)
         for route in app.router.routes
         if isinstance(route, Route)
         for method in route.methods or ()
