@@ -14,7 +14,6 @@ from http import HTTPStatus
 from ipaddress import IPv6Address, ip_address
 from math import ceil
 
-from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -104,7 +103,9 @@ def _home_of(connection: HTTPConnection) -> str:
 def _telling(verdict: Verdict, send: Send) -> Send:
     async def told(message: Message) -> None:
         if message["type"] == "http.response.start":
-            MutableHeaders(scope=message).update(_headers(verdict))
+            # A list of its own: routes give the same answer, with the same list, again and again.
+            headers = [(name.lower().encode(), value.encode()) for name, value in _headers(verdict).items()]
+            message = {**message, "headers": [*message["headers"], *headers]}
         await send(message)
 
     return told
