@@ -108,12 +108,12 @@ class Scope:
     def __exit__(self, *exc: object) -> None:
         """Note how many there were, and tell of repetitions."""
         _current.reset(self._token)
-        sent = self.statements
-        STATEMENTS_OF_WORK[self._work][sent if sent <= MOST_COUNTED else MOST_COUNTED + 1] += 1
         if self._counted:
             self.look(perf_counter_ns())
             for found in self.repeated():
                 _note(found)
+        sent = self._counted or len(self.sent)
+        STATEMENTS_OF_WORK[self._work][sent if sent <= MOST_COUNTED else MOST_COUNTED + 1] += 1
 
     def note(self, tally: Tally, now_ns: int) -> None:
         """Add a statement that ended at `now_ns` of `perf_counter_ns`; `store.watched` has it in line."""

@@ -17,6 +17,7 @@ Unit = Callable[[Connection], T]
 
 _AFTER_COMMIT = "wireroom_after_commit"
 _DRIVER = "wireroom_driver"
+_SQLITE = "wireroom_sqlite"
 
 
 class Database(Protocol):
@@ -63,6 +64,14 @@ def take_callbacks(conn: Connection) -> list[Callable[[], None]]:
     """Return and forget the callbacks that the unit just run has left on its connection."""
     callbacks: list[Callable[[], None]] = conn.info.pop(_AFTER_COMMIT, [])
     return callbacks
+
+
+def sqlite_driver(conn: Connection) -> Any:
+    """Return the driver's own connection when it is SQLite's, else None; for every hot statement."""
+    found = conn.__dict__.get(_SQLITE, False)
+    if found is False:
+        found = conn.__dict__[_SQLITE] = driver(conn) if conn.dialect.name == "sqlite" else None
+    return found
 
 
 def driver(conn: Connection) -> Any:

@@ -12,10 +12,9 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from wireroom.store.database import driver
+from wireroom.store.database import driver, sqlite_driver
 
 Row = tuple[Any, ...]
-_SQLITE = "sqlite"
 
 
 class Statement:
@@ -30,14 +29,16 @@ class Statement:
 
     def run(self, conn: Connection, **values: Any) -> int:
         """Execute it and return how many rows it changed."""
-        if conn.dialect.name == _SQLITE:
-            return int(driver(conn).execute(self._sql, values).rowcount)
+        raw = sqlite_driver(conn)
+        if raw is not None:
+            return int(raw.execute(self._sql, values).rowcount)
         return int(conn.execute(self._text, values).rowcount)
 
     def row(self, conn: Connection, **values: Any) -> Row | None:
         """Execute it and return its first row, None when there is none."""
-        if conn.dialect.name == _SQLITE:
-            found: Row | None = driver(conn).execute(self._sql, values).fetchone()
+        raw = sqlite_driver(conn)
+        if raw is not None:
+            found: Row | None = raw.execute(self._sql, values).fetchone()
             return found
         first = conn.execute(self._text, values).first()
         return None if first is None else tuple(first)
@@ -49,15 +50,17 @@ class Statement:
 
     def rows(self, conn: Connection, **values: Any) -> Sequence[Row]:
         """Execute it and return all its rows."""
-        if conn.dialect.name == _SQLITE:
-            all_rows: list[Row] = driver(conn).rows(self._sql, values)
+        raw = sqlite_driver(conn)
+        if raw is not None:
+            all_rows: list[Row] = raw.rows(self._sql, values)
             return all_rows
         return [tuple(row) for row in conn.execute(self._text, values)]
 
     def run_many(self, conn: Connection, values: Sequence[dict[str, Any]]) -> None:
         """Execute it once for each set of values."""
-        if conn.dialect.name == _SQLITE:
-            driver(conn).executemany(self._sql, values)
+        raw = sqlite_driver(conn)
+        if raw is not None:
+            raw.executemany(self._sql, values)
         else:
             conn.execute(self._text, list(values))
 

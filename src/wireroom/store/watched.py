@@ -68,7 +68,7 @@ class WatchedConnection(pysqlite3.Connection):  # type: ignore[misc]  # the driv
         """Open it as its parent does."""
         super().__init__(*args, **options)
         self._recorder = Recorder()
-        self._known = self._recorder.by_text.get
+        self._known = self._recorder.by_text
 
     def cursor(self, factory: type[WatchedCursor] = WatchedCursor) -> WatchedCursor:
         """Return a new cursor, for SQLAlchemy."""
@@ -86,7 +86,10 @@ class WatchedConnection(pysqlite3.Connection):  # type: ignore[misc]  # the driv
         cursor.execute(sql, parameters)
         now = perf_counter_ns()
         took = now - started
-        tally = self._known(sql) or self._recorder.tally_of(sql)
+        try:
+            tally = self._known[sql]
+        except KeyError:
+            tally = self._recorder.tally_of(sql)
         tally.ns += took
         tally.counts[QUICK_BUCKETS[took >> 8] if took < QUICK_NS else bucket_of(took)] += 1
         if took > tally.alarm:
@@ -115,7 +118,7 @@ class WatchedConnection(pysqlite3.Connection):  # type: ignore[misc]  # the driv
         """Note a statement that has ended now."""
         now = perf_counter_ns()
         took = now - started_ns
-        tally = self._known(sql) or self._recorder.tally_of(sql)
+        tally = self._recorder.tally_of(sql)
         tally.add(took)
         if took > tally.alarm:
             self.look(tally, took)
