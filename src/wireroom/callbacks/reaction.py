@@ -117,7 +117,7 @@ def react(
 def _wait(
     seconds: float, reason: str, policy: RetryPolicy, *, attempts: int, now: datetime, jitter: float
 ) -> Later:
-    """Return when to try a host that is held: as after a failed try, but nobody gives up without a real one."""
+    """Return when to try a held host: as after a failed try, but nobody gives up without a real one."""
     free_at = now + timedelta(seconds=seconds) * (1 + jitter)
     when = next_attempt(policy, attempts, now, jitter)
     if when is not None:
