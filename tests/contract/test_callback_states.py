@@ -124,7 +124,7 @@ async def test_open_requests_are_there_for_an_older_service(
         "message_id": 11,
         "prompt": "first",
     }
-    assert 3500 < (await pool.ttl(KEY + "telegram-7-1") or 0) <= 3600
+    assert 3500 < server.command("TTL", KEY + "telegram-7-1") <= 3600
 
     await execute(db, "UPDATE runs SET state = 'succeeded' WHERE id = 'run-2'")
     await states.step()
@@ -154,7 +154,7 @@ async def test_states_are_written_anew_after_an_outage(
     states = PendingStates(database, pool, clock, ttl_seconds=3600, look_seconds=0.01)
     following = asyncio.create_task(states.run())
     try:
-        await eventually(lambda: pool.ttl(KEY + "telegram-7-1"), "the state is there")
+        await eventually(lambda: "telegram-7-1" in states_in(server), "the state is there")
         await asyncio.to_thread(server.stop)
         await execute(database, "UPDATE runs SET state = 'failed' WHERE id = 'run-2'")
         await asyncio.to_thread(server.start)

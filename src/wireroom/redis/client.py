@@ -192,11 +192,13 @@ def _tls_options(address: Address) -> dict[str, str]:
 async def forget_connections(client: Any) -> None:
     """Close what is open, so that the next command connects anew: after an outage nothing can be trusted."""
     pool = getattr(client, "connection_pool", None)
-    async with asyncio.timeout(1.0):
-        if pool is None:
-            await client.aclose()
-        else:
-            await pool.disconnect(inuse_connections=False)
+    # To close what is broken may fail, or take long; it is forgotten all the same.
+    with suppress(Exception):
+        async with asyncio.timeout(1.0):
+            if pool is None:
+                await client.aclose()
+            else:
+                await pool.disconnect(inuse_connections=False)
 
 
 async def identity_of(client: Any) -> frozenset[str]:

@@ -91,6 +91,6 @@ class Batch:
     commands: list[Command] = field(default_factory=list)
 
     def add(self, command: Command) -> Batch:
-        """Add one of this module's commands; `Batch().add(get("a")).add(ttl("a"))`."""
+        """Add one of this module's commands; `Batch().add(get("a")).add(delete("a"))`."""
         self.commands.append(command)
         return self

@@ -211,9 +211,9 @@ class RedisPool:
         was_open = self._breaker.is_open
         try:
             async with asyncio.timeout(self.rule.budget_seconds):
-                if was_open:
-                    await forget_connections(self._client)
                 with translated():
+                    if was_open:
+                        await forget_connections(self._client)
                     await self._client.ping()
                 identity = await identity_of(self._client)
         except (Lost, Late, Denied, TimeoutError) as error:
@@ -246,7 +246,10 @@ class RedisPool:
                 reply = await self._in_place(len(names), send)
         except (Lost, Late, TimeoutError) as error:
             failure = Failure.LOST if isinstance(error, Lost) else Failure.LATE
-            self._note_failure(failure, str(error) or "no reply in time")
+            after = self._breaker.failed(self._breaker_rule, failure, str(error) or "no reply in time")
+            if after.is_open:
+                self._note_down(after)
+            self._breaker = after
             _count(names, failure.value)
             raise RedisUnavailable(f"Redis does not answer ({error or 'no reply in time'}).") from error
         except Denied as error:
@@ -275,12 +278,6 @@ class RedisPool:
         with suppress(TimeoutError):
             async with asyncio.timeout(self._breaker_rule.idle_seconds):
                 await self._opened.wait()
-
-    def _note_failure(self, failure: Failure, reason: str) -> None:
-        after = self._breaker.failed(self._breaker_rule, failure, reason)
-        if after.is_open:
-            self._note_down(after)
-        self._breaker = after
 
     def _note_down(self, breaker: Breaker) -> None:
         if not self._breaker.is_open or self._breaker.reason == _NOT_LOOKED:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from pydantic import SecretStr
 
 from wireroom.app.redis import make_redis_work, open_redis
 from wireroom.clock import SystemClock
@@ -36,6 +37,13 @@ def test_without_an_address_the_library_is_not_imported() -> None:
     assert ran.stdout.strip() == "[]"
 
 
+def test_missing_library_is_named_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An address without redis-py stops the start, and says what to install."""
+    monkeypatch.setitem(sys.modules, "redis.asyncio", None)
+    with pytest.raises(SettingsError, match=r"pip install wireroom\[redis\]"):
+        open_redis(Settings(redis_url=SecretStr("redis://h")))
+
+
 def test_address_of_another_kind_is_refused_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     """A wrong address stops the program by its variable's name; it may hold a password and is not shown."""
     monkeypatch.setenv("REDIS_URL", "postgresql://me:secret@host/x")
@@ -46,7 +54,9 @@ def test_address_of_another_kind_is_refused_at_the_start(monkeypatch: pytest.Mon
 
 def test_settings_reach_the_pool() -> None:
     """Connections, time-outs and tries are those of the settings; by default fifty connections."""
-    redis = open_redis(Settings(redis_url="redis://h:1/0", redis_retries=5, redis_command_seconds=0.25))  # type: ignore[arg-type] # as the environment gives it
+    redis = open_redis(
+        Settings(redis_url=SecretStr("redis://h:1/0"), redis_retries=5, redis_command_seconds=0.25)
+    )
 
     assert redis is not None
     assert (redis.pool.rule.connections, redis.pool.rule.connect_seconds) == (50, 1.0)
