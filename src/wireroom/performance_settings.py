@@ -194,6 +194,20 @@ class PerformanceSettings(AgentSettings):
         description="Whether the garbage collector leaves alone what start made, and looks less often.",
     )
 
+    otlp_endpoint: str = named(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        default="",
+        description="Base address of an OpenTelemetry collector, such as `http://localhost:4318`; traces are "
+        "sent to it. Empty: none are taken.",
+    )
+
+    @field_validator("otlp_endpoint")
+    @classmethod
+    def _known_collector(cls, value: str) -> str:
+        if value and not value.startswith(("http://", "https://")):
+            raise ValueError("expected an address that begins with http:// or https://")
+        return value
+
     @field_validator("redis_url")
     @classmethod
     def _known_redis(cls, value: SecretStr) -> SecretStr:

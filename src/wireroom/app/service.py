@@ -38,6 +38,7 @@ from wireroom.app.probes import make_probes
 from wireroom.app.redis import make_redis_work
 from wireroom.app.runner import Surroundings, make_callback_sender, make_executor
 from wireroom.app.tasks import make_operator
+from wireroom.app.traces import begin_traces, traced
 from wireroom.app.updates import make_update_handler
 from wireroom.app.watched_database import WatchedDatabase
 from wireroom.backends.protocol import AnyBackend
@@ -154,6 +155,7 @@ class Service:
     async def _start(self) -> None:
         settings, stack = self.settings, self._stack
         make_data_dir(settings.data_dir)
+        stack.push_async_callback(begin_traces(settings))
         opened = await stack.enter_async_context(self._open_engine(settings, self.clock))
         self._watched = WatchedDatabase(opened.db)
         engine = replace(opened, db=self._watched)
@@ -222,7 +224,7 @@ class Service:
         if engine.db.dialect == "sqlite":  # one owner; else the chore looks at whose attempts are alive
             await asyncio.to_thread(remove_leftovers, settings.data_dir)
         make_scripts_folder(scripts_folder(settings), around.workspaces.root)
-        self._work(engine, handlers, around.workspaces, agents)
+        self._work(engine, traced(handlers, engine.db), around.workspaces, agents)
         self._listen(engine, webhook_secret, api_secret, around.workspaces)
 
     def _callback_url(self) -> str:

@@ -33,6 +33,7 @@ from wireroom.callbacks.reaction import (
 from wireroom.callbacks.target import read_target
 from wireroom.clock import Clock, to_ms
 from wireroom.jobs.port import Done, Job, Jobs, Outcome, RunAgainAt
+from wireroom.perf import traces
 from wireroom.store.database import Database
 from wireroom.store.patience import write_patiently
 
@@ -93,7 +94,7 @@ class CallbackSender:
         now = to_ms(self._clock.now()) // 1000
 
         def headers(trusted: bool) -> dict[str, str]:
-            return callback_headers(
+            made = callback_headers(
                 current.body,
                 idempotency_key=current.idempotency_key,
                 url_secret=current.secret,
@@ -101,8 +102,11 @@ class CallbackSender:
                 trusted=trusted,
                 now=now,
             )
+            carrier = traces.carrier()
+            return made if carrier is None else {**made, "traceparent": carrier}
 
-        reply = await self._client.send(read_target(current.url), current.body, headers)
+        with traces.span("callback", {"wireroom.attempt": current.attempts}, role="client"):
+            reply = await self._client.send(read_target(current.url), current.body, headers)
         CALLBACK_TRIES.labels(_result_of(reply)).inc()
         return reply
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 
 import msgspec
 import structlog
@@ -26,8 +27,9 @@ from wireroom.intake.accept import (
 )
 from wireroom.intake.update import Incoming, read_update
 from wireroom.jobs.port import Jobs
+from wireroom.perf import traces
 from wireroom.perf.metrics import UPDATES
-from wireroom.store.database import Database
+from wireroom.store.database import Database, after_commit
 from wireroom.telegram.client import TelegramClient
 from wireroom.telegram.errors import Conflict, FloodWait
 from wireroom.telegram.methods import GetUpdates
@@ -117,8 +119,12 @@ class Poller:
             for raw in fetched
             if (incoming := _readable(raw)) is not None
         ]
-        for accepted in accept_updates(conn, self._jobs, receipts, bot_id=bot_id, now_ms=now_ms):
+        answers = accept_updates(conn, self._jobs, receipts, bot_id=bot_id, now_ms=now_ms)
+        for receipt, accepted in zip(receipts, answers, strict=True):
             UPDATES.labels("durable" if accepted is Accepted.DURABLE else "duplicate").inc()
+            if traces.is_tracing() and accepted is Accepted.DURABLE:
+                own = traces.carrier_of(traces.origin_of_update(bot_id, receipt.incoming.update_id))
+                after_commit(conn, partial(traces.note, "polling", own=own))
         if receipts:
             advance_offset(conn, bot_id, max(receipt.incoming.update_id for receipt in receipts) + 1)
 

@@ -18,6 +18,7 @@ from wireroom.intake.accept import Accepted, Receipt
 from wireroom.intake.access import same_secret
 from wireroom.intake.receipts import Receipts
 from wireroom.intake.update import nested_form, read_update
+from wireroom.perf import traces
 from wireroom.perf.metrics import INTAKE_SECONDS, UPDATES
 
 MAX_BODY_BYTES = 1024 * 1024
@@ -80,7 +81,13 @@ class Webhook:
     async def _accept(self, body: bytes, content_type: str) -> Accepted:
         if content_type.lower().startswith(FORM):
             body = _json_of_form(body)
-        return await self._receipts.store(Receipt(read_update(body), body.decode(errors="replace")))
+        began = time.perf_counter()
+        incoming = read_update(body)
+        accepted = await self._receipts.store(Receipt(incoming, body.decode(errors="replace")))
+        if traces.is_tracing() and accepted is Accepted.DURABLE:
+            own = traces.carrier_of(traces.origin_of_update(self._bot_id, incoming.update_id))
+            traces.note("webhook", own=own, seconds=time.perf_counter() - began)
+        return accepted
 
 
 class BodyTooLarge(BadInput):

@@ -20,6 +20,7 @@ from wireroom.delivery.progress import Progress
 from wireroom.errors import LeaseLost, NotFound, StoreUnavailable
 from wireroom.jobs.port import Dead, Done, Job, Jobs
 from wireroom.jobs.port import Outcome as JobOutcome
+from wireroom.perf import traces
 from wireroom.perf.metrics import RUN_SECONDS, RUNS, RUNS_ACTIVE
 from wireroom.runs import endings, records
 from wireroom.runs.agent_call import LEASE, RunPolicy
@@ -204,7 +205,8 @@ class Executor:
         line = self._progress.open(attempt.run_id)
         started = self._clock.monotonic()
         try:
-            ending = await self._driver.drive(attempt, lane, line)
+            with traces.span("agent", _about(attempt), step=traces.attempt_step(attempt.epoch)):
+                ending = await self._driver.drive(attempt, lane, line)
             turn.has_worked = not ending.cut_off
         finally:
             await outlast(line.close(), f"end of the progress {attempt.run_id}")
@@ -266,3 +268,11 @@ class Executor:
     def _tell(self, run_id: str, lane: str) -> None:
         self._feed.publish(run_topic(run_id))
         self._feed.publish(lane_topic(lane))
+
+
+def _about(attempt: Attempt) -> traces.Attributes:
+    return {
+        "wireroom.run_id": attempt.run_id,
+        "wireroom.attempt": attempt.epoch,
+        "wireroom.backend": attempt.backend,
+    }

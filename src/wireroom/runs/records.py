@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -21,11 +22,13 @@ from wireroom.conversations.threads import (
 )
 from wireroom.errors import LeaseLost, NotFound
 from wireroom.jobs.port import Jobs
+from wireroom.perf import traces
 from wireroom.runs import statements as sql
 from wireroom.runs.events import append_numbered, state_event
 from wireroom.runs.options import RunOptions, RunReport, encode, read_options, read_report
 from wireroom.runs.process_group import ProcessMark
 from wireroom.runs.states import RunMode, RunState
+from wireroom.store.database import after_commit
 
 QUEUE = "runs"
 KIND = "run"
@@ -164,6 +167,10 @@ def create_run(conn: Connection, jobs: Jobs, new: NewRun, now_ms: int) -> bool:
     )
     if created:
         jobs.enqueue(conn, queue=QUEUE, kind=KIND, ref=new.id, key=new.lane)
+        if traces.is_tracing() and not traces.is_of_update(new.request_id):
+            own = traces.carrier_of(new.request_id)
+            about = {"wireroom.run_id": new.id, "wireroom.source": new.source}
+            after_commit(conn, partial(traces.note, "request", about, own=own))
     return bool(created)
 
 

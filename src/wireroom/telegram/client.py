@@ -22,6 +22,7 @@ import msgspec
 from yarl import URL
 
 from wireroom.errors import SettingsError
+from wireroom.perf import traces
 from wireroom.telegram.errors import BotAPIError, Rejected, TelegramUnavailable, Uncertain, classify
 from wireroom.telegram.methods import Encoded, GetUpdates, Method, encode
 from wireroom.telegram.types import Reply
@@ -105,6 +106,10 @@ class TelegramClient:
             BotAPIError: by class, see `telegram.errors`. `Uncertain` alone leaves open whether the request
                 was carried out; every other error means that it was not.
         """
+        with traces.span("telegram " + request.api_name, role="client"):
+            return await self._call(request)
+
+    async def _call(self, request: Method[R]) -> R:
         answer = await self._post(encode(request), self.timeouts.total_for(request))
         if isinstance(answer, BotAPIError):
             raise answer
