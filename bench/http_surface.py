@@ -22,7 +22,7 @@ from wireroom.store.schema import conversations, messages
 from wireroom.testing.scripted_agent import ScriptedAgent, ScriptedBackend
 
 _SECRET = "secret-of-the-benchmark"  # noqa: S105 - made up
-_SLOTS = 2
+_SLOTS = 5
 _QUEUED = 1_000
 _ACCEPTED = 300
 _CONVERSATIONS = 500
@@ -51,8 +51,8 @@ async def acceptance() -> AsyncIterator[Measurement]:
 
 @benchmark("conversations")
 async def list_of_conversations() -> AsyncIterator[Measurement]:
-    """Measure the list of 500 conversations of 80 kB, and one of them whole."""
-    async with _running() as (service, session, _):
+    """Measure the list of 500 conversations of 80 kB, and one of them whole; no answer is kept."""
+    async with _running(response_cache_seconds=0.0) as (service, session, _):
         await service.services.db.write(_long_conversations())
         lists = [await _get(session, "/api/list") for _ in range(_WARM_UP + _LISTS)][_WARM_UP:]
         whole = [await _get(session, f"/api/c{number}") for number in range(_LISTS)]

@@ -2,6 +2,8 @@
 
 Run as `python -m bench.service_process`; the environment is the product's own. `BENCH_RUNNER_URL` replaces
 the coding agent by a POST of the request to that address, as to a remote runner that accepts at once.
+`BENCH_ONE_UNIT_COMMITS` switches group commit off: each unit of work is a commit of its own.
+`BENCH_WHOLE_LISTS` puts long lists together before it sends them.
 `BENCH_PLANT_PERCENT` makes every acknowledgement cost so much more CPU, to see that a regression is found.
 """
 
@@ -21,12 +23,15 @@ import aiohttp
 import uvloop
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Send
 
+from wireroom.api.streaming import Lines
 from wireroom.app.engine import Engine
 from wireroom.app.runner import Surroundings
 from wireroom.app.service import Service
 from wireroom.cli.logs import set_up_logs
 from wireroom.clock import to_ms
+from wireroom.intake.receipts import Receipts
 from wireroom.intake.webhook import Webhook
 from wireroom.jobs.port import Done, Job, Outcome
 from wireroom.perf.gc_tuning import spare_the_collector
@@ -34,6 +39,7 @@ from wireroom.runs import records
 from wireroom.runs.agent_host import Outside
 from wireroom.runs.executor import Executor
 from wireroom.settings import load_settings
+from wireroom.store import sqlite_writer
 
 SECRET = "bench-webhook-secret"  # noqa: S105 - made up, and known to the load generator
 _LEASE_MS = 30_000
@@ -100,9 +106,33 @@ def _plant(percent: float) -> None:
     Webhook.receive = slower  # type: ignore[method-assign]  # the fault that a benchmark must find
 
 
+def _commit_one_by_one() -> None:
+    """Give each update a unit, and each unit a commit with its own fsync: the old way, to compare with."""
+    sqlite_writer._MAX_BATCH = 1  # noqa: SLF001 - a switch that only this needs
+    write_all = Receipts._write_all  # noqa: SLF001 - as above
+
+    async def one_by_one(self: Receipts) -> None:
+        waiting, self._waiting = self._waiting, []
+        for one in waiting:
+            await self._write([one])
+        await write_all(self)
+
+    Receipts._write_all = one_by_one  # type: ignore[method-assign]  # noqa: SLF001 - as above
+
+
+async def _at_once(self: Lines, send: Send) -> None:
+    body = b"".join([line async for line in self._lines])
+    await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+    await send({"type": "http.response.body", "body": body})
+
+
 async def _serve() -> None:
     if percent := os.environ.get("BENCH_PLANT_PERCENT"):
         _plant(float(percent))
+    if os.environ.get("BENCH_ONE_UNIT_COMMITS"):
+        _commit_one_by_one()
+    if os.environ.get("BENCH_WHOLE_LISTS"):
+        Lines.stream_response = _at_once  # type: ignore[method-assign]  # the old way, to compare with
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with _DispatchingService(load_settings()) as service:

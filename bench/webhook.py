@@ -50,8 +50,8 @@ async def webhook() -> AsyncIterator[Measurement]:
     """
     with _data_folder() as folder:
         async with (
-            _outside() as outside,
-            running_service(Path(folder), **_bot(outside)) as product,
+            running_outside() as outside,
+            running_service(Path(folder), **bot_settings(outside)) as product,
             bare_service(Path(folder)) as bare,
         ):
             await drive(product.port, updates(1, _WARM_UP), connections=32)
@@ -114,11 +114,11 @@ async def dispatch() -> AsyncIterator[Measurement]:
     for _ in range(_REPETITIONS):
         with _data_folder() as folder:
             async with (
-                _outside() as outside,
+                running_outside() as outside,
                 bare_service(Path(folder)) as bare,
                 running_service(
                     Path(folder),
-                    **_bot(outside),
+                    **bot_settings(outside),
                     BENCH_RUNNER_URL=outside.url + "/cursor/execute/async",
                     WIREROOM_ALLOWED_USERS=people,
                     WIREROOM_RUN_SLOTS="32",
@@ -141,7 +141,7 @@ async def dispatch() -> AsyncIterator[Measurement]:
     yield Measurement("acknowledgement during that", latencies, "ms")
 
 
-def _bot(outside: _Outside) -> dict[str, str]:
+def bot_settings(outside: _Outside) -> dict[str, str]:
     """Return the settings of a bot that gets its updates by webhook."""
     return {
         "TELEGRAM_BOT_TOKEN": "123456:bench-token",
@@ -216,7 +216,8 @@ class _OutsideConnection(asyncio.Protocol):
 
 
 @asynccontextmanager
-async def _outside() -> AsyncIterator[_Outside]:
+async def running_outside() -> AsyncIterator[_Outside]:
+    """Run the world around the service on loopback."""
     outside = _Outside()
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: _OutsideConnection(outside), "127.0.0.1", 0)
