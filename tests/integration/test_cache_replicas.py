@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cache_replicas import ROWS, Replica, replica
@@ -221,6 +222,37 @@ async def test_claim_of_a_dead_replica_is_not_waited_for_for_ever(server: RedisS
         waits.clear()
         assert (await alive.look(_A, _SOON)).ticket[0]
         assert waits == []
+
+
+class _Interrupted:
+    """A Redis in which another replica ends its computation just before our first claim."""
+
+    def __init__(self, pool: RedisPool, meanwhile: Callable[[], Awaitable[None]]) -> None:
+        """Pass everything on; do that in between, once."""
+        self._pool = pool
+        self._meanwhile: list[Callable[[], Awaitable[None]]] = [meanwhile]
+
+    def __getattr__(self, name: str) -> Any:
+        """Pass on."""
+        return getattr(self._pool, name)
+
+    async def claim(self, key: str, word: str, ttl_seconds: int) -> bool:
+        """Claim, a moment late."""
+        while self._meanwhile and key.startswith(CLAIM.name):
+            await self._meanwhile.pop()()
+        return await self._pool.claim(key, word, ttl_seconds)
+
+
+async def test_value_that_came_just_before_the_claim_is_taken(server: RedisServer) -> None:
+    """Between the look and the claim another replica may be done: its value is not computed again."""
+    async with running_pool(server.url) as pool:
+        quick = _level(pool)
+        ticket = (await quick.look(_A, _SOON)).ticket
+        late = SharedLevel(
+            _Interrupted(pool, lambda: quick.keep(_A, _stored("done"), ticket)), "test", lambda _: False
+        )
+        assert (await late.look(_A, _SOON)).stored == _stored("done")
+        assert (await pool.get("wireroom:claim:cache:test:rows:a")) is None
 
 
 async def test_change_that_is_not_told_yet_is_neither_read_nor_stored(server: RedisServer) -> None:

@@ -158,19 +158,18 @@ class SharedLevel:
             if waited >= longest:
                 return Looked(None, ("", *tokens))
             if await self._redis.claim(self._claim_key(where), word, _CLAIM_SECONDS):
-                return await self._claimed(where, word, tokens, waited)
+                return await self._claimed(where, word)
             await self._pause(pause)
             waited += pause
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
-    async def _claimed(self, where: Address, word: str, tokens: Sequence[str], waited: float) -> Looked:
+    async def _claimed(self, where: Address, word: str) -> Looked:
         """Return that the caller computes, unless the one before has left a value since the look."""
-        if waited:
-            stored, tokens = await self._read(where)
-            if stored is not None:
-                await self._redis.release(self._claim_key(where), word)
-                return Looked(stored, ("", *tokens))
-        return Looked(None, (word, *tokens))
+        stored, tokens = await self._read(where)
+        if stored is None:
+            return Looked(None, (word, *tokens))
+        await self._redis.release(self._claim_key(where), word)
+        return Looked(stored, ("", *tokens))
 
     async def _read(self, where: Address) -> tuple[Stored | None, Sequence[str]]:
         """Return the value, if what it depends on has not changed, and the tokens that are there now."""
