@@ -46,6 +46,7 @@ def main() -> None:
     runner = environment.create_local_runner()
     telling = gevent.spawn(_tell, runner, recorder)
     _conduct(runner, plan)
+    Person.stage.over = True
     runner.quit()
     telling.kill()
     _write(recorder, 0)

@@ -32,6 +32,8 @@ class Stage:
         self.numbers: Iterator[int] = itertools.count(1)
         self.chats = list(reversed(range(plan.first_chat, plan.first_chat + plan.extent.people)))
         """Free private chats; nobody has two, and nobody shares one."""
+        self.over = False
+        """Nobody begins anything more. Locust may end somebody who has just been woken for the next message."""
         self.headers = program_headers(plan.api_secret)
         self.telegram_headers = (
             {"X-Telegram-Bot-Api-Secret-Token": plan.webhook_secret} if plan.webhook_secret else {}
@@ -103,6 +105,8 @@ class ChatPerson(Person):
 
     def tell(self, number: int, token: str, said: dict[str, Any], name: str) -> None:
         """Push an update until it is acknowledged, or given up; note what is owed for it."""
+        if self.stage.over:
+            return
         plan, began, acknowledged = self.stage.plan, time.monotonic(), False
         update = questions.update(
             plan.first_update_id + number, self.chat, questions.message_id_of(number), int(time.time()), said
