@@ -33,7 +33,7 @@ class Stage:
         self.chats = list(reversed(range(plan.first_chat, plan.first_chat + plan.extent.people)))
         """Free private chats; nobody has two, and nobody shares one."""
         self.over = False
-        """Nobody begins anything more. Locust may end somebody who has just been woken for the next message."""
+        """No message is begun any more: Locust may end somebody who has just been woken for the next one."""
         self.headers = program_headers(plan.api_secret)
         self.telegram_headers = (
             {"X-Telegram-Bot-Api-Secret-Token": plan.webhook_secret} if plan.webhook_secret else {}
