@@ -124,11 +124,11 @@ async def test_memory_profile_names_the_line_that_holds(profiler: Profiler) -> N
 
     async def leak() -> None:
         while True:
-            kept.extend({"body": bytes(1000)} for _ in range(200))
+            kept.extend({"body": bytes(10_000)} for _ in range(20))
             await asyncio.sleep(0.01)
 
     task = asyncio.create_task(leak())
-    taken = await profiler.take(ProfileKind.MEMORY, 0.5)
+    taken = await profiler.take(ProfileKind.MEMORY, 0.2)
     task.cancel()
 
     assert isinstance(taken.report, MemoryReport)
