@@ -32,6 +32,9 @@ from wireroom.testing.eventually import eventually
 pytestmark = pytest.mark.timeout(60)
 AnyDatabase = SqliteDatabase | PostgresDatabase
 OPERATIONS = 200
+ROWS = 40
+"""Read one by one: so many that some fall into one second on a machine that stands still at times."""
+LIMIT = 5
 
 _NOTE = Statement("INSERT INTO audit (created_at, who, action, subject) VALUES (1, 'test', 'note', :subject)")
 _SUBJECT = Statement("SELECT action FROM audit WHERE subject = :subject")
@@ -65,7 +68,7 @@ def _look(conn: Connection) -> object:
 
 
 def _look_for_each(conn: Connection) -> None:
-    for _ in range(7):
+    for _ in range(ROWS):
         _look(conn)
 
 
@@ -152,11 +155,11 @@ async def test_scope_counts_what_is_sent_for_it(db: AnyDatabase) -> None:
 async def test_one_read_a_row_is_found_where_it_is_said(db: AnyDatabase) -> None:
     """The same read again and again in one unit is reported with our line, not the store's."""
     found: list[RepeatedStatement] = []
-    with tell_of_repetitions(found.append, at_least=5), Scope("request", "GET /things"):
+    with tell_of_repetitions(found.append, at_least=LIMIT), Scope("request", "GET /things"):
         await db.read(_look_for_each)
 
     [one] = found
-    assert (one.within, one.most_times) == ("GET /things", 7)
+    assert (one.within, one.most_times >= LIMIT) == ("GET /things", True)
     assert one.place.endswith(" _look")
     assert one.place.startswith("contract/test_store_figures.py:")
 
@@ -164,11 +167,11 @@ async def test_one_read_a_row_is_found_where_it_is_said(db: AnyDatabase) -> None
 async def test_one_read_a_row_is_found_over_units(db: AnyDatabase) -> None:
     """A unit for each row is no better than a statement for each row."""
     found: list[RepeatedStatement] = []
-    with tell_of_repetitions(found.append, at_least=5), Scope("job", "run"):
-        for _ in range(7):
+    with tell_of_repetitions(found.append, at_least=LIMIT), Scope("job", "run"):
+        for _ in range(ROWS):
             await db.read(_look)
 
-    assert [(one.within, one.most_times) for one in found] == [("run", 7)]
+    assert [(one.within, one.most_times >= LIMIT) for one in found] == [("run", True)]
 
 
 async def test_statements_and_jobs_of_the_engine_are_noted(db: AnyDatabase) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from time import perf_counter_ns
-
 import pytest
 
 from wireroom.perf.evidence import RepeatedStatement
@@ -30,7 +28,7 @@ def _send(scope: Scope, recorder: Recorder, statement: str, times: int, every_ns
     for number in range(times):
         tally = recorder.tally_of(statement)
         tally.add(1_000_000)
-        scope.note(tally, perf_counter_ns() + number * every_ns)
+        scope.note(tally, scope._began_ns + (number + 1) * every_ns)
 
 
 def _found_in(
@@ -69,7 +67,7 @@ def test_burst_late_in_a_long_job_is_found(recorder: Recorder) -> None:
         _send(scope, recorder, "SELECT late", 5, every_ns=SECOND_NS)
         tally = recorder.tally_of("SELECT late")
         for _ in range(5):
-            scope.note(tally, perf_counter_ns() + 4 * SECOND_NS)
+            scope.note(tally, scope._began_ns + 5 * SECOND_NS + 1)
 
     assert [one.within for one in found] == ["run"]
 
