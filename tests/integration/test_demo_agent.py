@@ -125,6 +125,12 @@ async def test_demo_remembers_its_session_only(talk: Talk) -> None:
     assert await Talk(talk.folder).ask("history") == "This is your first request here."
 
 
+async def test_demo_does_what_was_said_last(talk: Talk) -> None:
+    """A conversation that is told because there is no session of it is not taken for the request."""
+    request = AgentRequest("2 + 2", talk.folder, context="User: count to 100 slowly\n\nYou: 1 2 3")
+    assert "**4**" in await talk.ask(framed_prompt(request).decode())
+
+
 async def test_demo_keeps_a_note_of_what_it_does_not_understand(talk: Talk) -> None:
     """Any other request becomes a file, and the answer says what the agent can do."""
     assert "demo agent" in await talk.ask("Refactor the parser\nand add tests")

@@ -34,6 +34,7 @@ HELP = """I am the **demo agent**: no model, but real work in this conversation'
 
 Anything else becomes a note."""
 
+BEFORE_REQUEST = "\n\nNow:\n\n"
 PAGE = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -335,7 +336,8 @@ def remember(session: str, request: str) -> None:
 def main() -> None:
     """Serve the request on standard input."""
     session = sys.argv[2] if sys.argv[1:2] == ["--session"] else f"demo-{os.urandom(6).hex()}"
-    request = sys.stdin.buffer.read().decode("utf-8", "replace")
+    # Without a session the conversation comes first; the request is what follows. See `wire.framed_prompt`.
+    request = sys.stdin.buffer.read().decode("utf-8", "replace").rpartition(BEFORE_REQUEST)[2]
     agent = Agent(session)
     title, function, arguments = choose(request)
     agent.plan(title, 1)
