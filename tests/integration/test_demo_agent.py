@@ -9,6 +9,7 @@ import pytest
 
 from wireroom.backends.demo import DemoBackend
 from wireroom.backends.protocol import AgentEvent, AgentRequest, AgentResult, EventKind
+from wireroom.backends.wire import framed_prompt
 from wireroom.runs import review
 from wireroom.runs.supervisor import Ending, Limits, Outcome, Receivers, supervise
 from wireroom.testing.eventually import eventually
