@@ -114,6 +114,23 @@ async def test_cancelled_commands_leave_no_reply_behind(server: RedisServer) -> 
             assert found == [str(n).encode() for n in range(50)]
 
 
+async def test_cancellation_is_never_lost(server: RedisServer) -> None:
+    """A task that works with Redis ends when it is told to, wherever in a command that reaches it."""
+    async with running_pool(server.url) as pool:
+
+        async def work() -> None:
+            while True:
+                await pool.setex_many([(CACHE.key("x"), 60, b"1"), (CACHE.key("y"), 60, b"1")])
+
+        for steps in range(150):
+            task = asyncio.create_task(work())
+            for _ in range(steps % 30):
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.wait({task}, timeout=30)
+            assert task.done()
+
+
 async def test_dead_server_costs_nobody_a_time_out() -> None:
     """Where nothing listens, the pool says so after its first look, and refuses without a try."""
     async with running_pool(f"redis://127.0.0.1:{free_port()}/0") as pool:

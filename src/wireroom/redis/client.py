@@ -59,8 +59,14 @@ def translated() -> Iterator[None]:
     """
     import redis.exceptions as foreign  # noqa: PLC0415 - see the module
 
+    task = asyncio.current_task()
+    cancelled = 0 if task is None else task.cancelling()
     try:
         yield
+        # A cancellation that comes together with the reply has been seen to get lost in redis-py; whoever
+        # waits for the end of the task would wait for ever.
+        if task is not None and task.cancelling() > cancelled:
+            raise asyncio.CancelledError  # noqa: TRY301 - it belongs to this very place
     except (TimeoutError, foreign.TimeoutError) as error:
         raise Late("no reply in time") from error
     except (OSError, foreign.ConnectionError, foreign.ClusterError, foreign.RedisClusterException) as error:
