@@ -12,6 +12,7 @@ import typer
 from wireroom import __version__
 from wireroom.cli import (
     agents,
+    bench,
     bottlenecks,
     callbacks,
     deliveries,
@@ -44,6 +45,11 @@ cli.command("doctor")(doctor.doctor)
 cli.command("mcp")(mcp.mcp)
 cli.command("load")(load.load)
 cli.command("bottlenecks")(bottlenecks.bottlenecks)
+cli.command(
+    "bench",
+    add_help_option=False,
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+)(bench.bench)
 cli.add_typer(runs.cli, name="runs")
 cli.add_typer(tasks.cli, name="tasks")
 cli.add_typer(operator.cli, name="operator")
