@@ -17,6 +17,7 @@ import pytest
 from aiohttp import web
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from structlog.testing import capture_logs
 
 from callback_receiver import running_receiver
 from running_service import API_SECRET, OWNER, WEBHOOK_SECRET, client_of, running_service
@@ -249,6 +250,18 @@ async def test_a_collector_that_is_away_holds_nobody_up(telegram: BotAPIServer, 
     async with running_service(database_path.parent, telegram, **settings_of(nobody)) as service:
         await push(service, "write hello world to notes.txt")
         await eventually(shows(telegram, "notes.txt"), "the answer is in the chat", timeout_seconds=30)
+
+
+async def test_log_says_once_that_a_collector_takes_nothing(collector: Collector) -> None:
+    """Traces that are refused are dropped, and the log names the collector, not each batch."""
+    collector.status = 400
+    with capture_logs() as logged:
+        sender = TraceSender(collector.url, version="0")
+        for number in range(600):  # more than one batch
+            sender.note("begin", {}, traces.carrier_of(str(number)), 1, 2)
+        await asyncio.to_thread(sender.close)
+
+    assert [(line["event"], line["collector"]) for line in logged] == [("traces_not_taken", collector.url)]
 
 
 async def test_parts_of_traces_are_left_out_as_a_whole(

@@ -13,9 +13,11 @@ import logging
 import os
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+
+import structlog
 
 from wireroom.errors import SettingsError
 from wireroom.perf.traces import Attributes, Role, span_id_of
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.trace import Span, SpanKind
 
+_log = structlog.get_logger(__name__)
 _PATH = "/v1/traces"
 _SEND_SECONDS = 5.0
 _END_SECONDS = 2.0
@@ -60,10 +63,11 @@ class TraceSender:
             id_generator=ids,
             shutdown_on_exit=False,
         )
-        exporter = OTLPSpanExporter(endpoint=endpoint.rstrip("/") + _PATH, timeout=_SEND_SECONDS)
-        self._provider.add_span_processor(BatchSpanProcessor(exporter))
+        sending: Any = OTLPSpanExporter(endpoint=endpoint.rstrip("/") + _PATH, timeout=_SEND_SECONDS)
+        telling: Any = _TellsOfFailure(sending, endpoint)
+        self._provider.add_span_processor(BatchSpanProcessor(telling))
         self._tracer = self._provider.get_tracer("wireroom", version)
-        # A collector that is away would fill the log with a traceback for each batch.
+        # The library's own words are a traceback for each batch that a collector does not take.
         logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
 
     @contextmanager
@@ -132,6 +136,36 @@ class TraceSender:
         flags = self._api.TraceFlags(0 if begun is self._dropped else self._api.TraceFlags.SAMPLED)
         above = self._api.SpanContext(trace_id, span_id, is_remote=True, trace_flags=flags)
         return self._api.set_span_in_context(self._api.NonRecordingSpan(above))
+
+
+class _TellsOfFailure:
+    """Sends batches, and has the log say when a collector begins to take none.
+
+    Source: OpenTelemetry SDK for Python, `opentelemetry.sdk.trace.export.SpanExporter`.
+    """
+
+    def __init__(self, sending: Any, endpoint: str) -> None:
+        self._sending = sending
+        self._endpoint = endpoint
+        self._fails = False
+
+    def export(self, spans: Sequence[Any]) -> Any:
+        """Send a batch; what fails is dropped."""
+        result = self._sending.export(spans)
+        failed = result.name != "SUCCESS"
+        if failed and not self._fails:
+            _log.warning("traces_not_taken", collector=self._endpoint, dropped=len(spans))
+        self._fails = failed
+        return result
+
+    def shutdown(self) -> None:
+        """Send no more."""
+        self._sending.shutdown()
+
+    def force_flush(self, timeout_millis: int = 0) -> bool:
+        """Return at once: a batch is sent before `export` returns."""
+        del timeout_millis
+        return True
 
 
 class _Ids(threading.local):
