@@ -223,8 +223,8 @@ CACHE_LOOKUPS = Counter(
 )
 CACHE_COMPUTED = Counter(
     "wireroom_cache_computed_total",
-    "What was not kept: computed (done), given another caller's computation (joined), made anew before its end "
-    "(early), not to be kept now (bypass)",
+    "What was not kept: computed (done), given another caller's computation (joined), made anew before "
+    "its end (early), not to be kept now (bypass)",
     ["name", "how"],
     registry=REGISTRY,
 )
