@@ -25,7 +25,7 @@ from wireroom.mcp.door import PATH as TOOLS_PATH
 
 _NEVER_REFUSED = frozenset({"/health", "/ready", WEBHOOK_PATH, CALLBACK_PATH, f"{OPERATOR_PATH}/callback"})
 """Probes, and where others bring what they may not keep."""
-_UNHURRIED = ("/cursor/", "/cursor-runner/", "/git/", "/admin/profile/", VOICE_PATH, TOOLS_PATH)
+_UNHURRIED = ("/cursor/", "/cursor-runner/", "/git/", "/admin/", VOICE_PATH, TOOLS_PATH)
 """Work that may take as long as a run, as git, or as was asked for; each has limits of its own."""
 _DESCRIPTION_SECONDS = 3600.0
 _CONVERSATIONS = ("/api/list", "/conversations/api/list")

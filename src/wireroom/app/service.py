@@ -156,13 +156,7 @@ class Service:
         settings, stack = self.settings, self._stack
         make_data_dir(settings.data_dir)
         stack.push_async_callback(begin_traces(settings))
-        opened = await stack.enter_async_context(self._open_engine(settings, self.clock))
-        self._watched = WatchedDatabase(opened.db)
-        engine = replace(opened, db=self._watched)
-        self.redis = make_redis_work(settings, engine.db, self.clock)
-        stack.push_async_callback(self.redis.close)
-        self._cache = make_cache(settings, engine.db, self.redis.redis)
-        stack.push_async_callback(self._cache.close)
+        engine = await self._open_stores()
         lookups = Lookups()
         stack.push_async_callback(lookups.close)
         session = await stack.enter_async_context(http_session(lookups, settings))
@@ -206,19 +200,10 @@ class Service:
             own_tools=OwnServer(lambda: self.address + TOOLS_PATH, token_for_agents(api_secret)),
         )
         executor = self._executor(around, outside)
-        operator = make_operator(settings, engine, self.clock, feed, asker)
-        self._board = BoardWatch(engine.db, engine.jobs, operator)
-        self.services.system_settings.watch(self._board.look)
-        handlers: dict[str, Handler] = {
-            accept.KIND: make_update_handler(around, asker, self.bot).handle,
-            records.KIND: executor.handle,
-            wake.KIND: operator.handle,
-            outbox.KIND: make_callback_sender(around, session, api_secret).handle,
-        }
         agents = make_agents(around, session, asker, self.services.desk)
+        handlers = self._handlers(around, asker, executor)
+        handlers[outbox.KIND] = make_callback_sender(around, session, api_secret).handle
         handlers |= agents.handlers
-        if self.bot is not None:
-            handlers |= self.bot.handlers
         engine.db.on_outside_change(feed.publish_all)
         await executor.adopt_orphans()
         if engine.db.dialect == "sqlite":  # one owner; else the chore looks at whose attempts are alive
@@ -226,6 +211,31 @@ class Service:
         make_scripts_folder(scripts_folder(settings), around.workspaces.root)
         self._work(engine, traced(handlers, engine.db), around.workspaces, agents)
         self._listen(engine, webhook_secret, api_secret, around.workspaces)
+
+    async def _open_stores(self) -> Engine:
+        """Open the database with its job engine, Redis where it is set, and what is kept over both."""
+        opened = await self._stack.enter_async_context(self._open_engine(self.settings, self.clock))
+        self._watched = WatchedDatabase(opened.db)
+        self.redis = make_redis_work(self.settings, self._watched, self.clock)
+        self._stack.push_async_callback(self.redis.close)
+        self._cache = make_cache(self.settings, self._watched, self.redis.redis)
+        self._stack.push_async_callback(self._cache.close)
+        return replace(opened, db=self._watched)
+
+    def _handlers(self, around: Surroundings, asker: Asker, executor: Executor) -> dict[str, Handler]:
+        """Return what does the jobs of chats, of runs and of the board, by kind."""
+        engine = around.engine
+        operator = make_operator(self.settings, engine, self.clock, around.feed, asker)
+        self._board = BoardWatch(engine.db, engine.jobs, operator)
+        self.services.system_settings.watch(self._board.look)
+        handlers: dict[str, Handler] = {
+            accept.KIND: make_update_handler(around, asker, self.bot).handle,
+            records.KIND: executor.handle,
+            wake.KIND: operator.handle,
+        }
+        if self.bot is not None:
+            handlers |= self.bot.handlers
+        return handlers
 
     def _callback_url(self) -> str:
         """Return where a remote runner reports: our public address, or the one we listen on."""
