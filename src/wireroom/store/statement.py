@@ -7,7 +7,8 @@ never formatted into the text.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -15,30 +16,35 @@ from sqlalchemy import Connection, text
 from wireroom.store.database import driver, sqlite_driver
 
 Row = tuple[Any, ...]
+_NAMED = re.compile(r"'[^']*'|(?<![:\w]):(\w+)")
+"""A literal, which is left alone, or a parameter."""
 
 
 class Statement:
     """One named SQL statement; give it as a module constant with a sentence on what it is for."""
 
-    __slots__ = ("_sql", "_text")
+    __slots__ = ("_names", "_positional", "_sql", "_text")
 
     def __init__(self, sql: str) -> None:
         """Keep the SQL, in the dialect that SQLite and PostgreSQL share."""
         self._sql = sql
         self._text = text(sql)
+        # SQLite's driver looks each name up anew at each call: by position the same costs half.
+        self._names = tuple(found[1] for found in _NAMED.finditer(sql) if found[1])
+        self._positional = _NAMED.sub(lambda found: "?" if found[1] else found[0], sql)
 
     def run(self, conn: Connection, **values: Any) -> int:
         """Execute it and return how many rows it changed."""
         raw = sqlite_driver(conn)
         if raw is not None:
-            return int(raw.execute(self._sql, values).rowcount)
+            return int(raw.execute(self._positional, self._in_order(values)).rowcount)
         return int(conn.execute(self._text, values).rowcount)
 
     def row(self, conn: Connection, **values: Any) -> Row | None:
         """Execute it and return its first row, None when there is none."""
         raw = sqlite_driver(conn)
         if raw is not None:
-            found: Row | None = raw.execute(self._sql, values).fetchone()
+            found: Row | None = raw.execute(self._positional, self._in_order(values)).fetchone()
             return found
         first = conn.execute(self._text, values).first()
         return None if first is None else tuple(first)
@@ -52,7 +58,7 @@ class Statement:
         """Execute it and return all its rows."""
         raw = sqlite_driver(conn)
         if raw is not None:
-            all_rows: list[Row] = raw.rows(self._sql, values)
+            all_rows: list[Row] = raw.rows(self._positional, self._in_order(values))
             return all_rows
         return [tuple(row) for row in conn.execute(self._text, values)]
 
@@ -60,7 +66,7 @@ class Statement:
         """Execute it once for each set of values."""
         raw = sqlite_driver(conn)
         if raw is not None:
-            raw.executemany(self._sql, values)
+            raw.executemany(self._positional, [self._in_order(one) for one in values])
         else:
             conn.execute(self._text, list(values))
 
@@ -68,3 +74,6 @@ class Statement:
         """Return SQLite's query plan for it, for tests that hold it to its index."""
         rows = driver(conn).execute(f"EXPLAIN QUERY PLAN {self._sql}", values).fetchall()
         return "\n".join(str(row[3]) for row in rows)
+
+    def _in_order(self, values: Mapping[str, Any]) -> list[Any]:
+        return [values[name] for name in self._names]
