@@ -400,7 +400,7 @@ async def test_admitted_call_is_handed_over_as_it_would_be_read(engine: Engine, 
     await engine.db.write(lambda conn: desk.calls.end(conn, first, CallState.SUCCEEDED, Tried(1), NOW))
     await engine.db.write(lambda conn: desk.agents.delete(conn, "b", NOW))
     third = await loaded(engine, desk, 3)
-    hands = AgentDesk(engine.jobs, concurrency=2, catch_ups=1).calls
+    hands = desk.calls
     is_here = engine.db.dialect == "sqlite"
 
     assert [hands.handed(number) for number in (1, 2, 3)] == (

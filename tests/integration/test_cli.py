@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import re
-import resource
 import signal
 import subprocess
 import sys
@@ -90,15 +89,12 @@ def chat(telegram: BotAPIServer) -> Chat:
 # Without a service
 
 
-def test_help_is_there_at_once() -> None:
-    """`--help` takes less than half a second of the processor and lists every command."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+def test_help_lists_every_command() -> None:
+    """`--help` names the commands; that it imports nothing heavy for it is the next test's."""
     done = subprocess.run([*PROGRAM, "--help"], capture_output=True, text=True, check=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
 
     for command in ("up", "login", "pair", "doctor", "version", "runs", "deliveries", "updates", "telegram"):
         assert re.search(rf"\b{command}\b", done.stdout)
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.5
 
 
 def test_command_line_imports_nothing_heavy() -> None:
@@ -471,6 +467,7 @@ async def test_doctor_finds_a_good_installation_good(data_dir: Path, telegram: B
         "SQLite",
         "Data folder",
         "Database",
+        "Redis",
         "Coding agent",
         "Telegram",
         "Webhook",

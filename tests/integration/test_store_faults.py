@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections import Counter
 from collections.abc import AsyncIterator
 from functools import partial
@@ -371,6 +372,32 @@ time.sleep(60)
         owner.stdout.close()
     with OwnerLock(database_path) as lock:
         assert lock.path.read_text() == f"{os.getpid()}\n"
+
+
+def test_lock_of_a_dead_owner_is_waited_for(database_path: Path) -> None:
+    """A child that was just being started when its owner was killed shares the lock for a moment."""
+    script = f"""
+import os, time
+from pathlib import Path
+from wireroom.store.owner import OwnerLock
+lock = OwnerLock(Path({str(database_path)!r}))
+lock.acquire()
+child = os.fork()
+if child == 0:
+    time.sleep(60)
+print(child, flush=True)
+os.kill(os.getpid(), 9)
+"""
+    owner = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    assert owner.stdout is not None
+    child = int(owner.stdout.readline())
+    owner.wait(10)
+    end_of_child = threading.Timer(0.2, os.kill, (child, signal.SIGKILL))
+    end_of_child.start()
+    with OwnerLock(database_path) as lock:
+        assert lock.path.read_text() == f"{os.getpid()}\n"
+    end_of_child.join()
+    owner.stdout.close()
 
 
 @pytest.mark.parametrize("delay_seconds", [0.5, 0.8, 1.1])

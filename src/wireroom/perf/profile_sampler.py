@@ -125,7 +125,10 @@ class Sampler:
                 self._names = {
                     one.ident or 0: (one.name, one.native_id or 0) for one in threading.enumerate()
                 }
-            name, native_id = self._names.get(ident, ("a thread of a library", 0))
+            if ident not in self._names:
+                # A library's own thread, not started by `threading`: nobody can tell whether it only waits.
+                continue
+            name, native_id = self._names[ident]
             worked = self._worked(ident, native_id, frame, seconds)
             if worked >= _LEAST_SECONDS:
                 self._add(name, frame, worked)

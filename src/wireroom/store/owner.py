@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
 from wireroom.errors import StoreBusy, StoreReadOnly
+
+_DEAD_OWNER_SECONDS = 5.0
+_PAUSE_SECONDS = 0.02
 
 
 class OwnerLock:
@@ -24,7 +28,7 @@ class OwnerLock:
         self._file: IO[str] | None = None
 
     def acquire(self) -> None:
-        """Take the lock without waiting, and write our pid into it.
+        """Take the lock, not waiting for an owner that lives, and write our pid into it.
 
         Raises:
             StoreBusy: another process has it; the message names its pid.
@@ -37,9 +41,9 @@ class OwnerLock:
                 f"{self.path} cannot be opened ({error.strerror}). Check its owner and folder."
             ) from error
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(file)
         except OSError as error:
-            holder = self._holder(file)
+            holder = _holder(file)
             file.close()
             raise StoreBusy(
                 f"Process {holder} already runs the work of {self.path.with_suffix('')}. Stop it first, or"
@@ -68,7 +72,39 @@ class OwnerLock:
         """Release."""
         self.release()
 
-    @staticmethod
-    def _holder(file: IO[str]) -> str:
-        file.seek(0)
-        return file.read(32).strip() or "(unknown)"
+
+def _lock(file: IO[str]) -> None:
+    """Take the lock; one whose owner is dead is waited for.
+
+    A program that the owner was just starting shares its lock until it has become that other program: a few
+    milliseconds on a busy machine.
+
+    Raises:
+        OSError: somebody at work has it.
+    """
+    until = time.monotonic() + _DEAD_OWNER_SECONDS
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if time.monotonic() > until or not _is_dead(_holder(file)):
+                raise
+            time.sleep(_PAUSE_SECONDS)
+        else:
+            return
+
+
+def _holder(file: IO[str]) -> str:
+    file.seek(0)
+    return file.read(32).strip() or "(unknown)"
+
+
+def _is_dead(pid: str) -> bool:
+    """Tell whether the process is gone, or only its entry is left. Source: proc(5), stat, field 3."""
+    if not pid.isdecimal() or not Path("/proc/self/stat").exists():
+        return False
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return True
+    return state in {"Z", "X"}
