@@ -17,6 +17,7 @@ import pytest
 from job_engines import Engine, Recorder, open_engine
 from sqlalchemy import Connection, insert, select
 
+from wireroom.clock import to_ms
 from wireroom.errors import LeaseLost
 from wireroom.jobs.port import CancelResult, Dead, Done, Job, Outcome, QueueCounts, RunAgainAt
 from wireroom.store.schema import audit
@@ -245,6 +246,20 @@ async def test_delayed_job_waits_for_its_time_and_then_starts(engine: Engine) ->
     await eventually(lambda: work.started == ["later"], "the job starts")
     late = datetime.now(UTC) - due
     assert timedelta(milliseconds=-2) <= late < timedelta(milliseconds=600)
+
+
+async def test_oldest_due_tells_since_when_the_longest_waiting_job_of_a_queue_is_due(engine: Engine) -> None:
+    """A job that was due before another came is the older one, whatever their order; one of later is none."""
+    before_ms = to_ms(datetime.now(UTC))
+    await engine.enqueue("first", key="chat")
+    overdue = _soon(-60_000)
+    await engine.enqueue("overdue", key="chat", run_at=overdue)
+    await engine.enqueue("new", queue="narrow")
+    await engine.enqueue("later", queue="far", run_at=_soon(60_000))
+    found = await engine.db.read(engine.jobs.oldest_due)
+    assert found["work"] == to_ms(overdue)
+    assert before_ms <= found["narrow"] <= to_ms(datetime.now(UTC))
+    assert "far" not in found
 
 
 async def test_delayed_job_does_not_hold_up_its_key(engine: Engine) -> None:

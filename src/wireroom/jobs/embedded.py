@@ -133,6 +133,10 @@ class EmbeddedJobs:
             totals[queue] = replace(before, **{name: getattr(before, name) + count})
         return totals
 
+    def oldest_due(self, conn: Connection) -> Mapping[str, int]:
+        """Return, by queue, since when the job that waits longest is due; see `Jobs.oldest_due`."""
+        return job_rows.oldest_due(driver(conn), to_ms(self._clock.now()))
+
     def _remove(self, conn: Connection, row: job_rows.Found) -> CancelResult:
         raw = driver(conn)
         job_rows.delete(raw, row.id)

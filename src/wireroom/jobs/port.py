@@ -188,6 +188,10 @@ class Jobs(Protocol):
         """Return live counts by queue name; a queue without jobs is absent."""
         ...
 
+    def oldest_due(self, conn: Connection) -> Mapping[str, int]:
+        """Return, by queue, since when the job that waits longest is due; ms since the epoch."""
+        ...
+
 
 class Worker(Protocol):
     """Runs jobs until told to stop."""

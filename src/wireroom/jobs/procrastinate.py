@@ -123,6 +123,10 @@ class ProcrastinateJobs:
             totals[queue] = replace(totals.get(queue, QueueCounts()), **{state: count})
         return totals
 
+    def oldest_due(self, conn: Connection) -> Mapping[str, int]:
+        """Return, by queue, since when the job that waits longest is due; see `Jobs.oldest_due`."""
+        return {queue: int(due_ms) for queue, due_ms in conn.execute(rows.OLDEST_DUE)}
+
     @staticmethod
     def _notify(conn: Connection, queue: str, row_id: int) -> None:
         """Wake the queue's workers at the commit; Procrastinate itself only does so for new rows."""

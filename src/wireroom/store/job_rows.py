@@ -127,6 +127,14 @@ UNION ALL
 SELECT queue, state, count(*) FROM jobs INDEXED BY ix_jobs_dead WHERE state = 'dead' GROUP BY queue
 """
 
+_OLDEST_DUE = """
+SELECT queue, min(run_at) FROM (
+    SELECT queue, run_at FROM jobs INDEXED BY ix_jobs_claim WHERE state = 'waiting'
+    UNION ALL SELECT queue, run_at FROM jobs INDEXED BY ix_jobs_behind WHERE state = 'behind'
+    UNION ALL SELECT queue, run_at FROM jobs INDEXED BY ix_jobs_delayed WHERE state = 'delayed' AND run_at <= ?
+) GROUP BY queue
+"""
+
 
 def _json(values: Sequence[Any]) -> str:
     return msgspec.json.encode(values).decode()
@@ -278,6 +286,11 @@ def keys_behind(raw: Any) -> list[str]:
 def counts(raw: Any, now_ms: int) -> list[tuple[str, str, int]]:
     """Return (queue, state, count); `behind` and overdue `delayed` rows count as they will be reported."""
     return [(queue, state, int(count)) for queue, state, count in raw.execute(_COUNTS, (now_ms,))]
+
+
+def oldest_due(raw: Any, now_ms: int) -> dict[str, int]:
+    """Return, by queue, since when the job that waits longest is due, ms."""
+    return {queue: int(due_ms) for queue, due_ms in raw.execute(_OLDEST_DUE, (now_ms,))}
 
 
 def requeue_all(raw: Any, now_ms: int) -> int:

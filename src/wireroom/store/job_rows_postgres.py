@@ -89,6 +89,13 @@ SELECT queue_name, CASE status
 FROM procrastinate_jobs WHERE status IN ('todo', 'doing', 'failed') GROUP BY 1, 2
 """)
 
+# A job without a time of its own is due since it was enqueued.
+OLDEST_DUE = text("""
+SELECT queue_name, min(coalesce(extract(epoch FROM scheduled_at) * 1000, CAST(args->>'at' AS bigint)))
+FROM procrastinate_jobs WHERE status = 'todo' AND (scheduled_at IS NULL OR scheduled_at <= now())
+GROUP BY 1
+""")
+
 # Claim up to `limit` jobs that are due, each the first due one of its lock. Unlike Procrastinate's own
 # function, a delayed job does not hold up the later jobs of its lock.
 FETCH = """
