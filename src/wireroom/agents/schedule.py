@@ -21,6 +21,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cronsim import CronSim, CronSimError
 
+from wireroom.agents.span import NAMES as SPAN_NAMES
+from wireroom.agents.span import Span, read_span
 from wireroom.clock import from_ms, to_ms
 from wireroom.errors import BadInput
 
@@ -139,28 +141,24 @@ class Every:
         return to_ms(until) // self.interval_ms - to_ms(after) // self.interval_ms
 
 
-Schedule = Cron | Every
+Unbounded = Cron | Every
+Schedule = Unbounded | Span[Unbounded]
 
 
 def read_schedule(value: object, timezone: str) -> Schedule:
     """Return the schedule that its maker means.
 
     Args:
-        value: Cron, words, or an object with `every` (milliseconds), or with `pattern` or `cron`, and `tz`.
+        value: Cron, words, or an object with `every` (milliseconds), or with `pattern` or `cron`, and `tz`;
+            `start` and `end` bound it, in the time zone unless they name an offset.
         timezone: IANA name, such as `Europe/Berlin`, for cron; an object's own `tz` goes before it.
 
     Raises:
         BadInput: it cannot be meant, or will never be due; the message says what is expected.
     """
     if isinstance(value, Mapping):
-        return _read_object(value, timezone)
-    if not isinstance(value, str) or not value.strip() or len(value) > _MAX_CHARS:
-        raise BadInput(f"schedule cannot be read. {_HELP}")
-    words = " ".join(value.lower().split()).removeprefix("@")
-    found = _EVERY.fullmatch(words)
-    if found and (interval := _interval_of(found)) is not None:
-        return _every(interval)
-    return _cron(_WORDS.get(words, value.strip()), timezone)
+        return read_span(_read_object(value, timezone), value, read_timezone(value.get("tz", timezone)))
+    return _read_text(value, timezone)
 
 
 def next_slot(schedule: Schedule, after_ms: int) -> int | None:
@@ -215,15 +213,25 @@ def read_timezone(name: object) -> ZoneInfo:
         raise BadInput("timezone must be an IANA name such as Europe/Berlin or UTC.") from error
 
 
-def _read_object(value: Mapping[Any, Any], timezone: str) -> Schedule:
-    unknown = sorted(str(name) for name in value.keys() - {"every", "pattern", "cron", "tz"})
+def _read_text(value: object, timezone: str) -> Unbounded:
+    if not isinstance(value, str) or not value.strip() or len(value) > _MAX_CHARS:
+        raise BadInput(f"schedule cannot be read. {_HELP}")
+    words = " ".join(value.lower().split()).removeprefix("@")
+    found = _EVERY.fullmatch(words)
+    if found and (interval := _interval_of(found)) is not None:
+        return _every(interval)
+    return _cron(_WORDS.get(words, value.strip()), timezone)
+
+
+def _read_object(value: Mapping[Any, Any], timezone: str) -> Unbounded:
+    unknown = sorted(str(name) for name in value.keys() - {"every", "pattern", "cron", "tz"} - SPAN_NAMES)
     if unknown:
         raise BadInput(f"schedule has fields that are not known: {', '.join(unknown)}. {_HELP}")
     pattern = value.get("pattern", value.get("cron"))
     if ("every" in value) is (pattern is not None):
         raise BadInput(f"schedule must have either every or pattern. {_HELP}")
     if pattern is not None:
-        return read_schedule(pattern, value.get("tz", timezone))
+        return _read_text(pattern, value.get("tz", timezone))
     every = value["every"]
     if isinstance(every, str) and every.isdecimal():
         every = int(every)
