@@ -44,3 +44,5 @@ class Services:
     """Looks into this process on request; None for a command, which serves nothing."""
     cache: Cache = field(default_factory=Cache.off)
     """What is kept of answers to questions that come often; a command keeps nothing."""
+    changes: Callable[[], int | None] = lambda: None
+    """A number that is another one after each write to the database; None when others write unheard."""

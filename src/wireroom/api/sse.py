@@ -69,8 +69,10 @@ async def follow(
     look: Callable[[], Awaitable[Batch]],
     is_welcome: Callable[[], Awaitable[bool]],
     clock: Clock,
+    *,
+    every: float = POLL_SECONDS,
 ) -> AsyncGenerator[str, None]:
-    """Yield the messages of each look; look again at news, and once a second in case news got lost.
+    """Yield the messages of each look; look again at news, and after a while in case news got lost.
 
     Args:
         news: Set whenever there is something to read; cleared before each look, so that none is missed.
@@ -78,6 +80,7 @@ async def follow(
         look: Reads what follows the reader's cursor, and moves it.
         is_welcome: Asked with every heartbeat whether the reader may still listen.
         clock: For the heartbeat.
+        every: Seconds after which it looks again without news.
     """
     yield _OPENING
     beat_at = clock.monotonic()
@@ -99,4 +102,4 @@ async def follow(
             return
         if not batch.more:
             with suppress(TimeoutError):
-                await asyncio.wait_for(news.wait(), POLL_SECONDS)
+                await asyncio.wait_for(news.wait(), every)

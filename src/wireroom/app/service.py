@@ -185,6 +185,7 @@ class Service:
             problems=self._problems,
             profiler=self._probes.profiler,
             cache=self._cache,
+            changes=lambda: self._watched.sure_state,
         )
         outside = Outside(session, self._callback_url, api_secret)
         around = Surroundings(

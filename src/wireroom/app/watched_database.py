@@ -29,6 +29,11 @@ class WatchedDatabase:
         """A number that is another one after each write."""
         return self._writes
 
+    @property
+    def sure_state(self) -> int | None:
+        """The state of a file, of whose writes every one is heard; None where others write unheard."""
+        return self._writes if self._db.dialect == "sqlite" else None
+
     async def write(self, unit: Unit[T]) -> T:
         """See `Database.write`."""
         try:

@@ -1,6 +1,6 @@
-"""`/`, `/login`, `/logout` and the page's files.
+"""`/` and the screens under `/room/`, `/login`, `/logout` and the page's files.
 
-Without a session the page only says how to get one; everything that it shows comes from `/api/chat`.
+Without a session the page only says how to get one; everything that it shows comes from the API.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from wireroom.api.services import Services
 from wireroom.clock import to_ms
 from wireroom.web.assets import load_assets
 from wireroom.web.headers import PAGE_HEADERS
+from wireroom.web.languages import load_texts, texts_of, translator
+from wireroom.web.screens import SCREENS, Screen
 
 _Handler = Callable[[Request], Awaitable[Response]]
 _LOGIN_HINT = "Open the link that Wireroom printed when it started."
@@ -32,7 +34,7 @@ def routes(services: Services) -> list[BaseRoute]:
     page = _Page(services)
     assets = page.assets
     return [
-        Route("/", page.for_own_hosts(page.show), methods=["GET"]),
+        *(Route(one.path, page.for_own_hosts(page.shows(one)), methods=["GET"]) for one in SCREENS),
         Route("/login", page.for_own_hosts(page.log_in), methods=["GET"]),
         Route("/logout", page.for_own_hosts(page.log_out), methods=["POST"]),
         Route("/static/{digest}/{name}", page.for_own_hosts(assets.serve), methods=["GET"]),
@@ -47,7 +49,13 @@ class _Page:
         self._templates = Environment(
             loader=PackageLoader("wireroom.web"), autoescape=True, trim_blocks=True, lstrip_blocks=True
         )
-        self._templates.globals |= {"asset": self.assets.url, "version": __version__}
+        self._texts = load_texts()
+        self._templates.globals |= {
+            "asset": self.assets.url,
+            "screens": SCREENS,
+            "t": translator(self._texts),
+            "version": __version__,
+        }
 
     def for_own_hosts(self, handler: _Handler) -> _Handler:
         """Return the handler behind the check of the Host header."""
@@ -60,17 +68,24 @@ class _Page:
 
         return checked
 
-    async def show(self, request: Request) -> Response:
-        """Show the chat, or how to log in."""
-        caller = await identify(request, self._services)
-        if caller is None:
-            return self._html("login.html", HTTPStatus.OK, message=_LOGIN_HINT)
-        return self._html(
-            "chat.html",
-            HTTPStatus.OK,
-            has_bot=self._services.fresh_pairing_code is not None,
-            backend=self._services.asker.backend,
-        )
+    def shows(self, screen: Screen) -> _Handler:
+        """Return what answers with a screen, or with how to log in."""
+
+        async def show(request: Request) -> Response:
+            caller = await identify(request, self._services)
+            if caller is None:
+                return self._html("login.html", HTTPStatus.OK, message=_LOGIN_HINT)
+            return self._html(
+                f"{screen.stem}.html",
+                HTTPStatus.OK,
+                screen=screen,
+                role="owner",
+                texts=texts_of(self._texts, screen.stem),
+                has_bot=self._services.fresh_pairing_code is not None,
+                backend=self._services.asker.backend,
+            )
+
+        return show
 
     async def log_in(self, request: Request) -> Response:
         """Trade the link's code for a session; the cookie is Lax so that a printed link works."""

@@ -1,5 +1,7 @@
 // Calls of Wireroom's API. An error has `status` (0: nobody answered) and a message for people.
 
+import { t } from "./texts.js";
+
 export class ApiError extends Error {
   constructor(status, message) {
     super(message);
@@ -24,11 +26,11 @@ export async function call(method, path, body) {
   try {
     response = await fetch(path, init);
   } catch {
-    throw new ApiError(0, "Wireroom does not answer.");
+    throw new ApiError(0, t("common.no-answer"));
   }
   const answer = await response.json().catch(() => null);
-  if (!response.ok) throw new ApiError(response.status, answer?.error ?? `Error ${response.status}.`);
-  if (answer === null) throw new ApiError(0, "Wireroom's answer was cut off.");
+  if (!response.ok) throw new ApiError(response.status, answer?.error ?? t("common.error", { status: response.status }));
+  if (answer === null) throw new ApiError(0, t("common.cut-off"));
   return answer;
 }
 

@@ -1,4 +1,4 @@
-// The side: earlier conversations, pairing with the bot, and on a narrow screen the menu itself.
+// The side of the chat: earlier conversations, and pairing with the bot.
 
 import { call } from "./api.js";
 import { announce, byId, el } from "./dom.js";
@@ -12,10 +12,6 @@ export class Drawer {
   #timer = null;
 
   constructor() {
-    byId("open-drawer").addEventListener("click", () => this.#toggle(true));
-    byId("close-drawer").addEventListener("click", () => this.close());
-    byId("shade").addEventListener("click", () => this.close());
-    addEventListener("keydown", (event) => event.key === "Escape" && this.close());
     byId("more-history").addEventListener("click", () => {
       this.#pages += 1;
       this.#load();
@@ -23,26 +19,11 @@ export class Drawer {
     byId("make-code")?.addEventListener("click", () => this.#makeCode());
   }
 
-  close() {
-    if (byId("drawer").classList.contains("open")) {
-      this.#toggle(false);
-      byId("open-drawer").focus();
-    }
-  }
-
   /** Show the list anew, soon: several changes at once are one call. */
   refresh(shownId, currentId) {
     this.#shown = { id: shownId, currentId };
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#load(), REFRESH_MS);
-  }
-
-  #toggle(open) {
-    byId("drawer").classList.toggle("open", open);
-    byId("shade").hidden = !open;
-    document.querySelector("main").inert = open;
-    byId("open-drawer").setAttribute("aria-expanded", String(open));
-    if (open) byId("close-drawer").focus();
   }
 
   async #load() {

@@ -1,4 +1,4 @@
-// The live connection: one stream of the page's lane, which comes back by itself and misses nothing.
+// A live connection that comes back by itself and misses nothing.
 //
 // Each message's id is a cursor; a new connection begins after the last message that arrived whole.
 
@@ -7,31 +7,48 @@ import { backoff, call, pause } from "./api.js";
 const STALE_CURSOR_TRIES = 3;
 
 export class Stream {
+  #path;
+  #event;
   #cursor;
+  #source = null;
   #failures = 0;
   #wake = () => {};
 
-  /** `on` = {news(body), state("connecting" | "live" | "offline" | "logged-out"), stale()}. */
-  constructor(cursor, on) {
+  /**
+   * `path` of the stream, the name of its `event`, and the `cursor` to begin after (null: the server decides).
+   * `on` = {message(body), state("connecting" | "live" | "offline" | "logged-out"), stale()}.
+   */
+  constructor({ path, event, cursor = null }, on) {
+    this.#path = path;
+    this.#event = event;
     this.#cursor = cursor;
     this.on = on;
     addEventListener("online", () => this.#wake());
     document.addEventListener("visibilitychange", () => document.hidden || this.#wake());
+    // A page that is kept for the back button must not keep one of the few connections.
+    addEventListener("pagehide", () => this.#source?.close());
+    addEventListener("pageshow", (event) => event.persisted && this.open());
   }
 
   open() {
     this.on.state("connecting");
-    const source = new EventSource(`/api/chat/stream?after=${encodeURIComponent(this.#cursor)}`);
+    const source = new EventSource(this.#address());
+    this.#source = source;
     source.addEventListener("open", () => this.on.state("live"));
-    source.addEventListener("news", (message) => {
+    source.addEventListener(this.#event, (message) => {
       this.#failures = 0;
       this.#cursor = message.lastEventId;
-      this.on.news(JSON.parse(message.data));
+      this.on.message(JSON.parse(message.data));
     });
     source.addEventListener("error", () => {
       source.close();
       this.#comeBack();
     });
+  }
+
+  #address() {
+    if (this.#cursor === null) return this.#path;
+    return `${this.#path}${this.#path.includes("?") ? "&" : "?"}after=${encodeURIComponent(this.#cursor)}`;
   }
 
   async #comeBack() {

@@ -6,9 +6,10 @@ import { announce, byId } from "./dom.js";
 import { Drawer } from "./drawer.js";
 import { Outbox } from "./outbox.js";
 import { RunView, isFinal } from "./run.js";
+import { closeMenu, showConnection as showSign } from "./shell.js";
 import { Stream } from "./stream.js";
+import { t } from "./texts.js";
 
-const CONNECTION = { connecting: "Connecting …", live: "Live", offline: "Offline, trying again", "logged-out": "Logged out" };
 const NEAR_END_PX = 80;
 const MOST_RUNS = 500;
 
@@ -172,17 +173,16 @@ function toEnd() {
 }
 
 function showConnection(state) {
-  byId("connection").dataset.state = state;
-  byId("connection-text").textContent = CONNECTION[state];
+  showSign(state);
   if (state === "live") outbox.flush();
-  if (state === "logged-out") composer.complain("Your session has ended. Open a new login link (`wireroom login`) in this browser; what you wrote is kept.");
+  if (state === "logged-out") composer.complain(t("common.logged-out-help"));
 }
 
 async function begin() {
   const chat = location.hash.startsWith("#/c/") ? await Promise.all([call("GET", "/api/chat?limit=1").catch(() => null), load()]).then(([now]) => now) : await load();
   if (chat === null) return setTimeout(begin, 2000);
   currentId = chat.conversation?.id ?? null;
-  new Stream(chat.cursor, { news: takeNews, state: showConnection, stale: () => location.reload() }).open();
+  new Stream({ path: "/api/chat/stream", event: "news", cursor: chat.cursor }, { message: takeNews, state: showConnection, stale: () => location.reload() }).open();
   outbox.flush();
   // On a touch screen that would bring up the keyboard.
   if (matchMedia("(hover: hover)").matches && shownId === currentId) composer.focus();
@@ -197,7 +197,7 @@ byId("show-earlier").addEventListener("click", () => {
 byId("new-conversation").addEventListener("click", async () => {
   try {
     await call("POST", "/api/chat/new");
-    drawer.close();
+    closeMenu();
     if (location.hash && location.hash !== "#/") location.hash = "#/";
     else await load();
     composer.focus();
@@ -206,7 +206,7 @@ byId("new-conversation").addEventListener("click", async () => {
   }
 });
 addEventListener("hashchange", async () => {
-  drawer.close();
+  closeMenu();
   limit = 50;
   await load();
   toEnd();
