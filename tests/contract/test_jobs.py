@@ -345,6 +345,30 @@ async def test_dead_job_can_be_retried_with_all_its_attempts_or_discarded(engine
     assert not await engine.db.write(lambda conn: engine.jobs.discard_dead(conn, kind="note", ref="d"))
 
 
+async def test_dead_jobs_are_discarded_together_and_no_others(engine: Engine) -> None:
+    """Of what is named, dead jobs of this kind go; a dead one that is not named, and one that waits, stay."""
+
+    async def handler(job: Job) -> Outcome:
+        return Dead(f"{job.ref} is poison")
+
+    async def all_dead() -> bool:
+        return await engine.counts() == QueueCounts(dead=3)
+
+    engine.start(handler)
+    for ref in ("a", "b", "c"):
+        await engine.enqueue(ref)
+    await eventually(all_dead, "three jobs are dead")
+
+    def unit(conn: Connection) -> None:
+        engine.jobs.enqueue(conn, queue="narrow", kind="unhandled", ref="a")
+        engine.jobs.discard_all_dead(conn, kind="note", refs=["a", "b", "unknown"])
+        engine.jobs.discard_all_dead(conn, kind="unhandled", refs=["a"])
+
+    await engine.db.write(unit)
+    assert await engine.counts() == QueueCounts(dead=1)
+    assert await engine.db.read(lambda conn: engine.jobs.is_pending(conn, kind="unhandled", ref="a"))
+
+
 async def test_answer_that_is_no_outcome_counts_as_a_failure(engine: Engine) -> None:
     """A handler that forgets to return an outcome is retried, not taken for done."""
     attempts: list[int] = []

@@ -9,6 +9,7 @@ When a call is admitted, and what that means, is in `agents.admission`.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -146,13 +147,19 @@ class Calls:
 
     def retry(self, conn: Connection, call_id: int, now_ms: int) -> bool:
         """Let a dead call wait again, with all its tries; False when it is not dead."""
-        queue: str | None = sql.REVIVE_CALL.value(conn, id=call_id, now_ms=now_ms)
-        if queue is None:
-            return False
-        hold_queues(conn, queue)
-        sql.MAKE_QUEUE.run(conn, name=queue, now_ms=now_ms)
-        self._admission.admit(conn, queue, now_ms)
-        return True
+        return bool(self.retry_all(conn, [call_id], now_ms))
+
+    def retry_all(self, conn: Connection, ids: Collection[int], now_ms: int) -> Sequence[int]:
+        """Let dead calls wait again, with all their tries; return those that were dead, oldest first."""
+        found = conn.execute(sql.DEAD_CALLS, {"ids": list(ids)}).all()
+        queues = sorted({row.queue for row in found})
+        hold_queues(conn, *queues)
+        revived = conn.execute(sql.REVIVE_CALLS, {"ids": [row.id for row in found], "now_ms": now_ms})
+        done = sorted(revived.scalars())
+        for queue in queues:
+            sql.MAKE_QUEUE.run(conn, name=queue, now_ms=now_ms)
+            self._admission.admit(conn, queue, now_ms)
+        return done
 
 
 def note_skip(

@@ -33,12 +33,14 @@ _PAGE_AFTER = text(f"{_AGENT} WHERE a.name > :after ORDER BY a.name LIMIT :limit
 _COUNT = text("SELECT count(*) FROM agents")
 """How many agents there are."""
 
-_CALL = """
-    SELECT id, agent_id, agent_name, queue, action, slot_at, slots, slot_until, due_at, state, reason,
-           catch_up, again, attempts, status_code, duration_ms, error, response_head, run_id, created_at,
-           started_at, finished_at
-    FROM agent_calls
+CALL_COLUMNS = """
+    id, agent_id, agent_name, queue, action, slot_at, slots, slot_until, due_at, state, reason, catch_up,
+    again, attempts, status_code, duration_ms, error, response_head, run_id, created_at, started_at,
+    finished_at
 """
+"""What a `CallView` is made of, in its order."""
+
+_CALL = f"SELECT {CALL_COLUMNS} FROM agent_calls"
 _CALLS = Statement(f"{_CALL} WHERE agent_id = :agent_id AND id < :before ORDER BY id DESC LIMIT :limit")
 """Calls of an agent, newest first."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sqlalchemy import bindparam, text
+
 from wireroom.store.statement import Statement
 
 MAKE_QUEUE = Statement("""
@@ -89,13 +91,18 @@ PUT_BACK = Statement("""
 """)
 """Note why a try failed and when the next one is."""
 
-REVIVE_CALL = Statement("""
+DEAD_CALLS = text("""
+    SELECT id, queue FROM agent_calls WHERE id IN :ids AND state = 'dead' AND request IS NOT NULL
+""").bindparams(bindparam("ids", expanding=True))
+"""Which of these calls may wait again, and in which queues."""
+
+REVIVE_CALLS = text("""
     UPDATE agent_calls SET state = 'waiting', due_at = :now_ms, attempts = 0, finished_at = NULL,
         run_id = NULL, catch_up = 0
-    WHERE id = :id AND state = 'dead' AND request IS NOT NULL
-    RETURNING queue
-""")
-"""Let a dead call wait again."""
+    WHERE id IN :ids AND state = 'dead' AND request IS NOT NULL
+    RETURNING id
+""").bindparams(bindparam("ids", expanding=True))
+"""Let dead calls wait again."""
 
 NOTE_RUN = Statement("UPDATE agent_calls SET run_id = :run_id WHERE id = :id AND state = 'running'")
 """Note which run works on a prompt."""

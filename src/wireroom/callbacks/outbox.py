@@ -6,7 +6,7 @@ caller that was told "accepted" is told the end too, whatever crashes in between
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -14,12 +14,14 @@ import msgspec
 from sqlalchemy import Connection, select, update
 
 from wireroom.callbacks.target import is_elevenlabs, read_target
-from wireroom.jobs.port import Jobs
+from wireroom.jobs.port import JobRef, Jobs
 from wireroom.store.schema import callbacks
 from wireroom.store.statement import Statement
 
 QUEUE = "callbacks"
 KIND = "callback"
+_BATCH = 500
+"""Dead callbacks sent again by one statement."""
 
 _OPEN = Statement("""
     INSERT INTO callbacks (run_id, url, secret, state, attempts, created_at)
@@ -126,32 +128,51 @@ def fill_callback(
 
 def retry_callback(conn: Connection, jobs: Jobs, callback_id: int, now_ms: int) -> bool:
     """Send a dead callback again, with the idempotency key that it had; False when it is not dead."""
-    url: str | None = conn.execute(
+    return bool(retry_callbacks(conn, jobs, [callback_id], now_ms))
+
+
+def retry_callbacks(conn: Connection, jobs: Jobs, ids: Collection[int], now_ms: int) -> Sequence[int]:
+    """Send dead callbacks again, with the keys that they had; return those that were dead, oldest first."""
+    rows = conn.execute(
         update(callbacks)
-        .where(callbacks.c.id == callback_id, callbacks.c.state == CallbackState.DEAD)
+        .where(callbacks.c.id.in_(ids), callbacks.c.state == CallbackState.DEAD)
         .values(state=CallbackState.PENDING, attempts=0, error=None, due_at=now_ms)
-        .returning(callbacks.c.url)
-    ).scalar_one_or_none()
-    if url is None:
-        return False
-    _enqueue(conn, jobs, callback_id, url)
-    return True
+        .returning(callbacks.c.id, callbacks.c.url)
+    ).all()
+    again = [JobRef(str(row.id), _key(row.url)) for row in sorted(rows)]
+    jobs.enqueue_all(conn, again, queue=QUEUE, kind=KIND)
+    return [int(job.ref) for job in again]
 
 
 def retry_all_dead(conn: Connection, jobs: Jobs, now_ms: int) -> int:
     """Send every dead callback again, oldest first; return how many."""
-    query = select(callbacks.c.id).where(callbacks.c.state == CallbackState.DEAD).order_by(callbacks.c.id)
-    return sum(retry_callback(conn, jobs, found, now_ms) for found in conn.execute(query).scalars().all())
+    done, ids = 0, dead_callbacks(conn, after=0, limit=_BATCH)
+    while ids:
+        done += len(retry_callbacks(conn, jobs, ids, now_ms))
+        ids = dead_callbacks(conn, after=ids[-1], limit=_BATCH)
+    return done
+
+
+def dead_callbacks(conn: Connection, *, after: int, limit: int) -> Sequence[int]:
+    """Return the ids of dead callbacks above `after`, oldest first."""
+    query = select(callbacks.c.id).where(callbacks.c.state == CallbackState.DEAD, callbacks.c.id > after)
+    return conn.execute(query.order_by(callbacks.c.id).limit(limit)).scalars().all()
 
 
 def discard_callback(conn: Connection, callback_id: int) -> bool:
     """Drop a dead callback from the list of dead letters; False when it is not dead."""
+    return bool(discard_callbacks(conn, [callback_id]))
+
+
+def discard_callbacks(conn: Connection, ids: Collection[int]) -> Sequence[int]:
+    """Drop dead callbacks from the list of dead letters; return those that were dead, oldest first."""
     done = conn.execute(
         update(callbacks)
-        .where(callbacks.c.id == callback_id, callbacks.c.state == CallbackState.DEAD)
+        .where(callbacks.c.id.in_(ids), callbacks.c.state == CallbackState.DEAD)
         .values(state=CallbackState.DISCARDED, payload=None, secret=None)
+        .returning(callbacks.c.id)
     )
-    return bool(done.rowcount)
+    return sorted(done.scalars())
 
 
 def begin_try(conn: Connection, callback_id: int) -> Try | None:
@@ -200,6 +221,11 @@ def _enqueue(conn: Connection, jobs: Jobs, callback_id: int, url: str) -> None:
         queue=QUEUE,
         kind=KIND,
         ref=str(callback_id),
-        key=f"{KIND}:{read_target(url).origin}",
+        key=_key(url),
         dedupe=f"{KIND}:{callback_id}",
     )
+
+
+def _key(url: str) -> str:
+    """Return what has the callbacks of one receiver sent one at a time."""
+    return f"{KIND}:{read_target(url).origin}"

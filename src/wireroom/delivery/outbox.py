@@ -6,19 +6,22 @@ the answer is known, and done when the chat shows it. The job of kind `deliver` 
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 import msgspec
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, case, select, update
 
-from wireroom.jobs.port import Jobs
+from wireroom.jobs.port import JobRef, Jobs
 from wireroom.store.schema import deliveries
 from wireroom.store.statement import Statement
 
 QUEUE = "delivery"
 KIND = "deliver"
+_BATCH = 500
+"""Dead deliveries sent again by one statement."""
 
 _OPEN = Statement("""
     INSERT INTO deliveries (run_id, lane, bot_id, chat_id, thread_id, reply_to, state, opening, body,
@@ -77,6 +80,12 @@ class DeliveryState(StrEnum):
     DISCARDED = "discarded"
 
 
+_state_of_unsent = case(
+    (deliveries.c.body.is_(None), DeliveryState.WAITING.value), else_=DeliveryState.PENDING.value
+)
+"""Where a delivery stands that is to be sent: without a body, its placeholder is."""
+
+
 def open_delivery(
     conn: Connection, jobs: Jobs, to: Recipient, *, opening: str, run_id: str | None, now_ms: int
 ) -> int:
@@ -119,36 +128,51 @@ def fill_delivery(
 
 def retry_delivery(conn: Connection, jobs: Jobs, delivery_id: int) -> bool:
     """Send a dead delivery again from the part that failed; False when it is not dead."""
-    row = conn.execute(
+    return bool(retry_deliveries(conn, jobs, [delivery_id]))
+
+
+def retry_deliveries(conn: Connection, jobs: Jobs, ids: Collection[int]) -> Sequence[int]:
+    """Send dead deliveries again, each from the part that failed; return which were dead, oldest first."""
+    rows = conn.execute(
         update(deliveries)
-        .where(deliveries.c.id == delivery_id, deliveries.c.state == DeliveryState.DEAD)
-        .values(state=DeliveryState.PENDING, attempts=0, error=None)
-        .returning(deliveries.c.bot_id, deliveries.c.chat_id, deliveries.c.body)
-    ).first()
-    if row is None:
-        return False
-    if row.body is None:
-        conn.execute(
-            update(deliveries).where(deliveries.c.id == delivery_id).values(state=DeliveryState.WAITING)
-        )
-    _enqueue(conn, jobs, delivery_id, row.bot_id, row.chat_id)
-    return True
+        .where(deliveries.c.id.in_(ids), deliveries.c.state == DeliveryState.DEAD)
+        .values(state=_state_of_unsent, attempts=0, error=None)
+        .returning(deliveries.c.id, deliveries.c.bot_id, deliveries.c.chat_id)
+    ).all()
+    again = [JobRef(str(row.id), _key(row.bot_id, row.chat_id)) for row in sorted(rows)]
+    jobs.enqueue_all(conn, again, queue=QUEUE, kind=KIND)
+    return [int(job.ref) for job in again]
 
 
 def retry_all_dead(conn: Connection, jobs: Jobs) -> int:
     """Send every dead delivery again, oldest first; return how many."""
-    query = select(deliveries.c.id).where(deliveries.c.state == DeliveryState.DEAD).order_by(deliveries.c.id)
-    return sum(retry_delivery(conn, jobs, delivery_id) for delivery_id in conn.execute(query).scalars().all())
+    done, ids = 0, dead_deliveries(conn, after=0, limit=_BATCH)
+    while ids:
+        done += len(retry_deliveries(conn, jobs, ids))
+        ids = dead_deliveries(conn, after=ids[-1], limit=_BATCH)
+    return done
+
+
+def dead_deliveries(conn: Connection, *, after: int, limit: int) -> Sequence[int]:
+    """Return the ids of dead deliveries above `after`, oldest first."""
+    query = select(deliveries.c.id).where(deliveries.c.state == DeliveryState.DEAD, deliveries.c.id > after)
+    return conn.execute(query.order_by(deliveries.c.id).limit(limit)).scalars().all()
 
 
 def discard_delivery(conn: Connection, delivery_id: int) -> bool:
     """Drop a dead delivery from the list of dead letters; False when it is not dead."""
+    return bool(discard_deliveries(conn, [delivery_id]))
+
+
+def discard_deliveries(conn: Connection, ids: Collection[int]) -> Sequence[int]:
+    """Drop dead deliveries from the list of dead letters; return those that were dead, oldest first."""
     done = conn.execute(
         update(deliveries)
-        .where(deliveries.c.id == delivery_id, deliveries.c.state == DeliveryState.DEAD)
+        .where(deliveries.c.id.in_(ids), deliveries.c.state == DeliveryState.DEAD)
         .values(state=DeliveryState.DISCARDED)
+        .returning(deliveries.c.id)
     )
-    return bool(done.rowcount)
+    return sorted(done.scalars())
 
 
 def _insert(
@@ -197,10 +221,15 @@ def _enqueue(
         queue=QUEUE,
         kind=KIND,
         ref=str(delivery_id),
-        key=f"send:{bot_id}:{chat_id}",
+        key=_key(bot_id, chat_id),
         run_at=run_at,
         dedupe=f"{KIND}:{delivery_id}",
     )
+
+
+def _key(bot_id: int, chat_id: int) -> str:
+    """Return what has the deliveries of a chat sent one at a time, in order."""
+    return f"send:{bot_id}:{chat_id}"
 
 
 def _encoded(buttons: tuple[Button, ...]) -> str | None:

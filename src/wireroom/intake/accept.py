@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select, update
 
 from wireroom.intake.update import Incoming, Other, Pressed, Said, kind_of, lane_name
 from wireroom.jobs.port import JobRef, Jobs
@@ -110,34 +110,61 @@ def close_update(conn: Connection, row_id: int, state: UpdateState, reason: str 
 
 def retry_update(conn: Connection, jobs: Jobs, row_id: int) -> bool:
     """Handle a dead update again; False when it is not dead."""
-    lane = conn.execute(
+    return bool(retry_updates(conn, jobs, [row_id]))
+
+
+def retry_updates(conn: Connection, jobs: Jobs, row_ids: Collection[int]) -> Sequence[int]:
+    """Handle dead updates again, in the order in which they came; return those that were dead."""
+    rows = conn.execute(
         update(updates)
-        .where(updates.c.id == row_id, updates.c.state == UpdateState.DEAD)
+        .where(updates.c.id.in_(row_ids), updates.c.state == UpdateState.DEAD)
         .values(state=UpdateState.RECEIVED, reason=None, handled_at=None)
-        .returning(updates.c.lane)
-    ).scalar_one_or_none()
-    if lane is None:
-        return False
-    jobs.discard_dead(conn, kind=KIND, ref=str(row_id))
-    jobs.enqueue_all(conn, [_job_of(row_id, lane)], queue=QUEUE, kind=KIND)
-    return True
+        .returning(updates.c.id, updates.c.lane)
+    ).all()
+    again = [_job_of(row.id, row.lane) for row in sorted(rows)]
+    jobs.discard_all_dead(conn, kind=KIND, refs=[job.ref for job in again])
+    jobs.enqueue_all(conn, again, queue=QUEUE, kind=KIND)
+    return [int(job.ref) for job in again]
 
 
-def dead_updates(conn: Connection, limit: int) -> Sequence[Row[tuple[object, ...]]]:
-    """Return the dead updates, newest first."""
+def dead_updates(
+    conn: Connection, limit: int, *, before: int | None = None
+) -> Sequence[Row[tuple[object, ...]]]:
+    """Return the dead updates, newest first; with `before`, those of lower numbers only."""
     query = select(updates).where(updates.c.state == UpdateState.DEAD.value)
+    if before is not None:
+        query = query.where(updates.c.id < before)
     return conn.execute(query.order_by(updates.c.id.desc()).limit(limit)).all()
+
+
+def count_dead_updates(conn: Connection) -> int:
+    """Return how many updates are dead."""
+    query = select(func.count()).select_from(updates).where(updates.c.state == UpdateState.DEAD.value)
+    return int(conn.execute(query).scalar_one())
+
+
+def dead_update_ids(conn: Connection, *, after: int, limit: int) -> Sequence[int]:
+    """Return the ids of dead updates above `after`, oldest first."""
+    query = select(updates.c.id).where(updates.c.state == UpdateState.DEAD.value, updates.c.id > after)
+    return conn.execute(query.order_by(updates.c.id).limit(limit)).scalars().all()
 
 
 def discard_update(conn: Connection, jobs: Jobs, row_id: int) -> bool:
     """Drop a dead update from the list of dead letters; False when it is not dead."""
+    return bool(discard_updates(conn, jobs, [row_id]))
+
+
+def discard_updates(conn: Connection, jobs: Jobs, row_ids: Collection[int]) -> Sequence[int]:
+    """Drop dead updates from the list of dead letters; return those that were dead, oldest first."""
     done = conn.execute(
         update(updates)
-        .where(updates.c.id == row_id, updates.c.state == UpdateState.DEAD.value)
+        .where(updates.c.id.in_(row_ids), updates.c.state == UpdateState.DEAD.value)
         .values(state=UpdateState.DISCARDED)
+        .returning(updates.c.id)
     )
-    jobs.discard_dead(conn, kind=KIND, ref=str(row_id))
-    return bool(done.rowcount)
+    gone = sorted(done.scalars())
+    jobs.discard_all_dead(conn, kind=KIND, refs=[str(row_id) for row_id in gone])
+    return gone
 
 
 def clear_payloads(conn: Connection, before_ms: int, limit: int = 1000) -> int:

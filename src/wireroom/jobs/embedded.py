@@ -124,6 +124,10 @@ class EmbeddedJobs:
             job_rows.delete(raw, row.id)
         return bool(dead)
 
+    def discard_all_dead(self, conn: Connection, *, kind: str, refs: Sequence[str]) -> None:
+        """Remove the dead jobs of these refs; see `Jobs.discard_all_dead`."""
+        job_rows.delete_dead(driver(conn), kind, refs)
+
     def counts(self, conn: Connection) -> Mapping[str, QueueCounts]:
         """Return live counts by queue name; see `Jobs.counts`."""
         totals: dict[str, QueueCounts] = {}

@@ -184,6 +184,10 @@ class Jobs(Protocol):
         """Remove the dead job that points at (kind, ref); False when there is none."""
         ...
 
+    def discard_all_dead(self, conn: Connection, *, kind: str, refs: Sequence[str]) -> None:
+        """Remove the dead jobs of this kind that point at one of `refs`, in one statement."""
+        ...
+
     def counts(self, conn: Connection) -> Mapping[str, QueueCounts]:
         """Return live counts by queue name; a queue without jobs is absent."""
         ...

@@ -116,6 +116,10 @@ class ProcrastinateJobs:
         """Remove the dead job; see `Jobs.discard_dead`."""
         return bool(conn.execute(rows.DISCARD, {"kind": kind, "ref": ref}).rowcount)
 
+    def discard_all_dead(self, conn: Connection, *, kind: str, refs: Sequence[str]) -> None:
+        """Remove the dead jobs of these refs; see `Jobs.discard_all_dead`."""
+        conn.execute(rows.DISCARD_ALL, {"kind": kind, "refs": list(refs)})
+
     def counts(self, conn: Connection) -> Mapping[str, QueueCounts]:
         """Return live counts by queue name; see `Jobs.counts`."""
         totals: dict[str, QueueCounts] = {}

@@ -94,6 +94,11 @@ SELECT id, state, key, epoch FROM jobs INDEXED BY ix_jobs_ref
 WHERE kind = ? AND ref = ? ORDER BY id
 """
 
+_DELETE_DEAD = """
+DELETE FROM jobs INDEXED BY ix_jobs_ref
+WHERE kind = ? AND ref IN (SELECT value FROM json_each(?)) AND state = 'dead'
+"""
+
 # Asked for by one process, noticed by the one that runs the job.
 _CANCELS = """
 SELECT epoch FROM jobs INDEXED BY ix_jobs_key WHERE state = 'running' AND cancel_requested = 1
@@ -246,6 +251,11 @@ def pending_refs(raw: Any, kind: str) -> set[str]:
 def delete(raw: Any, row_id: int) -> None:
     """Delete a row that is not running."""
     raw.execute("DELETE FROM jobs WHERE id = ?", (row_id,))
+
+
+def delete_dead(raw: Any, kind: str, refs: Sequence[str]) -> None:
+    """Delete the dead rows that point at one of these."""
+    raw.execute(_DELETE_DEAD, (kind, _json(list(refs))))
 
 
 def hasten(raw: Any, row_id: int, now_ms: int) -> None:

@@ -77,6 +77,11 @@ DELETE FROM procrastinate_jobs
 WHERE args->>'kind' = :kind AND args->>'ref' = :ref AND status = 'failed'
 """)
 
+DISCARD_ALL = text("""
+DELETE FROM procrastinate_jobs
+WHERE args->>'kind' = :kind AND args->>'ref' = ANY(:refs) AND status = 'failed'
+""")
+
 NOTIFY = text("""
 SELECT pg_notify('procrastinate_queue_v1#' || :queue,
     json_build_object('type', 'job_inserted', 'job_id', CAST(:id AS bigint))::text)

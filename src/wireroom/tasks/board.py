@@ -37,7 +37,8 @@ _LIMIT = Statement("""
 """)
 """Set a label's limit, also while another caller does."""
 
-_FRESH = {"failures": 0, "is_dead": 0, "next_try_at": None, "reason": None}
+FRESH = {"failures": 0, "is_dead": 0, "next_try_at": None, "reason": None}
+"""The details of a task that never failed."""
 _OWN_COLUMNS = ("prompt", "order", "status")
 _DETAILS = ("repository", "branch", "backend", "labels", "not_before")
 
@@ -82,7 +83,7 @@ def edit_task(conn: Connection, jobs: Jobs, task_id: int, said: TaskFields, now_
     _set(conn, task_id, own, now_ms)
     _write_details(conn, task_id, said, now_ms)
     if stored.is_dead and own.get("status") == TaskStatus.READY:
-        _set_details(conn, task_id, _FRESH, now_ms)
+        _set_details(conn, task_id, FRESH, now_ms)
     wake_operator(conn, jobs)
     return _found(conn, task_id)
 
@@ -98,7 +99,7 @@ def retry_task(conn: Connection, jobs: Jobs, task_id: int, now_ms: int) -> TaskV
     if stored.run_id is not None and stored.status == TaskStatus.IN_PROGRESS:
         raise Conflict(f"Task {task_id} is being worked on by {stored.run_id}. Cancel that run first.")
     _set(conn, task_id, {"status": TaskStatus.READY}, now_ms)
-    _set_details(conn, task_id, _FRESH, now_ms)
+    _set_details(conn, task_id, FRESH, now_ms)
     wake_operator(conn, jobs)
     return _found(conn, task_id)
 
