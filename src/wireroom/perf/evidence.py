@@ -140,6 +140,8 @@ class PoolWait:
     p95_seconds: float = 0.0
     leaked: int = 0
     """Connections that were taken and not given back for longer than the limit."""
+    waiting: int = 0
+    """Callers that wait for one at the end of the period."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,14 @@ import os
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from wireroom.perf import sql
-from wireroom.perf.endpoints import ENDPOINTS, Endpoints
+from wireroom.perf.endpoints import ENDPOINTS, Endpoints, Route
 from wireroom.perf.evidence import (
     CacheRatio,
     Evidence,
@@ -29,18 +29,35 @@ from wireroom.perf.metrics import (
     CACHE_LOOKUPS,
     JOB_WAIT_SECONDS,
     JOBS_NOW,
+    POOL_ACQUIRE_SECONDS,
 )
 from wireroom.perf.pools import pool_figures
 from wireroom.perf.sql_scope import repeated_statements
 
 Labels = tuple[tuple[str, str], ...]
 Counts = Mapping[tuple[str, Labels], float]
-_COUNTED = (CACHE_LOOKUPS, CACHE_DROPPED, CACHE_COMPUTE_SECONDS, JOB_WAIT_SECONDS)
+_COUNTED = (CACHE_LOOKUPS, CACHE_DROPPED, CACHE_COMPUTE_SECONDS, JOB_WAIT_SECONDS, POOL_ACQUIRE_SECONDS)
 _UPPERMOST = "memory"
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where every count stands at one moment: plain values, all of them nothing at the start."""
+
+    statements: sql.Mark = field(default_factory=lambda: sql.Mark({}))
+    routes: Mapping[str, Route] = field(default_factory=dict)
+    counts: Counts = field(default_factory=dict)
+    pools: tuple[PoolWait, ...] = ()
+    repeated: tuple[RepeatedStatement, ...] = ()
+
+
+def stand(endpoints: Endpoints = ENDPOINTS) -> Standing:
+    """Return where every count stands now; from any thread."""
+    return Standing(sql.mark(), endpoints.snapshot(), _counts(), pool_figures(), repeated_statements())
+
+
 class Period:
-    """A period that begins now, unless it is that since the start of the process."""
+    """A period that begins now, unless it is that since an earlier moment or the start of the process."""
 
     def __init__(
         self,
@@ -48,6 +65,7 @@ class Period:
         growth: Callable[[], Sequence[MemoryGrowth]],
         *,
         since_ms: int | None = None,
+        since: Standing | None = None,
         endpoints: Endpoints = ENDPOINTS,
     ) -> None:
         """Note where every count stands.
@@ -55,47 +73,48 @@ class Period:
         Args:
             blocks: The last blocks of the event loop.
             growth: What grows and does not come back.
-            since_ms: The start of the process, to take all that was counted; None: from now on.
+            since_ms: When the period began, ms since the epoch; None: now.
+            since: Where every count stood then; None: nothing was counted, as at the start of the process.
             endpoints: Counts requests.
         """
         self._blocks = blocks
         self._growth = growth
         self._endpoints = endpoints
         self._from_ms = _now_ms() if since_ms is None else since_ms
-        is_new = since_ms is None
-        self._statements = sql.mark() if is_new else None
-        self._routes = endpoints.snapshot() if is_new else None
-        self._counts = _counts() if is_new else {}
-        self._pools = {one.pool: one for one in pool_figures()} if is_new else {}
-        self._repeated = {(one.shape, one.within): one for one in repeated_statements()} if is_new else {}
+        self._before = stand(endpoints) if since_ms is None else since or Standing()
 
     def evidence(self) -> Evidence:
         """Return what has happened since the period began."""
-        counts = _difference(_counts(), self._counts)
+        now, before = stand(self._endpoints), self._before
+        counts = _difference(now.counts, before.counts)
         return Evidence(
             from_ms=self._from_ms,
             to_ms=_now_ms(),
             loop_blocks=tuple(one for one in self._blocks() if one.at_ms >= self._from_ms),
-            endpoints=tuple(self._endpoints.figures(self._routes)),
-            statements=sql.statement_statistics(self._statements),
-            repeated=tuple(self._repeated_since()),
+            endpoints=tuple(self._endpoints.figures(before.routes)),
+            statements=sql.statement_statistics(before.statements),
+            repeated=tuple(_repeated_since(now.repeated, before.repeated)),
             growth=tuple(self._growth()),
             caches=tuple(caches_in(counts)),
             queues=tuple(queues_in(counts, _waiting())),
-            pools=tuple(_pool_since(one, self._pools.get(one.pool)) for one in pool_figures()),
+            pools=tuple(pools_in(now.pools, before.pools, counts)),
         )
 
-    def _repeated_since(self) -> Iterator[RepeatedStatement]:
-        for one in repeated_statements():
-            before = self._repeated.get((one.shape, one.within))
-            if before is None:
-                yield one
-            elif one.occurrences > before.occurrences:
-                yield replace(
-                    one,
-                    occurrences=one.occurrences - before.occurrences,
-                    total_seconds=one.total_seconds - before.total_seconds,
-                )
+
+def _repeated_since(
+    now: Sequence[RepeatedStatement], before: Sequence[RepeatedStatement]
+) -> Iterator[RepeatedStatement]:
+    known = {(one.shape, one.within): one for one in before}
+    for one in now:
+        then = known.get((one.shape, one.within))
+        if then is None:
+            yield one
+        elif one.occurrences > then.occurrences:
+            yield replace(
+                one,
+                occurrences=one.occurrences - then.occurrences,
+                total_seconds=one.total_seconds - then.total_seconds,
+            )
 
 
 def caches_in(counts: Counts) -> Iterator[CacheRatio]:
@@ -121,23 +140,56 @@ def caches_in(counts: Counts) -> Iterator[CacheRatio]:
 
 def queues_in(counts: Counts, waiting: Mapping[str, int]) -> Iterator[QueueWait]:
     """Return how long the jobs of each queue waited. Pure."""
-    started: dict[str, float] = {}
-    seconds: dict[str, float] = {}
-    buckets: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    waits = _waits(counts, "wireroom_jobs_wait_seconds", "queue")
+    for queue in sorted(waits.keys() | waiting.keys()):
+        wait = waits[queue]
+        jobs = int(wait.count)
+        if jobs or waiting.get(queue):
+            yield QueueWait(queue, jobs, wait.seconds, wait.at_share(0.95), waiting.get(queue, 0))
+
+
+def pools_in(now: Sequence[PoolWait], before: Sequence[PoolWait], counts: Counts) -> Iterator[PoolWait]:
+    """Return what each pool lent in the period. Pure."""
+    known = {one.pool: one for one in before}
+    waits = _waits(counts, "wireroom_pool_acquire_seconds", "pool")
+    for one in now:
+        then = known.get(one.pool)
+        if then is None or then.acquired > one.acquired:  # none then, or one that was closed since
+            yield one
+        else:
+            yield replace(
+                one,
+                acquired=one.acquired - then.acquired,
+                waited=one.waited - then.waited,
+                total_seconds=one.total_seconds - then.total_seconds,
+                p95_seconds=waits[one.pool].at_share(0.95),
+                leaked=one.leaked - then.leaked,
+            )
+
+
+@dataclass(slots=True)
+class _Wait:
+    """One child of a histogram."""
+
+    count: float = 0.0
+    seconds: float = 0.0
+    buckets: list[tuple[float, float]] = field(default_factory=list)
+
+    def at_share(self, share: float) -> float:
+        return _at_share(sorted(self.buckets), share * int(self.count))
+
+
+def _waits(counts: Counts, name: str, label: str) -> Mapping[str, _Wait]:
+    found: dict[str, _Wait] = defaultdict(_Wait)
     for (sample, labels), value in counts.items():
         named = dict(labels)
-        match sample:
-            case "wireroom_jobs_wait_seconds_count":
-                started[named["queue"]] = value
-            case "wireroom_jobs_wait_seconds_sum":
-                seconds[named["queue"]] = value
-            case "wireroom_jobs_wait_seconds_bucket":
-                buckets[named["queue"]].append((float(named["le"]), value))
-    for queue in sorted(started.keys() | waiting.keys()):
-        jobs = int(started.get(queue, 0))
-        if jobs or waiting.get(queue):
-            p95 = _at_share(sorted(buckets[queue]), 0.95 * jobs)
-            yield QueueWait(queue, jobs, seconds.get(queue, 0.0), p95, waiting.get(queue, 0))
+        if sample == f"{name}_count":
+            found[named[label]].count = value
+        elif sample == f"{name}_sum":
+            found[named[label]].seconds = value
+        elif sample == f"{name}_bucket":
+            found[named[label]].buckets.append((float(named["le"]), value))
+    return found
 
 
 def _at_share(cumulative: Sequence[tuple[float, float]], wanted: float) -> float:
@@ -174,18 +226,6 @@ def _waiting() -> dict[str, int]:
 
 def _difference(now: Counts, before: Counts) -> Counts:
     return {key: value - before.get(key, 0.0) for key, value in now.items()}
-
-
-def _pool_since(now: PoolWait, before: PoolWait | None) -> PoolWait:
-    if before is None:
-        return now
-    return replace(
-        now,
-        acquired=now.acquired - before.acquired,
-        waited=now.waited - before.waited,
-        total_seconds=now.total_seconds - before.total_seconds,
-        leaked=now.leaked - before.leaked,
-    )
 
 
 def started_ms() -> int:

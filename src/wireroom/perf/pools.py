@@ -144,6 +144,7 @@ class PoolWatch:
                 total_seconds=self._timings.total_seconds,
                 p95_seconds=self._timings.percentile(0.95),
                 leaked=self._leaked,
+                waiting=max(0, len(self._loans) - self._in_use),
             )
 
     def close(self) -> None:
