@@ -69,6 +69,20 @@ class Endpoints:
         routes = list(self._routes.items())
         return {name: Route(route.timings.copy(), route.errors) for name, route in routes}
 
+    def total(self) -> Route:
+        """Return the state of all routes together; from any thread."""
+        routes = list(self._routes.values())
+        timings = [route.timings for route in routes]
+        return Route(
+            Timings(
+                [sum(counts) for counts in zip(*(one.counts for one in timings), strict=True)]
+                or Timings().counts,
+                sum(one.total_seconds for one in timings),
+                max((one.slowest_seconds for one in timings), default=0.0),
+            ),
+            sum(route.errors for route in routes),
+        )
+
     def figures(self, since: Snapshot | None = None) -> list[EndpointFigures]:
         """Return what every called route did since then, the one that took most time in all first."""
         return figures_between(since or {}, self._routes)
