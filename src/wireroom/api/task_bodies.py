@@ -14,6 +14,7 @@ from math import ceil
 from typing import Any
 
 from wireroom.api.bodies import iso, iso_or_none
+from wireroom.tasks.columns import Card
 from wireroom.tasks.rows import AttemptView, TaskView
 from wireroom.tasks.states import shown_stamp
 
@@ -41,6 +42,11 @@ def task_body(task: TaskView) -> dict[str, Any]:
         "reason": task.reason,
         "run_id": task.run_id,
     }
+
+
+def card_body(card: Card) -> dict[str, Any]:
+    """Return a card as it is sent: a task whose prompt is cut, with the numbers that it still waits for."""
+    return task_body(card.task) | {"unmet": card.unmet}
 
 
 def attempt_body(attempt: AttemptView) -> dict[str, Any]:

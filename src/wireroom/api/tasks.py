@@ -32,6 +32,7 @@ from wireroom.errors import BadInput, Conflict, NotFound
 from wireroom.store.database import Database
 from wireroom.tasks import board
 from wireroom.tasks.listing import MOST_LISTED, Wanted, count_tasks, list_tasks
+from wireroom.tasks.moving import End, add_at
 from wireroom.tasks.requests import TaskFields, read_fields, read_id, refuse_unknown_backend
 from wireroom.tasks.rows import TaskView, attempts_of, find_task, limits_by_label
 from wireroom.tasks.states import LABELS, shown_stamp
@@ -134,10 +135,15 @@ class _TaskRoutes:
         return json_response(paged, headers=headers)
 
     async def add(self, request: Request) -> Response:
-        """Add a task."""
-        said = self._fields(await read_object(request), new=True)
+        """Add a task; with `at` as `top` or `end`, at that end of its column instead of by its `order`."""
+        sent, jobs = await read_object(request), self._services.jobs
+        said, at = self._fields(sent, new=True), _end(sent.get("at"))
         body = await self._change(
-            request, "task.add", lambda conn, now_ms: board.add_task(conn, self._services.jobs, said, now_ms)
+            request,
+            "task.add",
+            lambda conn, now_ms: (
+                add_at(conn, jobs, said, at, now_ms) if at else board.add_task(conn, jobs, said, now_ms)
+            ),
         )
         return json_response(body, HTTPStatus.CREATED)
 
@@ -259,6 +265,15 @@ def _id(text: str) -> int:
         return read_id(text)
     except BadInput as error:
         raise ShortRefusal(HTTPStatus.BAD_REQUEST, str(error)) from error
+
+
+def _end(said: Any) -> End | None:
+    if said is None:
+        return None
+    try:
+        return End(said)
+    except ValueError as error:
+        raise ShortRefusal(HTTPStatus.BAD_REQUEST, f"at must be one of {', '.join(End)}") from error
 
 
 def _etag(task: TaskView) -> str:

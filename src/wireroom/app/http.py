@@ -21,13 +21,19 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from wireroom import __version__
 from wireroom.api import (
     agent_conversations,
+    agent_views,
     agents,
+    board,
     bottlenecks,
     callbacks,
     chat,
+    chat_files,
     conversations,
+    dead_letters,
     deliveries,
+    diffs,
     errors,
+    files,
     git,
     legacy,
     live,
@@ -35,10 +41,13 @@ from wireroom.api import (
     permissions,
     profile,
     prompts,
+    queue_views,
     queues,
     repositories,
+    run_views,
     runner,
     runs,
+    schedules,
     scripts,
     settings,
     tasks,
@@ -196,17 +205,23 @@ def documented(services: Services, workspaces: Workspaces) -> FastAPI:
 
 def _own_routers(services: Services) -> Sequence[APIRouter]:
     own = (
+        run_views,
         runs,
+        dead_letters,
         deliveries,
         callbacks,
         chat,
+        chat_files,
         live,
         permissions,
         settings,
         scripts,
+        agent_views,
         agents,
         prompts,
+        queue_views,
         queues,
+        schedules,
         profile,
         bottlenecks,
     )
@@ -215,7 +230,7 @@ def _own_routers(services: Services) -> Sequence[APIRouter]:
 
 def _task_routers(services: Services) -> Sequence[APIRouter]:
     boards = [tasks.router(services, path) for path in tasks.PATHS]
-    return (*boards, operator.router(services), operator.callback_router(services))
+    return (*boards, board.router(services), operator.router(services), operator.callback_router(services))
 
 
 def _runner_routers(services: Services, workspaces: Workspaces) -> Sequence[APIRouter]:
@@ -225,6 +240,8 @@ def _runner_routers(services: Services, workspaces: Workspaces) -> Sequence[APIR
         runner.router(services),
         repositories.router(services, workspaces),
         git.router(services, workspaces),
+        diffs.router(services, workspaces),
+        files.router(services, workspaces),
         agent_conversations.router(services, "/agent-conversations/api"),
         agent_conversations.router(services, "/api/agent"),
     )

@@ -38,7 +38,7 @@ class Wanted:
 def list_tasks(conn: Connection, wanted: Wanted) -> Sequence[TaskView]:
     """Return the tasks; of equal ones the lowest id first."""
     key = _sort_key(wanted.sort_by)
-    query = _filtered(_columns(), wanted).order_by(
+    query = _filtered(task_columns(), wanted).order_by(
         key.desc() if wanted.newest_first else key.asc(), tasks.c.id
     )
     if wanted.after is not None:
@@ -51,7 +51,7 @@ def list_tasks(conn: Connection, wanted: Wanted) -> Sequence[TaskView]:
 
 def count_tasks(conn: Connection, wanted: Wanted) -> int:
     """Return how many tasks there are on all pages."""
-    query = _filtered(select(func.count()).select_from(_board()), wanted)
+    query = _filtered(select(func.count()).select_from(board()), wanted)
     return int(conn.execute(query).scalar_one())
 
 
@@ -61,24 +61,26 @@ def count_by_status(conn: Connection) -> Mapping[str, int]:
     for status in TaskStatus:
         count = select(func.count()).select_from(tasks).where(tasks.c.status == int(status))
         found[status.label] = int(conn.execute(count).scalar_one())
-    dead = _filtered(select(func.count()).select_from(_board()), Wanted(dead_only=True))
+    dead = _filtered(select(func.count()).select_from(board()), Wanted(dead_only=True))
     return found | {"dead": int(conn.execute(dead).scalar_one())}
 
 
-def _board() -> Join:
+def board() -> Join:
+    """Return the tasks, each with its details if it has some."""
     return tasks.outerjoin(task_details, task_details.c.task_id == tasks.c.id)
 
 
-def _columns() -> Select[Any]:
-    board, details = tasks.c, task_details.c
+def task_columns(prompt: ColumnElement[str] | None = None) -> Select[Any]:
+    """Return the query of what `rows.view_of` reads; `prompt` stands for the whole one."""
+    known, details = tasks.c, task_details.c
     return select(
-        board.id,
-        cast(board.prompt, Text),
-        board.order,
-        board.createdat,
-        board.updatedat,
-        board.uuid,
-        board.status,
+        known.id,
+        cast(known.prompt, Text) if prompt is None else prompt,
+        known.order,
+        known.createdat,
+        known.updatedat,
+        known.uuid,
+        known.status,
         details.repository,
         details.branch,
         details.backend,
@@ -89,7 +91,7 @@ def _columns() -> Select[Any]:
         details.is_dead,
         details.reason,
         details.run_id,
-    ).select_from(_board())
+    ).select_from(board())
 
 
 def _filtered(query: Select[Any], wanted: Wanted) -> Select[Any]:

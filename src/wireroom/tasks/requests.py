@@ -20,7 +20,7 @@ from wireroom.tasks.states import LABELS, TaskStatus, read_stamp
 MOST_PROMPT_CHARS = 200_000
 MOST_LABELS = 20
 MOST_NEEDS = 100
-_LARGEST = 2**31 - 1
+LARGEST = 2**31 - 1
 _MOST_DIGITS = 10
 _LABEL = re.compile(r"[^\s,\x00]{1,50}")
 _NAME = re.compile(r"[^\x00-\x1f]{1,200}")
@@ -82,7 +82,7 @@ def read_id(text: str) -> int:
         BadInput: it is no number that a task can have.
     """
     number = _read_digits(text)
-    if number is None or not 0 < number <= _LARGEST:
+    if number is None or not 0 < number <= LARGEST:
         raise BadInput("Invalid task ID. Must be a number.")
     return number
 
@@ -104,8 +104,8 @@ def check_number(name: str, value: int) -> int:
     Raises:
         BadInput: it is too large.
     """
-    if abs(value) > _LARGEST:
-        raise BadInput(f"{name} must be a number up to {_LARGEST}")
+    if abs(value) > LARGEST:
+        raise BadInput(f"{name} must be a number up to {LARGEST}")
     return value
 
 
@@ -165,7 +165,7 @@ def _read_prompt(value: Any, *, new: bool) -> str:
 
 
 def _read_order(value: Any) -> int:
-    if not _is_whole(value) or abs(value) > _LARGEST:
+    if not _is_whole(value) or abs(value) > LARGEST:
         raise BadInput("Order must be a number")
     return int(value)
 
@@ -219,7 +219,7 @@ def _read_not_before(value: Any) -> int | None:
 
 def _read_needs(value: Any) -> tuple[int, ...]:
     ids = [] if value is None else value
-    if not isinstance(ids, list) or not all(_is_whole(one) and 0 < one <= _LARGEST for one in ids):
+    if not isinstance(ids, list) or not all(_is_whole(one) and 0 < one <= LARGEST for one in ids):
         raise BadInput("needs must be a list of task ids")
     if len(ids) > MOST_NEEDS:
         raise BadInput(f"needs: at most {MOST_NEEDS}")
