@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from wireroom.errors import StoreBusy, StoreUnavailable
 from wireroom.store.database import Database, after_commit
 from wireroom.store.postgres import PostgresDatabase
-from wireroom.store.schema import audit, page_sessions
+from wireroom.store.schema import access_codes, audit
 from wireroom.store.sqlite import SqliteDatabase
 
 pytestmark = pytest.mark.timeout(60)
@@ -86,7 +86,7 @@ async def test_broken_constraint_reaches_only_the_unit_that_broke_it(db: Databas
     """A unique rule broken by one unit is an IntegrityError for it and nothing for the others."""
 
     def session(conn: Connection) -> None:
-        conn.execute(insert(page_sessions).values(digest="same", created_at=1, expires_at=2))
+        conn.execute(insert(access_codes).values(digest="same", purpose="login", created_at=1, expires_at=2))
 
     results = await asyncio.gather(
         db.write(session),

@@ -24,7 +24,11 @@ INSERT INTO updates (bot_id, update_id, kind, lane, payload, state, received_at,
         CASE WHEN n % 1000 = 0 THEN 'dead' ELSE 'done' END, n, n FROM n;
 INSERT INTO people (bot_id, user_id, name, role, created_at) SELECT 1, n, 'x', 'member', n FROM n;
 INSERT INTO access_codes (digest, purpose, created_at, expires_at) SELECT 'd' || n, 'login', n, n FROM n;
-INSERT INTO page_sessions (digest, created_at, expires_at) SELECT 'd' || n, n, n FROM n;
+INSERT INTO page_sessions (digest, id, role, browser, created_at, seen_at, expires_at)
+    SELECT 'd' || n, 'i' || n, 'owner', '', n, n, n FROM n;
+INSERT INTO page_accounts (name, password_hash, role, created_at, changed_at)
+    SELECT 'a' || n, 'x', 'viewer', n, n FROM n;
+INSERT INTO audit (created_at, who, action, subject) SELECT n, 'w' || (n % 9), 'a' || (n % 99), 'x' FROM n;
 INSERT INTO conversations
         (id, channel, lane, is_current, title, workdir, message_count, created_at, active_at)
     SELECT 'c' || n, 'telegram', 'telegram:1:' || (n % 100) || ':0', CASE WHEN n <= 100 THEN 1 ELSE 0 END,

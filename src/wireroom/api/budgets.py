@@ -76,3 +76,8 @@ class Ledger:
         if len(self._empty_at) > self._most_callers:
             self._empty_at.popitem(last=False)
         return verdict
+
+    def give_back(self, caller: str) -> None:
+        """Forget the caller's last request, as if it had not been made."""
+        if caller in self._empty_at:
+            self._empty_at[caller] -= self.budget.window_seconds / self.budget.requests

@@ -19,7 +19,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from wireroom.api.auth import COOKIE, SECRET_HEADERS
+from wireroom.api.auth import COOKIE, SECRET_HEADERS, SECURE_COOKIE
 from wireroom.api.etags import etag_of, has_already
 from wireroom.api.kept_answers import Answer, KeptAnswers
 from wireroom.perf.metrics import HTTP_CACHED
@@ -27,7 +27,7 @@ from wireroom.perf.metrics import HTTP_CACHED
 MOST_BYTES = 8 * 1024 * 1024
 LARGEST_BYTES = 512 * 1024
 _KEPT_IN_304 = frozenset({b"cache-control", b"etag", b"vary", b"expires", b"x-total-count", b"link"})
-_ASKED_BY = ("host", "origin", "accept", "user-agent", "sec-fetch-site")
+_ASKED_BY = ("host", "origin", "accept", "user-agent", "sec-fetch-site", "sec-fetch-mode")
 _kept, _unchanged, _made = (HTTP_CACHED.labels(result) for result in ("kept", "unchanged", "made"))
 
 
@@ -156,8 +156,9 @@ def _key(scope: Scope, headers: Headers, rule: Rule) -> str | None:
     All that `api.auth` may look at is in it: also the address, since a wrong secret may come from an open
     network, and the same one from elsewhere.
     """
-    session = cookie_parser(headers.get("cookie", "")).get(COOKIE, "")
-    shown = [headers.get("authorization", ""), session, *(headers.get(name, "") for name in SECRET_HEADERS)]
+    cookies = cookie_parser(headers.get("cookie", ""))
+    sessions = [cookies.get(name, "") for name in (SECURE_COOKIE, COOKIE)]
+    shown = [headers.get("authorization", ""), *sessions, *(headers.get(name, "") for name in SECRET_HEADERS)]
     if rule.state is None:
         shown = []
     elif not any(shown):

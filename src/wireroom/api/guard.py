@@ -8,6 +8,7 @@ from sqlalchemy import Connection, insert
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 
+from wireroom.api.access_rules import may_do
 from wireroom.api.auth import Caller, identify
 from wireroom.api.hosts import is_own_host, own_hosts
 from wireroom.api.services import Services
@@ -18,6 +19,7 @@ _WHO_ARE_YOU = (
     "Log in by the link that Wireroom printed (`wireroom login` prints a new one), or send the secret as "
     "`Authorization: Bearer …`."
 )
+ONLY_LOOKING = "You are logged in as a viewer, who may look at everything and change nothing. Ask an owner."
 _WRONG_SECRET = "Unauthorized - invalid or missing webhook secret"  # noqa: S105 - the older runner's words
 Admit = Callable[[HTTPConnection], Awaitable[Caller]]
 
@@ -25,8 +27,9 @@ Admit = Callable[[HTTPConnection], Awaitable[Caller]]
 def admission(services: Services, *, secret_in_query: bool = False) -> Admit:
     """Return the check that lets nobody by whom it does not know, and gives who it is.
 
-    A page session counts only under a name of ours; a program proves itself by the secret alone, so it may
-    use whatever name its network gives us. The check raises `HTTPException` 401, or `Refused`.
+    Every route has this one guard, which also holds viewers to looking, so that no route can forget it. A
+    page session counts only under a name of ours; a program proves itself by the secret alone, so it may use
+    whatever name its network gives us. The check raises `HTTPException` 401, or `Refused`.
     """
     own = own_hosts(services.settings)
     refusal = _WRONG_SECRET if secret_in_query else _WHO_ARE_YOU
@@ -35,8 +38,10 @@ def admission(services: Services, *, secret_in_query: bool = False) -> Admit:
         caller = await identify(connection, services, secret_in_query=secret_in_query)
         if caller is None:
             raise HTTPException(401, refusal, {"WWW-Authenticate": "Bearer"})
-        if caller.name == "page" and not is_own_host(connection.headers.get("host", ""), own):
+        if caller.session is not None and not is_own_host(connection.headers.get("host", ""), own):
             raise Refused("This address is not known as Wireroom's; see WIREROOM_ALLOWED_HOSTS.")
+        if not may_do(caller.role, connection.scope.get("method", "GET"), connection.scope["path"]):
+            raise Refused(ONLY_LOOKING)
         return caller
 
     return admit

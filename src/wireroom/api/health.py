@@ -106,7 +106,8 @@ class _WriteProbe:
 
 def _write_and_take_back(conn: Connection) -> None:
     """Change a page and leave no row: a commit without changes writes nothing, on a full disk, too."""
-    conn.execute(insert(page_sessions).values(digest=_PROBE, created_at=0, expires_at=0))
+    over = {"id": _PROBE, "role": "viewer", "browser": "", "created_at": 0, "seen_at": 0, "expires_at": 0}
+    conn.execute(insert(page_sessions).values(digest=_PROBE, **over))
     conn.execute(delete(page_sessions).where(page_sessions.c.digest == _PROBE))
 
 

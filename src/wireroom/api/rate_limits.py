@@ -83,11 +83,11 @@ class RateLimits:
         if who is not None and self._identities is not None:
             charged.append(self._identities.charge(who, now))
         if not is_program and self._addresses is not None:
-            charged.append(self._addresses.charge(_home_of(connection), now))
+            charged.append(self._addresses.charge(home_of(connection), now))
         return charged
 
 
-def _home_of(connection: HTTPConnection) -> str:
+def home_of(connection: HTTPConnection) -> str:
     """Return the connection's address, of IPv6 the network that one customer has."""
     host = connection.client.host if connection.client else ""
     try:

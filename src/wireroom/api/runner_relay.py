@@ -106,7 +106,7 @@ class RunnerRelay:
     def _route(self, operation: Operation) -> Callable[[Request], Awaitable[Response]]:
         async def route(request: Request) -> Response:
             caller = await identify(request, self._services)
-            if caller is None or caller.name == "page":
+            if caller is None or caller.session is not None:
                 return _refusal(HTTPStatus.UNAUTHORIZED, "Unauthorized: send the secret as X-Webhook-Secret.")
             try:
                 fields = request_fields(operation, await read_fields(request, MAX_BODY_BYTES))

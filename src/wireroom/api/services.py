@@ -6,10 +6,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from wireroom.agents.desk import AgentDesk
+from wireroom.api.access_passwords import Passwords
 from wireroom.cache.cache import Cache
 from wireroom.clock import Clock
 from wireroom.intake.ask import Asker
 from wireroom.jobs.port import Jobs
+from wireroom.perf.history_sampler import HistorySampler
+from wireroom.perf.profile_shelf import ProfileShelf
 from wireroom.perf.profiles import Profiler
 from wireroom.runs.feed import Feed
 from wireroom.settings import Settings
@@ -42,7 +45,13 @@ class Services:
     """What is wrong just now, in plain words, such as a poller that gets nothing."""
     profiler: Profiler | None = None
     """Looks into this process on request; None for a command, which serves nothing."""
+    history: HistorySampler | None = None
+    """What the last day was like; None for a command."""
+    shelf: ProfileShelf | None = None
+    """The last profiles; None for a command."""
     cache: Cache = field(default_factory=Cache.off)
     """What is kept of answers to questions that come often; a command keeps nothing."""
     changes: Callable[[], int | None] = lambda: None
     """A number that is another one after each write to the database; None when others write unheard."""
+    passwords: Passwords = field(default_factory=Passwords)
+    """Hashes what people log in by."""

@@ -54,7 +54,7 @@ class McpGate:
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
         is_agent = scheme.lower() == "bearer" and same_secret(given.strip(), self._token)
         caller = None if is_agent else await identify(request, self._services)
-        if not is_agent and (caller is None or caller.name == "page"):
+        if not is_agent and (caller is None or caller.session is not None):
             refusal = error_response(request, HTTPStatus.UNAUTHORIZED, _WHO, {"WWW-Authenticate": "Bearer"})
             await refusal(scope, receive, send)
             return

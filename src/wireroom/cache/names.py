@@ -68,10 +68,10 @@ SETTINGS = Cached(
 )
 SESSIONS = Cached(
     "sessions",
-    "until when a page session lasts, by the digest of its token; an unknown session is not kept",
+    "whose a page session is and how long it lasts, by the digest of its token; an unknown one is not kept",
     Source.ROWS,
     timedelta(minutes=10),
-    "the session logs out; another process commits to the file",
+    "a session begins, ends or changes; another process commits to the file",
     memory_share=0.08,
 )
 CONVERSATIONS = Cached(

@@ -12,6 +12,9 @@ from wireroom.store.statement import Statement
 _ROLE_OF = Statement("SELECT role FROM people WHERE bot_id = :bot_id AND user_id = :user_id")
 """What a person is; asked for every message."""
 
+_ROLE_OF_CODE = Statement("SELECT role FROM access_codes WHERE digest = :digest")
+"""What a login link gives."""
+
 _SET_ROLE = Statement("""
     INSERT INTO people (bot_id, user_id, name, role, created_at)
     VALUES (:bot_id, :user_id, :name, :role, :now_ms)
@@ -31,13 +34,34 @@ def note_stranger(conn: Connection, bot_id: int, speaker: Speaker, now_ms: int) 
     _set_role(conn, bot_id, speaker, Role.STRANGER, now_ms)
 
 
-def new_code(conn: Connection, purpose: str, code: str, *, now_ms: int, lifetime_ms: int) -> None:
-    """Make a code valid once, for `lifetime_ms`. Only its digest is stored."""
+def new_code(
+    conn: Connection, purpose: str, code: str, *, now_ms: int, lifetime_ms: int, role: str | None = None
+) -> None:
+    """Make a code valid once, for `lifetime_ms`. Only its digest is stored.
+
+    Args:
+        conn: The unit's.
+        purpose: `pairing` or `login`.
+        code: As it is given to a person.
+        now_ms: The time.
+        lifetime_ms: Until it is too old.
+        role: Of a login code: what its session may do.
+    """
     conn.execute(
         insert(access_codes).values(
-            digest=digest(code), purpose=purpose, created_at=now_ms, expires_at=now_ms + lifetime_ms
+            digest=digest(code),
+            purpose=purpose,
+            role=role,
+            created_at=now_ms,
+            expires_at=now_ms + lifetime_ms,
         )
     )
+
+
+def role_of_code(conn: Connection, code: str) -> str | None:
+    """Return what a login code's session may do."""
+    role: str | None = _ROLE_OF_CODE.value(conn, digest=digest(code))
+    return role
 
 
 def use_code(conn: Connection, purpose: str, code: str, now_ms: int) -> bool:

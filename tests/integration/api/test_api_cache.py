@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 import pysqlite3
 
+from wireroom.api.access_sessions import KnownSession
 from wireroom.api.auth import COOKIE
 from wireroom.app.service import Service
 from wireroom.cache.names import CONVERSATIONS, SESSIONS, SETTINGS
@@ -35,7 +36,7 @@ async def test_settings_and_conversations_are_at_hand_from_the_start(service: Se
 
 async def test_page_session_is_read_once(service: Service, page: Client) -> None:
     """A further request asks the database nothing about it; its end is heeded at once."""
-    sessions = service.services.cache.open(SESSIONS, int)
+    sessions = service.services.cache.open(SESSIONS, KnownSession)
     for _ in range(3):
         async with page.get("/api/runs") as response:
             assert response.status == 200

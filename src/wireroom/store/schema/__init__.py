@@ -10,7 +10,15 @@ from wireroom.store.schema.base import metadata
 from wireroom.store.schema.board import task_attempts, task_dependencies, task_details, task_limits
 from wireroom.store.schema.conversations import agent_conversations, agent_messages, conversations, messages
 from wireroom.store.schema.delivery import callbacks, deliveries, delivery_parts
-from wireroom.store.schema.intake import access_codes, audit, page_sessions, people, polling_offsets, updates
+from wireroom.store.schema.intake import (
+    access_codes,
+    audit,
+    page_accounts,
+    page_sessions,
+    people,
+    polling_offsets,
+    updates,
+)
 from wireroom.store.schema.jobs import jobs
 from wireroom.store.schema.legacy import (
     git_credentials,
@@ -38,6 +46,7 @@ __all__ = [
     "legacy",
     "messages",
     "metadata",
+    "page_accounts",
     "page_sessions",
     "people",
     "permissions",

@@ -62,17 +62,34 @@ access_codes = Table(
         "digest", Text, primary_key=True, comment="SHA-256 of the code, hex; the code itself is never stored"
     ),
     Column("purpose", Text, nullable=False, comment="pairing or login"),
+    Column("role", Text, comment="of a login code: what the session may do, owner or viewer"),
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
     Column("used_at", BigInteger),
+)
+
+page_accounts = Table(
+    "page_accounts",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("password_hash", Text, nullable=False, comment="argon2id, with its salt and parameters"),
+    Column("role", Text, nullable=False, comment="owner or viewer"),
+    Column("created_at", BigInteger, nullable=False),
+    Column("changed_at", BigInteger, nullable=False, comment="of the password or the role"),
 )
 
 page_sessions = Table(
     "page_sessions",
     metadata,
     Column("digest", Text, primary_key=True, comment="SHA-256 of the cookie's token, hex"),
+    Column("id", Text, nullable=False, comment="what people name it by; it opens nothing"),
+    Column("account", Text, comment="NULL: begun by a login link"),
+    Column("role", Text, nullable=False, comment="owner or viewer"),
+    Column("browser", Text, nullable=False, comment="browser and system in a few words, as it said itself"),
     Column("created_at", BigInteger, nullable=False),
+    Column("seen_at", BigInteger, nullable=False, comment="to within a few minutes"),
     Column("expires_at", BigInteger, nullable=False),
+    UniqueConstraint("id"),
 )
 
 audit = Table(
@@ -85,5 +102,8 @@ audit = Table(
     Column("subject", Text, nullable=False),
     Column("detail", Text),
 )
+Index("ix_audit_who", audit.c.who, audit.c.id)
+Index("ix_audit_action", audit.c.action, audit.c.id)
+Index("ix_audit_created", audit.c.created_at)
 
 _NOW = text("CURRENT_TIMESTAMP")

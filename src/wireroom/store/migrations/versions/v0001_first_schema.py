@@ -63,6 +63,7 @@ def upgrade() -> None:
     _create_audit()
     _create_conversations()
     _create_jobs()
+    _create_page_accounts()
     _create_page_sessions()
     _create_people()
     _create_polling_offsets()
@@ -104,6 +105,12 @@ def _create_access_codes() -> None:
             comment="SHA-256 of the code, hex; the code itself is never stored",
         ),
         sa.Column("purpose", sa.Text(), nullable=False, comment="pairing or login"),
+        sa.Column(
+            "role",
+            sa.Text(),
+            nullable=True,
+            comment="of a login code: what the session may do, owner or viewer",
+        ),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
         sa.Column("used_at", sa.BigInteger(), nullable=True),
@@ -127,6 +134,9 @@ def _create_audit() -> None:
         sa.Column("detail", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
+    op.create_index("ix_audit_who", "audit", ["who", "id"], unique=False)
+    op.create_index("ix_audit_action", "audit", ["action", "id"], unique=False)
+    op.create_index("ix_audit_created", "audit", ["created_at"], unique=False)
 
 
 def _create_conversations() -> None:
@@ -270,13 +280,38 @@ def _create_jobs() -> None:
     )
 
 
+def _create_page_accounts() -> None:
+    op.create_table(
+        "page_accounts",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column(
+            "password_hash", sa.Text(), nullable=False, comment="argon2id, with its salt and parameters"
+        ),
+        sa.Column("role", sa.Text(), nullable=False, comment="owner or viewer"),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("changed_at", sa.BigInteger(), nullable=False, comment="of the password or the role"),
+        sa.PrimaryKeyConstraint("name"),
+    )
+
+
 def _create_page_sessions() -> None:
     op.create_table(
         "page_sessions",
         sa.Column("digest", sa.Text(), nullable=False, comment="SHA-256 of the cookie's token, hex"),
+        sa.Column("id", sa.Text(), nullable=False, comment="what people name it by; it opens nothing"),
+        sa.Column("account", sa.Text(), nullable=True, comment="NULL: begun by a login link"),
+        sa.Column("role", sa.Text(), nullable=False, comment="owner or viewer"),
+        sa.Column(
+            "browser",
+            sa.Text(),
+            nullable=False,
+            comment="browser and system in a few words, as it said itself",
+        ),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("seen_at", sa.BigInteger(), nullable=False, comment="to within a few minutes"),
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("digest"),
+        sa.UniqueConstraint("id"),
     )
 
 
