@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -26,6 +26,7 @@ from wireroom.agents.request import (
     check_url,
 )
 from wireroom.agents.schedule import read_schedule, read_timezone
+from wireroom.agents.span import read_moment
 from wireroom.errors import BadInput
 from wireroom.jobs.port import RetryPolicy
 
@@ -68,6 +69,8 @@ class Definition:
     overlap: Overlap = Overlap.ALLOW
     missed: MissedPolicy = field(default_factory=lambda: MissedPolicy(MissedKind.ONCE))
     retry: Retry = field(default_factory=Retry)
+    at: datetime | None = None
+    """When a one-time agent is called; None for at once. It is the call's and is not kept with the agent."""
 
     @property
     def is_one_time(self) -> bool:
@@ -85,7 +88,7 @@ def read_definition(fields: Mapping[str, Any], timezone: str) -> Definition:
 
     Args:
         fields: `name`; `targetUrl` with `method`, `headers`, `body`, `timeout`, or `prompt` with `options`;
-            `schedule` or `oneTime`; `queue`, `timezone`, `overlap`, `missed`,
+            `schedule`, or `oneTime` with `at`; `queue`, `timezone`, `overlap`, `missed`,
             `retry` (`attempts`, `backoff` and `maxBackoff` in milliseconds).
         timezone: The installation's, when the fields name none.
 
@@ -163,19 +166,20 @@ def _read(fields: Mapping[str, Any], name: str, request: Request, timezone: str)
     schedule = None if _is_true(fields.get("oneTime")) else fields.get("schedule") or None
     if schedule is None and not _is_true(fields.get("oneTime")):
         raise BadInput("Either oneTime must be true or schedule must be provided")
-    zone = read_timezone(fields.get("timezone") or timezone).key
+    zone = read_timezone(fields.get("timezone") or timezone)
     if schedule is not None:
-        read_schedule(schedule, zone)
+        read_schedule(schedule, zone.key)
     is_prompt = isinstance(request, PromptRequest)
     return Definition(
         name=name,
         request=request,
         schedule=schedule,
         queue=check_name(fields.get("queue") or DEFAULT_QUEUE, "queue"),
-        timezone=zone,
+        timezone=zone.key,
         overlap=_overlap_of(fields.get("overlap"), Overlap.SKIP if is_prompt else Overlap.ALLOW),
         missed=read_policy(fields.get("missed") or MissedKind.ONCE.value),
         retry=_retry_of(fields.get("retry"), Retry(attempts=1) if is_prompt else Retry()),
+        at=read_moment(fields.get("at"), "at", zone) if schedule is None else None,
     )
 
 

@@ -21,7 +21,7 @@ from wireroom.agents.definition import Definition, Retry
 from wireroom.agents.missed import Overlap, Skip, read_policy
 from wireroom.agents.request import PromptRequest, encode_request, read_request
 from wireroom.agents.schedule import Schedule, count_slots, last_slot, next_slot, read_schedule
-from wireroom.clock import from_ms
+from wireroom.clock import from_ms, to_ms
 from wireroom.errors import Conflict, NotFound
 from wireroom.jobs.port import Jobs
 from wireroom.runs.cancel import cancel_run
@@ -109,7 +109,7 @@ class Agents:
         asked_by: str = "",
         idempotency_key: str | None = None,
     ) -> Saved:
-        """Make the agent, or bring the one of this name up to date; a one-time agent is called.
+        """Make the agent, or bring the one of this name up to date; a one-time agent is called, at its time.
 
         Args:
             conn: The unit.
@@ -266,7 +266,7 @@ class Agents:
             action=definition.action,
             request=encode_request(definition.request),
             retry=msgspec.json.encode(definition.retry).decode(),
-            due_at=now_ms,
+            due_at=now_ms if definition.at is None else max(now_ms, to_ms(definition.at)),
             reason=reason,
             alone=definition.overlap is Overlap.QUEUE,
             idempotency_key=key,
