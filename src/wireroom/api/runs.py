@@ -144,13 +144,14 @@ class _RunRoutes:
         request: Request,
         run_id: str,
         last_event_id: Annotated[str | None, Header(description="Go on after this event.")] = None,
+        after: Annotated[int, Query(ge=0, le=LARGEST, description="As the header, which wins.")] = 0,
     ) -> Response:
         """Follow the run's log live, as server-sent events; ends after the event of its end.
 
         A reader that has the whole log of an ended run is answered 204, which tells it not to come back.
         """
         run = await self._db.read(lambda conn: _existing(conn, run_id))
-        after = _event_number(last_event_id)
+        after = _event_number(last_event_id) or after
         if run.state.is_final and after >= run.event_count:
             return Response(status_code=HTTPStatus.NO_CONTENT)
         return EventStream(self._follow(request, run.id, after))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from wireroom.cache.cache import Cache
 from wireroom.clock import Clock
+from wireroom.errors import NotFound
 from wireroom.settings import Settings
 from wireroom.workspaces.git import Git
 from wireroom.workspaces.kept_trees import Trees
@@ -59,6 +60,7 @@ class Workspaces:
         self.trees = Trees(cache or Cache.off())
         worktrees = (settings.worktrees_path or data_dir / "worktrees").resolve()
         self._worktrees = Worktrees(worktrees, self.git)
+        self._open_to_people = (self.root, data_dir / "scratch", worktrees)
         self._keep = timedelta(days=settings.worktree_days)
         self._clock = clock
 
@@ -123,6 +125,30 @@ class Workspaces:
         if workspace.base is None or not await asyncio.to_thread(_is_checkout, workspace.path):
             return None
         return await summarise(self.git, workspace.path, workspace.base)
+
+    async def own_worktree(self, run_id: str) -> Workspace | None:
+        """Return the run's own worktree, as long as it is there."""
+        found = await self._worktrees.find(run_id)
+        return None if found is None else Workspace(found.path, found.branch, found.base, is_worktree=True)
+
+    async def checkout_at(self, folder: Path) -> Workspace | None:
+        """Return a folder that is a checkout with a commit, its work counted from that commit; else None."""
+        place = await self._place(folder)
+        return None if place.base is None else place
+
+    def open_to_people(self, folder: str) -> Path:
+        """Return a folder that agents work in, resolved, to be looked at by people. Blocking.
+
+        Raises:
+            NotFound: it is gone, or outside of the repositories, the conversations' and the runs' folders.
+        """
+        try:
+            found = Path(folder).resolve(strict=True)
+        except (OSError, RuntimeError) as error:
+            raise NotFound("The folder is not there any more.") from error
+        if not any(found.is_relative_to(root) for root in self._open_to_people) or not found.is_dir():
+            raise NotFound("The folder is not there any more, or not shown here.")
+        return found
 
     async def sweep(self, busy: Collection[str] = ()) -> list[str]:
         """Remove worktrees that were not used for long, but none of the runs in `busy`; return their runs."""

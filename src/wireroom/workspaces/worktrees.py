@@ -91,6 +91,16 @@ class Worktrees:
             await asyncio.to_thread(self._write_marker, run_id, marker, now)
         return Worktree(path, branch, marker.base, marker.base_branch)
 
+    async def find(self, run_id: str) -> Worktree | None:
+        """Return the run's worktree as it stands; None without one, or when it has been removed."""
+        if not _RUN_ID.fullmatch(run_id):
+            return None
+        path, branch = self._place(run_id)
+        marker = await asyncio.to_thread(self._read_marker, run_id)
+        if marker is None or not marker.base or not await asyncio.to_thread(path.is_dir):
+            return None
+        return Worktree(path, branch, marker.base, marker.base_branch)
+
     async def sweep(self, now: datetime, keep: timedelta, busy: Collection[str] = ()) -> list[str]:
         """Remove the worktrees that were not opened for `keep`, and return their runs.
 
