@@ -283,6 +283,13 @@ class AgentSettings(BaseSettings):
         default="",
         description="What agents are told beside the prompt instead of where scripts go; `off`: nothing.",
     )
+    max_file_mib: int = named(
+        "WIREROOM_MAX_FILE_MIB",
+        default=50,
+        ge=1,
+        le=4096,
+        description="Largest file that a person may attach to a message, MiB.",
+    )
 
     @field_validator(
         "mcp_servers", "permission_rules", "callback_hosts", "open_routes", "open_networks", mode="before"

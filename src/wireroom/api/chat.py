@@ -16,6 +16,7 @@ from wireroom.api.auth import identify
 from wireroom.api.bodies import AskedBody, Pagination
 from wireroom.api.chat_bodies import ChatBody, ConversationBody, ConversationListBody, PairingCodeBody
 from wireroom.api.chat_cursor import parse_cursor
+from wireroom.api.chat_files import inbox_of
 from wireroom.api.chat_news import LaneReader
 from wireroom.api.chat_view import chat_runs, conversation_rows, read_chat
 from wireroom.api.guard import caller_guard, caller_of, note_action
@@ -34,7 +35,9 @@ from wireroom.errors import BadInput, NotFound
 from wireroom.intake.ask import Question
 from wireroom.runs.feed import lane_topic
 from wireroom.store.database import after_commit
+from wireroom.workspaces.inbox import told
 
+MAX_FILES = 20
 MAX_TEXT_BYTES = 200_000
 CHANNEL = "web"
 
@@ -47,7 +50,10 @@ class MessageRequest(BaseModel):
     """What a person typed."""
 
     request_id: RequestId
-    text: str = Field(description=f"At most {MAX_TEXT_BYTES} bytes in UTF-8.")
+    text: str = Field(description=f"At most {MAX_TEXT_BYTES} bytes in UTF-8; may be empty beside files.")
+    files: list[str] = Field(
+        default_factory=list, max_length=MAX_FILES, description="Ids of files that were given before."
+    )
 
     @field_validator("text")
     @classmethod
@@ -81,6 +87,7 @@ class _ChatRoutes:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._db = services.db
+        self._inbox = inbox_of(services)
 
     async def current(self, limit: _Limit = 50) -> ChatBody:
         """Show the current conversation with its newest runs, and where the live stream goes on."""
@@ -129,7 +136,7 @@ class _ChatRoutes:
 
     async def say(self, request: Request, wanted: MessageRequest) -> AskedBody:
         """Store a message as a run of the current conversation; the same request id is one run."""
-        text = wanted.text.replace("\x00", "").strip()
+        text = told(wanted.text.replace("\x00", "").strip(), self._inbox.find(wanted.files))
         if not text:
             raise BadInput("The message is empty.")
         if len(text.encode()) > MAX_TEXT_BYTES:

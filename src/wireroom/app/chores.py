@@ -25,6 +25,7 @@ from wireroom.store.chore import repeat
 from wireroom.store.database import Database
 from wireroom.store.schema import runs
 from wireroom.store.statement import Statement
+from wireroom.workspaces.inbox import Inbox
 from wireroom.workspaces.private_dir import private_folders, remove_leftovers
 from wireroom.workspaces.workspace import Workspaces
 
@@ -52,6 +53,7 @@ def chores(
         "worktrees": sweep_worktrees(db, workspaces),
         "remote results": forget_remote_results(db, clock),
         "overdue runs": Overdue(db, engine.jobs, clock, feed, limit=queue_wait).run(),
+        "given files": sweep_given_files(settings, clock),
         "pools": watch_pools(settings.connection_held_seconds),
     }
     if db.dialect != "sqlite":
@@ -70,6 +72,18 @@ async def sweep_worktrees(db: Database, workspaces: Workspaces) -> None:
             _log.info("worktrees_removed", run_ids=removed)
 
     await repeat("worktrees", sweep, _SWEEP_SECONDS)
+
+
+async def sweep_given_files(settings: Settings, clock: Clock) -> None:
+    """Remove the files that people attached long ago, every hour, until cancelled."""
+    inbox = Inbox(settings.data_dir, max_bytes=settings.max_file_mib * 1024**2)
+
+    async def sweep() -> None:
+        removed = await asyncio.to_thread(inbox.sweep, clock.now().timestamp())
+        if removed:
+            _log.info("given_files_removed", count=removed)
+
+    await repeat("given files", sweep, _SWEEP_SECONDS)
 
 
 async def sweep_private_folders(db: Database, clock: Clock, data_dir: Path) -> None:

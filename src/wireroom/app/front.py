@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 from wireroom.api.agent_tools import PATH as VOICE_PATH
 from wireroom.api.caching import ResponseCache, Rule
 from wireroom.api.callback_inbox import PATH as CALLBACK_PATH
+from wireroom.api.chat_files import PATH as FILES_PATH
 from wireroom.api.compression import compressing
 from wireroom.api.lazy_routes import DESCRIPTION_PATH
 from wireroom.api.operator import PATH as OPERATOR_PATH
@@ -25,8 +26,8 @@ from wireroom.mcp.door import PATH as TOOLS_PATH
 
 _NEVER_REFUSED = frozenset({"/health", "/ready", WEBHOOK_PATH, CALLBACK_PATH, f"{OPERATOR_PATH}/callback"})
 """Probes, and where others bring what they may not keep."""
-_UNHURRIED = ("/cursor/", "/cursor-runner/", "/git/", "/admin/", VOICE_PATH, TOOLS_PATH)
-"""Work that may take as long as a run, as git, or as was asked for; each has limits of its own."""
+_UNHURRIED = ("/cursor/", "/cursor-runner/", "/git/", "/admin/", FILES_PATH, VOICE_PATH, TOOLS_PATH)
+"""Work that may take as long as a run, as git, as a slow sender, or as was asked for; it has its own limits."""
 _DESCRIPTION_SECONDS = 3600.0
 _CONVERSATIONS = ("/api/list", "/conversations/api/list")
 _OTHER_LISTS = (

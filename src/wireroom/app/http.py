@@ -38,6 +38,8 @@ from wireroom.api import (
     legacy,
     live,
     operator,
+    performance,
+    performance_profiles,
     permissions,
     profile,
     prompts,
@@ -224,6 +226,8 @@ def _own_routers(services: Services) -> Sequence[APIRouter]:
         schedules,
         profile,
         bottlenecks,
+        performance,
+        performance_profiles,
     )
     return [part.router(services) for part in own]
 

@@ -5,6 +5,7 @@ import { Composer } from "./composer.js";
 import { announce, byId } from "./dom.js";
 import { Drawer } from "./drawer.js";
 import { Outbox } from "./outbox.js";
+import { firstLine, withFiles } from "./prompt.js";
 import { RunView, isFinal } from "./run.js";
 import { closeMenu, showConnection as showSign } from "./shell.js";
 import { Stream } from "./stream.js";
@@ -24,7 +25,7 @@ const drawer = new Drawer();
 const composer = new Composer(say);
 const outbox = new Outbox({
   sent: (item) => views.get(item.request_id)?.note(""),
-  waits: (item, error) => views.get(item.request_id)?.note(error.status === 401 ? "Not sent yet. Log in again." : "Not sent yet; trying again …"),
+  waits: (item, error) => views.get(item.request_id)?.note(t(error.status === 401 ? "chat.not-sent-login" : "chat.not-sent")),
   refused: (item, error) => {
     views.get(item.request_id)?.element.remove();
     views.delete(item.request_id);
@@ -33,9 +34,9 @@ const outbox = new Outbox({
   },
 });
 
-function say(text) {
-  const item = outbox.add(text);
-  showView(item.request_id, text).note("Sending …");
+function say(text, files) {
+  const item = outbox.add(text, files.map((file) => file.id));
+  showView(item.request_id, withFiles(text, files)).note(t("chat.sending"));
   settleWelcome();
   toEnd();
   outbox.flush();
@@ -86,7 +87,7 @@ function showChat(chat, isCurrent) {
   views.clear();
   byId("runs").replaceChildren();
   chat.runs.forEach(showRun);
-  if (isCurrent) outbox.items().forEach((item) => showView(item.request_id, item.text).note("Sending …"));
+  if (isCurrent) outbox.items().forEach((item) => showView(item.request_id, item.text).note(t("chat.sending")));
   byId("title").textContent = titleOf(chat);
   byId("past-note").hidden = isCurrent;
   byId("show-earlier").hidden = !chat.earlier || limit >= MOST_RUNS;
@@ -98,7 +99,7 @@ function showChat(chat, isCurrent) {
 }
 
 function titleOf(chat) {
-  return chat.conversation?.title || chat.runs[0]?.prompt.split("\n")[0].slice(0, 60) || "New conversation";
+  return chat.conversation?.title || firstLine(chat.runs[0]?.prompt) || t("chat.new");
 }
 
 function settleWelcome() {
@@ -157,10 +158,10 @@ function changeCurrent(id, wasCurrent) {
 function tellOfEnd(before, run) {
   if (before === run.state) return;
   if (before === undefined || run.state === "running") {
-    if (byId("title").textContent === "New conversation") byId("title").textContent = run.prompt.split("\n")[0].slice(0, 60);
+    if (byId("title").textContent === t("chat.new")) byId("title").textContent = firstLine(run.prompt);
     drawer.refresh(shownId, currentId);
   }
-  if (isFinal(run.state)) announce(run.state === "succeeded" ? "The answer has arrived." : `The request ended: ${run.state.replace("_", " ")}.`);
+  if (isFinal(run.state)) announce(run.state === "succeeded" ? t("chat.arrived") : t("chat.ended", { state: t(`chat.state-${run.state}`) }));
 }
 
 function stuckToEnd() {

@@ -1,6 +1,8 @@
 // The box that people write in. What is not sent yet survives a reload.
 
+import { Attachments } from "./attachments.js";
 import { byId, recall, remember } from "./dom.js";
+import { t } from "./texts.js";
 
 const KEY = "wireroom.draft";
 
@@ -8,7 +10,9 @@ export class Composer {
   #text = byId("text");
   #form = byId("composer");
   #trouble = byId("trouble");
+  #files = new Attachments({ changed: () => this.#changed(), complain: (text) => this.complain(text) });
 
+  /** `send(text, files)` takes a message with the files that have arrived. */
   constructor(send) {
     this.send = send;
     this.#text.value = recall(KEY) ?? "";
@@ -52,17 +56,17 @@ export class Composer {
 
   #submit() {
     const text = this.#text.value.trim();
-    if (!text) return;
+    if (!text && !this.#files.count) return;
+    if (this.#files.busy) return this.complain(t("chat.wait-upload"));
     this.complain("");
     this.#text.value = "";
-    this.#changed();
-    this.send(text);
+    this.send(text, this.#files.take());
     this.focus();
   }
 
   #changed() {
     remember(KEY, this.#text.value);
-    byId("send").disabled = !this.#text.value.trim();
+    byId("send").disabled = !this.#text.value.trim() && !this.#files?.count;
     this.#text.style.height = "auto";
     this.#text.style.height = `${this.#text.scrollHeight}px`;
   }

@@ -2,6 +2,7 @@
 
 import { call } from "./api.js";
 import { announce, byId, el } from "./dom.js";
+import { t } from "./texts.js";
 
 const A_PAGE = 30;
 const REFRESH_MS = 300;
@@ -56,8 +57,8 @@ export class Drawer {
   #fill(link, { id, title, is_current, active_at }) {
     link.setAttribute("href", is_current ? "#/" : `#/c/${encodeURIComponent(id)}`);
     link.title = new Date(active_at).toLocaleString();
-    setText(link.children[0], title || "New conversation");
-    setText(link.children[1], is_current ? "now" : when(active_at));
+    setText(link.children[0], title || t("chat.new"));
+    setText(link.children[1], is_current ? t("chat.now") : when(active_at));
     if (id === this.#shown.id) link.setAttribute("aria-current", "true");
     else link.removeAttribute("aria-current");
   }
@@ -68,9 +69,9 @@ export class Drawer {
     try {
       shown.textContent = (await call("POST", "/api/chat/pairing-code")).code;
       shown.hidden = false;
-      text.textContent = "Send this code to your bot within an hour. It lets one person in.";
-      button.lastChild.textContent = "Show another code";
-      announce(`Pairing code ${shown.textContent}`);
+      text.textContent = t("chat.pairing-made");
+      button.lastChild.textContent = t("chat.pairing-another");
+      announce(t("chat.pairing-code", { code: shown.textContent }));
     } catch (error) {
       text.textContent = error.message;
     }

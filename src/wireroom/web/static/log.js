@@ -3,6 +3,7 @@
 // What it is saying now stands under the log; once it turns to something else, that becomes a line of the log.
 
 import { el, icon } from "./dom.js";
+import { t } from "./texts.js";
 
 const FINAL = new Set(["succeeded", "failed", "timed_out", "exhausted", "cancelled", "interrupted"]);
 
@@ -47,7 +48,7 @@ export class Log {
 
   _tool_call({ id, name, summary }) {
     this.tools += 1;
-    const mark = el("span", { className: "mark waiting", title: "At work" });
+    const mark = el("span", { className: "mark waiting", title: t("chat.at-work") });
     const line = this.#toolLine(name, summary, mark);
     this.#open.set(id, { ...line, mark });
   }
@@ -60,7 +61,7 @@ export class Log {
       call = { ...this.#toolLine("", summary, mark), mark };
     }
     call.mark.className = `mark ${ok ? "ok" : "bad"}`;
-    call.mark.title = ok ? "Done" : "Failed";
+    call.mark.title = t(ok ? "chat.step-done" : "chat.step-failed");
     call.mark.replaceChildren(icon(ok ? "done" : "fail"), el("span", { className: "hidden", textContent: call.mark.title }));
     call.result.textContent = summary;
   }
@@ -79,13 +80,13 @@ export class Log {
   }
 
   _permission({ tool, summary, state }) {
-    if (state !== "asked") this.#step("note", el("span", { className: "step-text", textContent: `Permission ${state}: ${tool}: ${summary}` }));
+    if (state !== "asked") this.#step("note", el("span", { className: "step-text", textContent: t("chat.permission-state", { state, tool, summary }) }));
   }
 
   _state({ state, reason }) {
     if (state === "running") {
       this.#attempts += 1;
-      if (this.#attempts > 1) this.#step("again", el("span", { className: "step-text", textContent: "Taken up again." }));
+      if (this.#attempts > 1) this.#step("again", el("span", { className: "step-text", textContent: t("chat.taken-up") }));
     } else if (reason && !FINAL.has(state)) {
       this.#step("note", el("span", { className: "step-text", textContent: reason }));
     }
@@ -108,7 +109,7 @@ export class Log {
   #closeOpenCalls() {
     for (const { mark } of this.#open.values()) {
       mark.className = "mark";
-      mark.title = "Cut off";
+      mark.title = t("chat.cut-off");
     }
     this.#open.clear();
   }

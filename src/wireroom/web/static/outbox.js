@@ -18,8 +18,9 @@ export class Outbox {
     return JSON.parse(recall(KEY)) ?? [];
   }
 
-  add(text) {
-    const item = { request_id: freshId(), text };
+  /** Take a message with the ids of its files. */
+  add(text, files = []) {
+    const item = { request_id: freshId(), text, files };
     this.#store([...this.items(), item]);
     return item;
   }

@@ -2,11 +2,12 @@
 
 import { call } from "./api.js";
 import { announce, el } from "./dom.js";
+import { t } from "./texts.js";
 
 const ANSWERS = [
-  ["allow", "Allow once"],
-  ["session", "Allow for this session"],
-  ["deny", "Deny"],
+  ["allow", "chat.allow"],
+  ["session", "chat.allow-session"],
+  ["deny", "chat.deny"],
 ];
 
 export class Permissions {
@@ -24,17 +25,17 @@ export class Permissions {
     if (!id || this.#open.has(id)) return;
     const note = el("p", { className: "question-note", hidden: true });
     const buttons = ANSWERS.map(([answer, words]) => {
-      const button = el("button", { type: "button", className: "button small", textContent: words });
+      const button = el("button", { type: "button", className: "button small", textContent: t(words) });
       button.addEventListener("click", () => this.#answer(id, answer, buttons, note));
       return button;
     });
-    const head = el("p", {}, "The agent asks for permission: ", el("strong", { textContent: tool }));
+    const head = el("p", {}, t("chat.permission-for"), el("strong", { textContent: tool }));
     const about = el("code", { className: "question-about", textContent: summary });
     const card = el("section", { className: "question" }, head, about, el("div", { className: "question-buttons" }, ...buttons), note);
-    card.setAttribute("aria-label", "The agent asks for permission");
+    card.setAttribute("aria-label", t("chat.permission"));
     this.#open.set(id, card);
     this.#place.append(card);
-    announce(`The agent asks for permission: ${tool}`);
+    announce(t("chat.permission-for") + tool);
   }
 
   /** Nobody waits for an answer any more. */

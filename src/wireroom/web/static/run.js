@@ -4,17 +4,10 @@ import { call } from "./api.js";
 import { byId, duration, el, setIcon } from "./dom.js";
 import { Log } from "./log.js";
 import { Permissions } from "./permissions.js";
+import { showPrompt } from "./prompt.js";
+import { t } from "./texts.js";
 
-const SHOWN = {
-  queued: ["clock", "Queued"],
-  running: ["work", "Working"],
-  succeeded: ["done", "Done"],
-  failed: ["fail", "Failed"],
-  timed_out: ["fail", "Timed out"],
-  exhausted: ["fail", "Not finished"],
-  cancelled: ["stop", "Stopped"],
-  interrupted: ["fail", "Interrupted"],
-};
+const SYMBOLS = { queued: "clock", running: "work", succeeded: "done", failed: "fail", timed_out: "fail", exhausted: "fail", cancelled: "stop", interrupted: "fail" };
 const EVENTS_A_CALL = 1000;
 
 export const isFinal = (state) => state !== "queued" && state !== "running";
@@ -36,7 +29,7 @@ export class RunView {
         (name) => [name, this.element.querySelector(`.${name}`)],
       ),
     );
-    this.parts.bubble.textContent = prompt;
+    showPrompt(this.parts.bubble, prompt);
     this.parts.stop.addEventListener("click", () => act.stop(this.run, this.parts.stop));
     this.parts.again.addEventListener("click", () => act.again(this.run, this.parts.again));
     this.parts.log.querySelector("summary").addEventListener("click", () => (this.#touched = true));
@@ -55,7 +48,7 @@ export class RunView {
   update(run) {
     if (this.run && this.run.event_count > run.event_count) return;
     this.run = run;
-    this.note(run.prompt_cut ? "The message goes on; only its beginning is shown." : "");
+    this.note(run.prompt_cut ? t("chat.cut-prompt") : "");
     this.element.dataset.state = run.state;
     this.parts.reply.hidden = false;
     this.#head(run);
@@ -74,7 +67,7 @@ export class RunView {
       if (event.kind === "permission" && !(this.run && isFinal(this.run.state))) this.#permissions.take(event.payload);
     }
     const steps = this.#log.tools;
-    this.parts["log-title"].textContent = steps ? `Log · ${steps} ${steps === 1 ? "step" : "steps"}` : "Log";
+    this.parts["log-title"].textContent = steps ? t(steps === 1 ? "chat.log-step" : "chat.log-steps", { count: steps }) : t("chat.log");
     this.parts.log.hidden = false;
     if (!this.#touched && this.run?.state === "running") this.parts.log.open = this.parts.steps.childElementCount > 0;
   }
@@ -84,13 +77,12 @@ export class RunView {
   }
 
   #head(run) {
-    const [symbol, word] = SHOWN[run.state];
-    setIcon(this.parts["state-icon"], symbol);
-    this.parts["state-text"].textContent = run.stopping ? "Stopping …" : run.state === "queued" ? queued(run) : word;
+    setIcon(this.parts["state-icon"], SYMBOLS[run.state]);
+    this.parts["state-text"].textContent = run.stopping ? t("chat.stopping") : run.state === "queued" ? queued(run) : t(`chat.state-${run.state}`);
     this.parts.elapsed.textContent = isFinal(run.state) ? facts(run) : "";
     this.parts.stop.hidden = isFinal(run.state) || run.stopping;
     this.parts.stop.disabled = false;
-    this.parts.stop.lastElementChild.textContent = run.state === "queued" ? "Remove" : "Stop";
+    this.parts.stop.lastElementChild.textContent = t(run.state === "queued" ? "chat.remove" : "chat.stop");
     this.tick(Date.now());
   }
 
@@ -99,7 +91,8 @@ export class RunView {
     saying.hidden = true;
     // The only HTML that is ever set: made by Wireroom's own renderer, which lets no markup of the agent's through.
     reason.innerHTML = run.reason_html ?? "";
-    answer.innerHTML = run.answer_html || (run.state === "succeeded" ? "<p>Done. The agent said nothing.</p>" : "");
+    answer.innerHTML = run.answer_html ?? "";
+    if (!run.answer_html && run.state === "succeeded") answer.append(el("p", { textContent: t("chat.silent") }));
     for (const table of answer.querySelectorAll("table")) {
       const frame = el("div", { className: "table", tabIndex: 0 });
       table.replaceWith(frame);
@@ -109,7 +102,7 @@ export class RunView {
   }
 
   #wholeButton(run) {
-    const button = el("button", { type: "button", className: "link-button", textContent: "Show the whole answer" });
+    const button = el("button", { type: "button", className: "link-button", textContent: t("chat.whole") });
     button.addEventListener("click", async () => {
       button.disabled = true;
       try {
@@ -117,7 +110,7 @@ export class RunView {
         this.parts.said.replaceChildren(el("pre", { textContent: whole.output ?? "" }));
       } catch (error) {
         button.disabled = false;
-        button.textContent = `${error.message} Try again`;
+        button.textContent = t("chat.whole-failed", { error: error.message });
       }
     });
     return button;
@@ -135,24 +128,24 @@ export class RunView {
         this.addEvents(piece.events);
       }
       if (!this.parts.steps.childElementCount) {
-        this.parts.steps.append(el("li", { className: "step-text", textContent: "It went straight to the answer." }));
+        this.parts.steps.append(el("li", { className: "step-text", textContent: t("chat.straight") }));
       }
     } catch (error) {
       this.#whole = false;
-      this.parts["log-title"].textContent = `Log · ${error.message}`;
+      this.parts["log-title"].textContent = t("chat.log-trouble", { error: error.message });
     }
   }
 }
 
 function queued(run) {
-  if (run.place > 0) return `Number ${run.place} in line`;
-  return run.started_at ? "Waits to be taken up again" : "Starting …";
+  if (run.place > 0) return t("chat.place", { place: run.place });
+  return t(run.started_at ? "chat.waits-again" : "chat.starting");
 }
 
 function facts(run) {
   const parts = run.started_at ? [duration(Date.parse(run.finished_at) - Date.parse(run.started_at), true)] : [];
   const tokens = (run.usage?.input_tokens ?? 0) + (run.usage?.output_tokens ?? 0);
-  if (tokens) parts.push(`${tokens.toLocaleString("en")} tokens`);
+  if (tokens) parts.push(t("chat.tokens", { count: tokens.toLocaleString(document.documentElement.lang) }));
   if (run.usage?.cost_usd) parts.push(`$${run.usage.cost_usd.toFixed(2)}`);
   return parts.join(" · ");
 }
