@@ -27,7 +27,7 @@ from wireroom.mcp.door import PATH as TOOLS_PATH
 _NEVER_REFUSED = frozenset({"/health", "/ready", WEBHOOK_PATH, CALLBACK_PATH, f"{OPERATOR_PATH}/callback"})
 """Probes, and where others bring what they may not keep."""
 _UNHURRIED = ("/cursor/", "/cursor-runner/", "/git/", "/admin/", FILES_PATH, VOICE_PATH, TOOLS_PATH)
-"""Work that may take as long as a run, git, a slow sender, or as was asked for; each has limits of its own."""
+"""Work that may take as long as a run, git, a slow sender, or as was asked for; each has its own limits."""
 _DESCRIPTION_SECONDS = 3600.0
 _CONVERSATIONS = ("/api/list", "/conversations/api/list")
 _OTHER_LISTS = (
