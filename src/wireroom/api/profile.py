@@ -69,6 +69,8 @@ class _ProfileRoutes:
         if kind is ProfileKind.SQL and format != "json":
             raise BadInput("Statements have no flame graph; ask for format=json.")
         taken = await self._profiler().take(kind, seconds, within=within)
+        if self._services.shelf is not None:
+            await self._services.shelf.keep(kind, seconds, taken)
         return _json(taken.report) if format == "json" else _picture(taken, f"Wireroom: {kind}", format)
 
     async def endpoints(self, seconds: Period = None) -> Response:

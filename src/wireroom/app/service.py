@@ -184,6 +184,8 @@ class Service:
             fresh_pairing_code=None if self.bot is None else self.pairing_code,
             problems=self._problems,
             profiler=self._probes.profiler,
+            history=self._probes.history,
+            shelf=self._probes.shelf,
             cache=self._cache,
             changes=lambda: self._watched.sure_state,
         )
@@ -266,6 +268,7 @@ class Service:
         self._worker_task = tasks[0]
         self._probes.pauses.start()
         self._stack.callback(self._probes.pauses.stop)
+        self._stack.push_async_callback(self._probes.shelf.close)
         self._stack.push_async_callback(_cancel_all, tasks)
         self._stack.push_async_callback(self._drain, engine.worker)
         if self.bot is not None:

@@ -6,7 +6,7 @@ Always on: two looks at the clock and one count a request. `/metrics` shows the 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
@@ -71,21 +71,23 @@ class Endpoints:
 
     def total(self) -> Route:
         """Return the state of all routes together; from any thread."""
-        routes = list(self._routes.values())
-        timings = [route.timings for route in routes]
-        return Route(
-            Timings(
-                [sum(counts) for counts in zip(*(one.counts for one in timings), strict=True)]
-                or Timings().counts,
-                sum(one.total_seconds for one in timings),
-                max((one.slowest_seconds for one in timings), default=0.0),
-            ),
-            sum(route.errors for route in routes),
-        )
+        return total_of(list(self._routes.values()))
 
     def figures(self, since: Snapshot | None = None) -> list[EndpointFigures]:
         """Return what every called route did since then, the one that took most time in all first."""
         return figures_between(since or {}, self._routes)
+
+
+def total_of(routes: Collection[Route]) -> Route:
+    """Return several routes together. Pure."""
+    timings = [route.timings for route in routes]
+    counts = [sum(same) for same in zip(*(one.counts for one in timings), strict=True)]
+    total = Timings(
+        counts or Timings().counts,
+        sum(one.total_seconds for one in timings),
+        max((one.slowest_seconds for one in timings), default=0.0),
+    )
+    return Route(total, sum(route.errors for route in routes))
 
 
 def figures_between(before: Snapshot, after: Snapshot) -> list[EndpointFigures]:

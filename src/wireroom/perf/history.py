@@ -45,6 +45,9 @@ class Window:
 
 WINDOWS = (Window("5m", 300, 5, 30), Window("1h", 3600, 15, 300), Window("24h", 86400, 300, 7200))
 LOOK_SECONDS = WINDOWS[0].row_seconds
+_CELL_BYTES = 8
+MOST_BYTES = MOST_MARK_BYTES + sum(window.rows for window in WINDOWS) * _CELL_BYTES * (1 + len(COLUMNS))
+"""The most that the history ever takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +165,8 @@ class Rows:
         """Keep at most so many rows."""
         self._most = most
         self._added = 0
-        self._times = array("q", bytes(8 * most))
-        self._columns = [array("d", bytes(8 * most)) for _ in COLUMNS]
+        self._times = array("q", bytes(_CELL_BYTES * most))
+        self._columns = [array("d", bytes(_CELL_BYTES * most)) for _ in COLUMNS]
 
     def add(self, at_ms: int, row: Sequence[float]) -> None:
         """Add a row, in the order of `COLUMNS`; the oldest goes when there are too many."""
@@ -181,7 +184,7 @@ class Rows:
     @property
     def bytes_used(self) -> int:
         """Bytes of the arrays."""
-        return self._most * (self._times.itemsize + sum(one.itemsize for one in self._columns))
+        return self._most * _CELL_BYTES * (1 + len(self._columns))
 
     def _in_order(self, values: array) -> array:  # type: ignore[type-arg]  # of either kind
         oldest = self._added % self._most

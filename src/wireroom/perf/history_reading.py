@@ -44,6 +44,9 @@ class Depth:
     """How long the job that waits longest is due; 0 when none waits."""
 
 
+EMPTY = Depth(0, 0, 0, 0, 0.0)
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """Where the counts stand at one moment, all since the start, and the figures of this moment."""

@@ -1,4 +1,4 @@
-"""Reads the process's counts every few seconds into the history, and gives periods that began in the past.
+"""Reads the process's counts every few seconds into the history, and gives what it was from there on.
 
 Always on: one look costs about a millisecond every five seconds, a mark some every half minute, in a thread.
 """
@@ -9,7 +9,7 @@ import asyncio
 import sys
 import time
 import zlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -17,8 +17,7 @@ import structlog
 from prometheus_client.registry import Collector
 
 from wireroom.perf.endpoints import ENDPOINTS, Endpoints
-from wireroom.perf.evidence import LoopBlock, MemoryGrowth
-from wireroom.perf.gather import Period, Standing, stand, started_ms
+from wireroom.perf.gather import Standing, stand, started_ms
 from wireroom.perf.history import LOOK_SECONDS, WINDOWS, History, Mark, Series, Window
 from wireroom.perf.history_reading import Depth, Reading
 from wireroom.perf.memory import resident_bytes
@@ -86,15 +85,9 @@ class HistorySampler:
         begins = self._history.beginning(window.name, self._last.steady_seconds)
         return Past(window, begins, self._history.series(window.name), self._last)
 
-    def period(
-        self,
-        begins: Mark,
-        blocks: Callable[[], Sequence[LoopBlock]],
-        growth: Callable[[], Sequence[MemoryGrowth]],
-    ) -> Period:
-        """Return the period since a mark; in a thread, since unpacking takes milliseconds."""
-        since = None if begins.packed is None else _decode(zlib.decompress(begins.packed))
-        return Period(blocks, growth, since_ms=begins.at_ms, since=since, endpoints=self._endpoints)
+    def since(self, begins: Mark) -> Standing:
+        """Return where every count stood at a mark; in a thread, since unpacking takes milliseconds."""
+        return Standing() if begins.packed is None else _decode(zlib.decompress(begins.packed))
 
     @property
     def bytes_used(self) -> int:

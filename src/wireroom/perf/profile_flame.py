@@ -72,7 +72,7 @@ def speedscope(samples: Sequence[Sampled], *, name: str, unit: Unit) -> dict[str
 
 def flame_page(samples: Sequence[Sampled], *, title: str, unit: Unit, facts: Mapping[str, str]) -> str:
     """Return a page with the flame graph and the hottest functions; what it shows is escaped."""
-    root = _tree(samples)
+    root = tree(samples)
     total = root.weight or 1.0
     boxes = list(_boxes(root, total, 0.0, 0))
     rows = 1 + max((depth for depth, _ in boxes), default=0)
@@ -100,24 +100,28 @@ def in_unit(weight: float, unit: Unit) -> str:
 
 
 @dataclass(slots=True)
-class _Node:
+class Node:
+    """A function where it was called from, and what it called."""
+
     spot: Spot
     weight: float = 0.0
-    below: dict[Spot, _Node] = field(default_factory=dict)
+    """With what it called."""
+    below: dict[Spot, Node] = field(default_factory=dict)
 
 
-def _tree(samples: Sequence[Sampled]) -> _Node:
-    root = _Node(Spot("all"))
+def tree(samples: Sequence[Sampled]) -> Node:
+    """Return the stacks put together, with a root for the whole. Pure."""
+    root = Node(Spot("all"))
     for sample in samples:
         node = root
         node.weight += sample.weight
         for spot in sample.spots:
-            node = node.below.setdefault(spot, _Node(spot))
+            node = node.below.setdefault(spot, Node(spot))
             node.weight += sample.weight
     return root
 
 
-def _boxes(node: _Node, total: float, left: float, depth: int) -> Iterator[tuple[int, str]]:
+def _boxes(node: Node, total: float, left: float, depth: int) -> Iterator[tuple[int, str]]:
     """Yield (row, HTML) of the node and of what is below it; what nobody could see is left out."""
     width = node.weight / total
     if width < _SMALLEST_SHARE:

@@ -151,6 +151,11 @@ class Profiler:
         self._py_spy = py_spy
         self._busy_with: tuple[str, float] | None = None
 
+    @property
+    def has_py_spy(self) -> bool:
+        """Whether CPU profiles are taken from outside; without it, or without its right, from within."""
+        return self._py_spy() is not None
+
     async def take(self, kind: ProfileKind, seconds: float, *, within: bool = False) -> Taken:
         """Look for so long, and report.
 
