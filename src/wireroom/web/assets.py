@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -19,6 +20,8 @@ from wireroom.web.headers import PLAIN_HEADERS
 _TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _KEEP = "public, max-age=31536000, immutable"
 _DIGEST_CHARS = 12
+VENDOR = "vendor"
+"""The folder of files that others wrote; `manifest.json` in it says which, and what they must be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +50,17 @@ class Assets:
 
 def load_assets() -> Assets:
     """Read the package's static files."""
-    folder = files("wireroom.web") / "static"
-    contents = {
-        entry.name: entry.read_bytes()
-        for entry in sorted(folder.iterdir(), key=lambda entry: entry.name)
-        if entry.name.rpartition(".")[2] in _TYPES
-    }
+    own = files("wireroom.web") / "static"
+    contents = _read(own, "") | _read(own / VENDOR, f"{VENDOR}/")
     seen = hashlib.sha256()
     for name, content in contents.items():
         seen.update(name.encode() + b"\0" + content + b"\0")
     return Assets(contents, seen.hexdigest()[:_DIGEST_CHARS])
+
+
+def _read(folder: Traversable, prefix: str) -> dict[str, bytes]:
+    return {
+        prefix + entry.name: entry.read_bytes()
+        for entry in sorted(folder.iterdir(), key=lambda entry: entry.name)
+        if entry.name.rpartition(".")[2] in _TYPES
+    }

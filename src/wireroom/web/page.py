@@ -35,7 +35,7 @@ def routes(services: Services) -> list[BaseRoute]:
         Route("/login", page.for_own_hosts(page.login.by_link), methods=["GET"]),
         Route("/login", page.for_own_hosts(page.login.by_password), methods=["POST"]),
         Route("/logout", page.for_own_hosts(page.login.log_out), methods=["POST"]),
-        Route("/static/{digest}/{name}", page.for_own_hosts(assets.serve), methods=["GET"]),
+        Route("/static/{digest}/{name:path}", page.for_own_hosts(assets.serve), methods=["GET"]),
     ]
 
 
