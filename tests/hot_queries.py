@@ -19,7 +19,8 @@ import wireroom
 from wireroom.agents import queries as agents
 from wireroom.agents.admission import Admission
 from wireroom.agents.queues import Queues
-from wireroom.api import agent_tools, chat_view
+from wireroom.api import access_audit, agent_tools, chat_view
+from wireroom.api.access_audit import WantedEntries
 from wireroom.api.chat_cursor import Cursor
 from wireroom.api.conversation_news import ConversationReader
 from wireroom.callbacks import queries as callbacks
@@ -66,6 +67,13 @@ HOT: dict[str, Unit] = {
     "agents.queries.list_agents": lambda conn: agents.list_agents(conn, limit=5),
     "agents.queries.list_agents, behind one": lambda conn: agents.list_agents(conn, limit=5, after="x"),
     "agents.queues.list": lambda conn: Queues(_Idle(), concurrency=5).list(conn, 5),
+    "api.access_audit.list_entries": lambda conn: access_audit.list_entries(conn, WantedEntries(5)),
+    "api.access_audit.list_entries, of a person since": lambda conn: access_audit.list_entries(
+        conn, WantedEntries(5, who="w5", since_ms=9, until_ms=900, before_id=9000)
+    ),
+    "api.access_audit.list_entries, of an action": lambda conn: access_audit.list_entries(
+        conn, WantedEntries(5, action="a5")
+    ),
     "api.agent_tools._newest_run": lambda conn: agent_tools._newest_run(conn, "c5"),
     "api.chat_view.conversation_rows": lambda conn: chat_view.conversation_rows(conn, "c5", 5),
     "api.chat_view.places": lambda conn: chat_view.places(conn, LANE),
@@ -165,7 +173,17 @@ _HOURLY = "once an hour, a bounded number of rows"
 RARE: dict[str, str] = {
     "agents.admission._lock": "PostgreSQL's advisory lock: no table",
     "agents.retention.forget_before": _HOURLY,
-    "api.auth.unit": "by primary key, at login and logout",
+    "api.access_accounts._change": _KEY,
+    "api.access_accounts.list_accounts": "the handful of accounts",
+    "api.access_accounts.remove_account": _KEY,
+    "api.access_audit._names": "as many steps by the index as there are names, when a person filters",
+    "api.access_sessions.change_role_of_session": _KEY,
+    "api.access_sessions.end_every_session": "the sessions, when a person says so",
+    "api.access_sessions.end_session_named": _KEY,
+    "api.access_sessions.end_session_of_token": _KEY,
+    "api.access_sessions.end_sessions_of": "the sessions, when a person says so",
+    "api.access_sessions.list_sessions": "the sessions, when a person looks",
+    "api.access_sessions.store_session": "the sessions that are over, at each login",
     "api.guard.note_action": "an insert",
     "api.health._write_and_take_back": "by primary key, at most once a second",
     "app.chores._unfinished": _HOURLY,
@@ -185,6 +203,10 @@ RARE: dict[str, str] = {
     "intake.accept.retry_update": _KEY,
     "intake.known_requests.promise_callback": "by primary key, when a known request is asked again",
     "intake.people.new_code": "expired ones, at each new code",
+    "intake.people.change_role": _KEY,
+    "intake.people.forget_person": _KEY,
+    "intake.people.get_person": _KEY,
+    "intake.people.list_people": "the people of the bots, when a person looks",
     "intake.people.pair": "an insert",
     "intake.program_requests.again": _KEY,
     "runs.cancel.cancel_run": _KEY,

@@ -21,7 +21,7 @@ MOST_ACCOUNTS = 200
 _FIND = Statement("SELECT password_hash, role FROM page_accounts WHERE name = :name")
 """What a login is held against."""
 
-_ANY = Statement("SELECT name FROM page_accounts LIMIT 1")
+_ANY = Statement("SELECT name FROM page_accounts WHERE name > '' LIMIT 1")
 """Whether the login page asks for a password at all."""
 
 

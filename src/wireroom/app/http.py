@@ -20,6 +20,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from wireroom import __version__
 from wireroom.api import (
+    access,
+    access_account_routes,
     agent_conversations,
     agent_views,
     agents,
@@ -207,6 +209,8 @@ def documented(services: Services, workspaces: Workspaces) -> FastAPI:
 
 def _own_routers(services: Services) -> Sequence[APIRouter]:
     own = (
+        access,
+        access_account_routes,
         run_views,
         runs,
         dead_letters,

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, insert, select, update
+from collections.abc import Sequence
+from dataclasses import dataclass
 
+from sqlalchemy import Connection, Row, case, delete, insert, select, update
+
+from wireroom.errors import NotFound
 from wireroom.intake.access import Role, digest
 from wireroom.intake.update import Said, Speaker, read_update
 from wireroom.store.schema import access_codes, people, updates
 from wireroom.store.statement import Statement
+
+MOST_PEOPLE = 1000
+"""That are listed: strangers are noted one by one, and anybody can be one."""
 
 _ROLE_OF = Statement("SELECT role FROM people WHERE bot_id = :bot_id AND user_id = :user_id")
 """What a person is; asked for every message."""
@@ -21,6 +28,53 @@ _SET_ROLE = Statement("""
     ON CONFLICT (bot_id, user_id) DO UPDATE SET role = excluded.role, name = excluded.name
 """)
 """Note what a person is now; a crowd of strangers is noted one by one, too."""
+
+
+_PEOPLE = select(
+    people.c.id, people.c.bot_id, people.c.user_id, people.c.name, people.c.role, people.c.created_at
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who has written to a bot."""
+
+    id: int
+    bot_id: int
+    user_id: int
+    name: str
+    role: Role
+    created_at: int
+
+
+def list_people(conn: Connection) -> Sequence[Person]:
+    """Return the people of all bots: owners, members, then strangers, the newest first."""
+    known = [Role.OWNER.value, Role.MEMBER.value, Role.STRANGER.value]
+    place = case({role: place for place, role in enumerate(known)}, value=people.c.role)
+    query = _PEOPLE.order_by(place, people.c.id.desc()).limit(MOST_PEOPLE)
+    return [_person(row) for row in conn.execute(query)]
+
+
+def get_person(conn: Connection, person_id: int) -> Person:
+    """Return one person.
+
+    Raises:
+        NotFound: there is none of this id.
+    """
+    row = conn.execute(_PEOPLE.where(people.c.id == person_id)).first()
+    if row is None:
+        raise NotFound(f"There is no person {person_id}.")
+    return _person(row)
+
+
+def change_role(conn: Connection, person_id: int, role: Role) -> None:
+    """Say what a person is from now on."""
+    conn.execute(update(people).where(people.c.id == person_id).values(role=role.value))
+
+
+def forget_person(conn: Connection, person_id: int) -> None:
+    """Make a person somebody new."""
+    conn.execute(delete(people).where(people.c.id == person_id))
 
 
 def role_of(conn: Connection, bot_id: int, user_id: int) -> Role | None:
@@ -108,3 +162,8 @@ def _set_role(conn: Connection, bot_id: int, speaker: Speaker, role: Role, now_m
         role=role.value,
         now_ms=now_ms,
     )
+
+
+def _person(row: Row[int, int, int, str, str, int]) -> Person:
+    person_id, bot_id, user_id, name, role, created_at = row
+    return Person(person_id, bot_id, user_id, name, Role(role), created_at)
