@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from wireroom.cli.doctor import _agent, _mcp_servers
+from wireroom.doctor.installation import look_at_mcp_servers
+from wireroom.doctor.neighbours import look_at_agent
 from wireroom.settings import Settings
 
 
@@ -23,7 +25,7 @@ from wireroom.settings import Settings
 )
 def test_doctor_names_the_setting_that_is_missing(settings: dict[str, Any], fine: bool, said: str) -> None:
     """A back end without its setting is found before a run needs it."""
-    finding = _agent(Settings(**settings))
+    finding = look_at_agent(Settings(**settings), os.environ)
     assert (finding.ok, said in finding.text) == (fine, True)
 
 
@@ -41,6 +43,6 @@ def test_doctor_names_servers_that_show_what_they_refer_to(
     """A secret on a command line is found before a run shows it; a file that is none, too."""
     config = tmp_path / "mcp.json"
     config.write_text(content)
-    found = [finding.text for finding in _mcp_servers(Settings(mcp_config=config))]
+    found = [finding.text for finding in look_at_mcp_servers(Settings(mcp_config=config))]
     assert len(found) == (0 if said is None else 1)
     assert all(said is not None and said in text for text in found)

@@ -13,9 +13,8 @@ from wireroom.callbacks.pending_states import PendingStates
 from wireroom.clock import Clock
 from wireroom.jobs.port import Jobs
 from wireroom.perf.metrics import REDIS_REQUEST_OPERATIONS
-from wireroom.redis.address import read_address
 from wireroom.redis.bus import Bus
-from wireroom.redis.client import PoolRule
+from wireroom.redis.opening import open_pool
 from wireroom.redis.pool import RedisPool
 from wireroom.redis.tally import counted
 from wireroom.settings import Settings
@@ -78,17 +77,8 @@ def open_redis(settings: Settings) -> Redis | None:
     Raises:
         SettingsError: the address cannot be used, or redis-py is missing.
     """
-    url = settings.redis_url.get_secret_value()
-    if not url:
-        return None
-    rule = PoolRule(
-        connections=settings.redis_connections,
-        connect_seconds=settings.redis_connect_seconds,
-        command_seconds=settings.redis_command_seconds,
-        retries=settings.redis_retries,
-    )
-    pool = RedisPool(read_address(url), rule)
-    return Redis(pool, Bus(pool))
+    pool = open_pool(settings)
+    return None if pool is None else Redis(pool, Bus(pool))
 
 
 def make_redis_work(settings: Settings, db: Database, clock: Clock) -> RedisWork:
