@@ -11,6 +11,7 @@ import typer
 
 from wireroom import __version__
 from wireroom.cli import (
+    accounts,
     agents,
     bench,
     bottlenecks,
@@ -50,6 +51,7 @@ cli.command(
     add_help_option=False,
     context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
 )(bench.bench)
+cli.add_typer(accounts.cli, name="accounts")
 cli.add_typer(runs.cli, name="runs")
 cli.add_typer(tasks.cli, name="tasks")
 cli.add_typer(operator.cli, name="operator")

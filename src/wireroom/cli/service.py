@@ -83,14 +83,18 @@ async def _greet(service: Service) -> None:
     sys.stdout.flush()
 
 
-def login() -> None:
+def login(
+    viewer: bool = typer.Option(False, "--viewer", help="For somebody who may look and change nothing."),
+) -> None:
     """Print a new one-time login link for the page."""
 
     async def work() -> None:
-        from wireroom.api.auth import new_login_link  # noqa: PLC0415 - heavy; see cli.main
+        from wireroom.api.access_rules import PageRole  # noqa: PLC0415 - heavy; see cli.main
+        from wireroom.api.auth import new_login_link  # noqa: PLC0415 - as above
 
+        role = PageRole.VIEWER if viewer else PageRole.OWNER
         async with open_services() as services:
-            typer.echo(await new_login_link(services))
+            typer.echo(await new_login_link(services, role))
 
     run(work())
 
