@@ -17,7 +17,9 @@ from wireroom.perf.sql import QUICK_BUCKETS, QUICK_NS, Recorder, Tally, bucket_o
 from wireroom.perf.sql_scope import Scope
 from wireroom.perf.sql_slow import look_closer
 
-_Cursor = pysqlite3.Cursor
+_new_cursor = pysqlite3.Connection.cursor
+"""Not by calling the class: the driver refers to each cursor, and lets go of dead ones only when it makes one
+here. Source: pysqlite3 0.6, src/connection.c, `_pysqlite_drop_unused_cursor_references`."""
 _execute = pysqlite3.Cursor.execute
 _executemany = pysqlite3.Cursor.executemany
 _fetchall = pysqlite3.Cursor.fetchall
@@ -81,7 +83,7 @@ class WatchedConnection(pysqlite3.Connection):  # type: ignore[misc]  # the driv
 
         The cursor is the driver's own: the time to fetch more than the first row is not noted, see `rows`.
         """
-        cursor = _Cursor(self)
+        cursor = _new_cursor(self)
         started = perf_counter_ns()
         cursor.execute(sql, parameters)
         now = perf_counter_ns()
@@ -104,7 +106,7 @@ class WatchedConnection(pysqlite3.Connection):  # type: ignore[misc]  # the driv
 
     def rows(self, sql: str, parameters: Any = (), /) -> list[Any]:
         """Send one statement and return all its rows, with the time to fetch them."""
-        cursor = _Cursor(self)
+        cursor = _new_cursor(self)
         started = perf_counter_ns()
         found: list[Any] = cursor.execute(sql, parameters).fetchall()
         self.note(sql, started).rows += len(found)
@@ -138,7 +140,7 @@ class WatchedConnection(pysqlite3.Connection):  # type: ignore[misc]  # the driv
 
 def unwatched(connection: Any) -> Any:
     """Return a cursor of the connection whose statements are not noted."""
-    return _Cursor(connection)
+    return _new_cursor(connection)
 
 
 def plan_of(connection: Any, sql: str) -> str:
