@@ -1,7 +1,7 @@
 """What the page says, by key: one folder for each language, in it one file for each screen and `common.json`.
 
-A key is the file's name and its own, such as `board.add`. Another language is another folder with the same
-keys; a test holds templates and scripts to them.
+A key is the file's name and its own, such as `board.add`; what some screens share has a file of its own.
+Another language is another folder with the same keys; a test holds templates and scripts to them.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from importlib.resources import files
 COMMON = "common"
 LANGUAGE = "en"
 Texts = Mapping[str, str]
+_PARTS: Mapping[str, frozenset[str]] = {"chat": frozenset({"diff"}), "runs": frozenset({"diff"})}
+"""What else a screen says, by its name."""
 
 
 def load_texts(language: str = LANGUAGE) -> Texts:
@@ -27,8 +29,9 @@ def load_texts(language: str = LANGUAGE) -> Texts:
 
 
 def texts_of(texts: Texts, screen: str) -> Texts:
-    """Return what one screen's scripts may say: its own and the common texts."""
-    return {key: text for key, text in texts.items() if key.partition(".")[0] in {screen, COMMON}}
+    """Return what one screen's scripts may say: its own, its parts' and the common texts."""
+    rooms = {screen, COMMON, *_PARTS.get(screen, ())}
+    return {key: text for key, text in texts.items() if key.partition(".")[0] in rooms}
 
 
 def translator(texts: Texts) -> Callable[..., str]:

@@ -55,8 +55,9 @@ def test_screen_is_complete(screen: Screen) -> None:
 
 def test_screen_gets_its_own_and_the_common_texts() -> None:
     """What another screen says does not weigh on this one."""
-    found = texts_of(load_texts(), "chat")
-    assert {key.partition(".")[0] for key in found} == {"chat", "common"}
+    texts = load_texts()
+    assert {key.partition(".")[0] for key in texts_of(texts, "board")} == {"board", "common"}
+    assert {key.partition(".")[0] for key in texts_of(texts, "runs")} == {"runs", "diff", "common"}
 
 
 def test_text_takes_values_by_name() -> None:
