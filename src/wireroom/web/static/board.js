@@ -1,3 +1,43 @@
-import { live } from "./live.js";
+// The board: tasks in columns, moved by hand, added by a line, live.
 
-live(["settings"], () => {});
+import { call } from "./api.js";
+import { listenToChips, listenToLimits, listenToOperator, listenToSearch, refreshOperator, showLabels, showOther } from "./board_bar.js";
+import { Columns } from "./board_columns.js";
+import { makeDraggable } from "./board_drag.js";
+import { listenToKeys } from "./board_keys.js";
+import { Moves } from "./board_moves.js";
+import { Panel } from "./board_panel.js";
+import { listenToQuickLine } from "./board_quick.js";
+import { byId } from "./dom.js";
+import { live } from "./live.js";
+import { complain } from "./notices.js";
+
+const board = byId("board");
+const columns = new Columns(board, () => showOther(columns));
+const moves = new Moves(columns);
+const refresh = () => columns.refresh().catch((error) => complain(error.message));
+const panel = new Panel(moves, (added) => {
+  if (added) byId("quick-text").value = "";
+  refresh();
+});
+
+board.addEventListener("click", (event) => {
+  const row = event.target.closest("[data-task]");
+  if (row?.dataset.task) panel.open(Number(row.dataset.task));
+});
+byId("all-fields").addEventListener("click", () => panel.openNew(byId("quick-text").value, byId("quick-to").value));
+byId("keys").addEventListener("click", () => byId("help").showModal());
+const chips = listenToChips(columns, refresh);
+makeDraggable(columns, moves, chips);
+listenToKeys(columns, moves);
+listenToQuickLine(refresh);
+listenToSearch(columns);
+listenToOperator();
+listenToLimits();
+panel.openByAddress();
+
+live(["tasks"], async () => {
+  await Promise.all([columns.refresh(), panel.refresh()]);
+  call("GET", "/api/board/choices").then(({ labels }) => showLabels(labels), () => {});
+});
+live(["settings"], refreshOperator);
