@@ -27,6 +27,7 @@ _GRACE = timedelta(seconds=2)
 _DRAIN = timedelta(milliseconds=500)
 """How long the outputs are read after the exit when a descendant holds them open."""
 _POLL_SECONDS = 0.05
+_REAP_SECONDS = 0.001
 _CHUNK_BYTES = 65_536
 
 
@@ -140,13 +141,19 @@ class Child:
         """End the group before the leader is reaped: until then nobody else can be given its number."""
         if not await self._gone(signal.SIGTERM, _GRACE):
             await self._gone(signal.SIGKILL, _GRACE)
-        self._popen.poll()
+        await self._reap()
         for task in self._readers:
             task.cancel()
         await asyncio.gather(*self._readers, return_exceptions=True)
         for pipe in (self._popen.stdin, *self.pipes):
             if pipe is not None:
                 pipe.close()
+
+    async def _reap(self) -> None:
+        """Take the exit code: a leader may be a zombie to /proc a moment before its last thread is gone."""
+        deadline = time.monotonic() + _GRACE.total_seconds()
+        while self._popen.poll() is None and time.monotonic() < deadline:  # noqa: ASYNC110 - as in `exit`
+            await asyncio.sleep(_REAP_SECONDS)
 
     async def _gone(self, number: signal.Signals, limit: timedelta) -> bool:
         """Signal whatever runs, newcomers too, until nothing does; False when the limit passed."""
