@@ -9,6 +9,7 @@ import aiohttp
 
 from wireroom.backends.registry import any_backend, program_of
 from wireroom.doctor.findings import Finding
+from wireroom.doctor.plain import without_secrets
 from wireroom.errors import SettingsError, TelegramError, WireroomError
 from wireroom.redis.opening import open_pool
 from wireroom.settings import Settings
@@ -32,7 +33,7 @@ def look_at_agent(settings: Settings, environment: Mapping[str, str]) -> Finding
         text = f"{backend.name}, but {variable} is not set"
         return Finding("Coding agent", False, text, fatal=True)
     if backend.name == "remote":
-        return Finding("Coding agent", True, f"remote, the runner at {value}")
+        return Finding("Coding agent", True, f"remote, the runner at {without_secrets(value)}")
     program = program_of(backend.name, settings)
     if program is None:
         text = "demo (works without a model); install claude or cursor-agent for a real one"
