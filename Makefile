@@ -29,7 +29,7 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run demo test test-agents check fmt bench load docs lock clean
+.PHONY: help run demo test test-agents check fmt bench load screenshots docs lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ bench: $(DEV_STAMP) ## Measure, and say on which machine, commit and fsync setti
 
 load: $(DEV_STAMP) ## Play people against a service of its own: ARGS='--pattern stress'
 	$(BIN)/wireroom load $(ARGS)
+
+screenshots: $(DEV_STAMP) ## Take pictures of every screen into docs/images/screens; needs Debian's chromium
+	PYTHONPATH=tests $(BIN)/python -m browser.screenshots $(ARGS)
 
 docs: $(DEV_STAMP) ## Check that the documents agree with the code
 	$(BIN)/python -m pytest tests/docs $(ARGS)
