@@ -57,7 +57,7 @@ async def fill(program: Program, data_dir: Path) -> None:
     headers = {"Authorization": f"Bearer {secret}"}
     async with aiohttp.ClientSession(program.address, headers=headers) as client:
         for number, prompt in enumerate(_TASKS):
-            await _send(client, "/api/tasks", {"prompt": prompt, "status": 0 if number < 3 else 4})
+            await _send(client, "/api/tasks", {"prompt": prompt, "status": 0 if number < 3 else 3})
         for agent in _AGENTS:
             await _send(client, "/agents", agent)
         for number, text in enumerate(("calculate 6 * 7", "list files", "explain what you can do")):

@@ -5,6 +5,8 @@
 import { backoff, call, pause } from "./api.js";
 
 const STALE_CURSOR_TRIES = 3;
+/** Browsers allow six connections to a server, over all tabs: one that nobody looks at gives its own back. */
+const HIDDEN_MS = 15000;
 
 export class Stream {
   #path;
@@ -13,6 +15,8 @@ export class Stream {
   #source = null;
   #failures = 0;
   #wake = () => {};
+  #hiding = null;
+  #parked = false;
 
   /**
    * `path` of the stream, the name of its `event`, and the `cursor` to begin after (null: the server decides).
@@ -24,7 +28,7 @@ export class Stream {
     this.#cursor = cursor;
     this.on = on;
     addEventListener("online", () => this.#wake());
-    document.addEventListener("visibilitychange", () => document.hidden || this.#wake());
+    document.addEventListener("visibilitychange", () => (document.hidden ? this.#hide() : this.#look()));
     // A page that is kept for the back button must not keep one of the few connections.
     addEventListener("pagehide", () => this.#source?.close());
     addEventListener("pageshow", (event) => event.persisted && this.open());
@@ -44,6 +48,22 @@ export class Stream {
       source.close();
       this.#comeBack();
     });
+  }
+
+  #hide() {
+    clearTimeout(this.#hiding);
+    this.#hiding = setTimeout(() => {
+      if (this.#source?.readyState === EventSource.CLOSED) return;
+      this.#source?.close();
+      this.#parked = true;
+    }, HIDDEN_MS);
+  }
+
+  #look() {
+    clearTimeout(this.#hiding);
+    if (!this.#parked) return this.#wake();
+    this.#parked = false;
+    this.open();
   }
 
   #address() {
