@@ -7,7 +7,7 @@
 import { backoff, pause } from "./api.js";
 
 const NEAR_PX = 900;
-const MOST_LOADED = 16;
+const MOST_LOADED = 40;
 const ROW_PX = 27;
 const AT_END_PX = 24;
 
@@ -30,7 +30,7 @@ export class LogList {
     this.element = element;
     this.size = size;
     this.on = { load, make, followed };
-    this.follows = false;
+    this.follows = null;
     this.above = document.createElement("div");
     this.below = document.createElement("div");
     element.append(this.above, this.below);

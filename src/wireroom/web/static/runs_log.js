@@ -9,7 +9,7 @@ import { LogStream } from "./log_stream.js";
 import { complain, tell } from "./notices.js";
 import { t } from "./texts.js";
 
-const SIZE = 150;
+const SIZE = 60;
 const MOST_COPIED = 20_000;
 const SETTLE_MS = 250;
 const KINDS = {
