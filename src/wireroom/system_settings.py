@@ -27,6 +27,9 @@ _LARGEST = 2**31 - 1
 """What an INTEGER column of either database takes."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _ALL_OF_THEM = "all"
+_CHANGED = "setting.set"
+_LOOKED_BACK = 10_000
+"""Rows of the audit, from the newest on, that are looked at for the last change."""
 _TAGS = (SETTINGS_CHANGED.tag,)
 _WORDS = {"on": 1, "true": 1, "yes": 1, "off": 0, "false": 0, "no": 0}
 
@@ -51,6 +54,16 @@ KNOWN = {
     )
 }
 """The documented switches, by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class SettingChange:
+    """That somebody changed a setting through Wireroom."""
+
+    at: int
+    """Milliseconds since the epoch."""
+    who: str
+    value: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +92,13 @@ _PUT = Statement("""
     ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at
 """)
 """Write a setting. Times are given, since one of the two shapes has no defaults for them."""
+
+_LAST_CHANGE = Statement("""
+    SELECT created_at, who, detail FROM audit
+    WHERE id > (SELECT coalesce(max(id), 0) FROM audit) - :depth AND action = :action AND subject = :name
+    ORDER BY id DESC LIMIT 1
+""")
+"""The newest row about one setting in the end of the audit, which has no index for it."""
 
 
 def list_settings(conn: Connection) -> Sequence[SettingView]:
@@ -129,9 +149,15 @@ def set_setting(conn: Connection, name: str, value: int, *, who: str, now_ms: in
         after_commit(conn, SETTINGS_CHANGED)
         said = f"{'unset' if before is None else before} to {value}"
         conn.execute(
-            insert(audit).values(created_at=now_ms, who=who, action="setting.set", subject=name, detail=said)
+            insert(audit).values(created_at=now_ms, who=who, action=_CHANGED, subject=name, detail=said)
         )
     return get_setting(conn, name)
+
+
+def last_change(conn: Connection, name: str) -> SettingChange | None:
+    """Return who last changed a setting; None when nobody did through us within the newest audit rows."""
+    row = _LAST_CHANGE.row(conn, name=name, action=_CHANGED, depth=_LOOKED_BACK)
+    return None if row is None else SettingChange(row[0], row[1], int(row[2].rpartition(" ")[2]))
 
 
 def read_value(text: str) -> int:

@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from wireroom.api.bodies import iso
 from wireroom.api.callback_inbox import MAX_BODY_BYTES, request_id_of
 from wireroom.api.guard import caller_guard, caller_of, note_action
 from wireroom.api.lazy_routes import LazyRoute
@@ -28,6 +29,7 @@ from wireroom.clock import to_ms
 from wireroom.errors import BadInput
 from wireroom.intake.access import same_secret
 from wireroom.intake.webhook import BodyTooLarge
+from wireroom.system_settings import SettingChange
 from wireroom.tasks.switch import call_of, clear_lock, is_locked, operator_status, turn_off, turn_on
 
 PATH = "/task-operator"
@@ -80,6 +82,7 @@ class _OperatorRoutes:
             "atWork": [{"taskId": task_id, "runId": run_id} for task_id, run_id in found.at_work.items()],
             "inProgressElsewhere": found.foreign,
             "counts": found.counts,
+            "lastChange": _change_body(found.last_change),
         }
         return json_response(body)
 
@@ -158,6 +161,12 @@ class _CallbackRoute:
         offered = [request.headers.get(name) for name in _SECRET_HEADERS]
         offered.append(request.query_params.get("secret"))
         return any(same_secret(value, secret) for value in offered for secret in self._secrets)
+
+
+def _change_body(change: SettingChange | None) -> dict[str, Any] | None:
+    if change is None:
+        return None
+    return {"at": iso(change.at), "who": change.who, "enabled": change.value == 1}
 
 
 def result_of(fields: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from wireroom.jobs.port import Jobs
 from wireroom.runs.cancel import cancel_run
 from wireroom.runs.records import scope_of
 from wireroom.store.statement import Statement
-from wireroom.system_settings import set_setting
+from wireroom.system_settings import SettingChange, last_change, set_setting
 from wireroom.tasks.listing import count_by_status
 from wireroom.tasks.states import stamp
 from wireroom.tasks.wake import SWITCH, ask_for_turn, is_operator_on, wake_operator
@@ -51,6 +51,8 @@ class OperatorStatus:
     """Tasks in progress that another program has begun, or left behind."""
     counts: Mapping[str, int]
     """Tasks by the word for their status; `dead` are those among the backlogged that were given up."""
+    last_change: SettingChange | None
+    """Who last turned the switch; None when nobody did through us for long."""
 
 
 def turn_on(conn: Connection, jobs: Jobs, *, who: str, now_ms: int) -> None:
@@ -71,6 +73,7 @@ def operator_status(conn: Connection) -> OperatorStatus:
         at_work=dict(sorted(_HELD.rows(conn))),
         foreign=tuple(row[0] for row in _FOREIGN.rows(conn)),
         counts=count_by_status(conn),
+        last_change=last_change(conn, SWITCH),
     )
 
 
