@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -252,3 +253,22 @@ _CONTRASTS = """(selectors) => {
     return [selector, (high + 0.05) / (low + 0.05)];
   }));
 }"""
+
+
+async def test_attached_files_go_with_the_message(page: Page) -> None:
+    """A file is sent when it is chosen, can be taken back, and is shown with the question it went with."""
+    files = [
+        {"name": "plan.md", "mimeType": "text/markdown", "buffer": b"# Plan"},
+        {"name": "wrong.txt", "mimeType": "text/plain", "buffer": b"x"},
+    ]
+    await page.set_input_files("#file-input", files)  # type: ignore[arg-type]  # dicts are fine at run time
+    await expect(page.locator("#files li")).to_have_count(2)
+    await page.get_by_role("button", name="Remove wrong.txt").click()
+    await expect(page.locator("#files li")).to_have_text(["plan.md · 6 B"])
+    await say(page, "read this")
+    newest = page.locator(NEWEST)
+    await expect(newest.locator(".prompt-files li")).to_have_text(["plan.md · 6 B"])
+    await expect(page.locator("#files")).to_be_hidden()
+    await expect(newest).to_have_attribute("data-state", "succeeded", timeout=20_000)
+    await newest.get_by_role("link", name="Details of this run").click()
+    await expect(page).to_have_url(re.compile(r"/room/runs#run-"))

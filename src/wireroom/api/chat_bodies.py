@@ -57,6 +57,7 @@ class ChatRunBody(BaseModel):
     answer_html: str | None = Field(description="What the agent said; None until the run has ended.")
     answer_cut: bool = Field(description="The answer goes on; `GET /api/runs/{id}` has all of it.")
     usage: dict[str, Any] | None
+    changed_files: bool = Field(description="`GET /api/run-views/{id}/diff` has what it changed.")
     event_count: int
     queued_at: str
     started_at: str | None

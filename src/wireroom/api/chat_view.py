@@ -39,6 +39,8 @@ _SHOWN = (
     func.substr(runs.c.output, 1, SHOWN_CHARS + 1).label("output"),
     runs.c.exit_code,
     runs.c.usage,
+    # Not the report itself, which holds the whole patch.
+    func.coalesce(runs.c.report, "").like('%"patch":"diff%').label("changed_files"),
     runs.c.event_count,
     runs.c.cancel_requested_at,
     runs.c.queued_at,
@@ -158,6 +160,7 @@ def _body(row: ChatRow, place: int) -> ChatRunBody:
         answer_html=render_answer(output[:SHOWN_CHARS]) if state.is_final else None,
         answer_cut=state.is_final and len(output) > SHOWN_CHARS,
         usage=msgspec.json.decode(row.usage) if row.usage else None,
+        changed_files=bool(row.changed_files),
         event_count=row.event_count,
         queued_at=iso(row.queued_at),
         started_at=iso_or_none(row.started_at),

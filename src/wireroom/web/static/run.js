@@ -25,7 +25,7 @@ export class RunView {
     this.requestId = requestId;
     this.element = byId("run-template").content.firstElementChild.cloneNode(true);
     this.parts = Object.fromEntries(
-      ["bubble", "ask-note", "reply", "state-icon", "state-text", "elapsed", "stop", "log", "log-title", "steps", "questions", "saying", "reason", "said", "reply-foot", "again"].map(
+      ["bubble", "ask-note", "reply", "state-icon", "state-text", "elapsed", "stop", "log", "log-title", "steps", "questions", "saying", "reason", "said", "changes", "diff", "reply-foot", "again", "more"].map(
         (name) => [name, this.element.querySelector(`.${name}`)],
       ),
     );
@@ -34,6 +34,7 @@ export class RunView {
     this.parts.again.addEventListener("click", () => act.again(this.run, this.parts.again));
     this.parts.log.querySelector("summary").addEventListener("click", () => (this.#touched = true));
     this.parts.log.addEventListener("toggle", () => this.parts.log.open && this.#loadLog());
+    this.parts.changes.addEventListener("toggle", () => this.parts.changes.open && this.#showChanges());
     this.#log = new Log(this.parts.steps, this.parts.saying);
     this.#permissions = new Permissions(this.parts.questions);
   }
@@ -55,7 +56,10 @@ export class RunView {
     const over = isFinal(run.state);
     if (over) this.#showAnswer(run);
     if (over) this.#permissions.clear();
-    this.parts["reply-foot"].hidden = !over || run.state === "succeeded";
+    this.parts["reply-foot"].hidden = !over;
+    this.parts.again.hidden = run.state === "succeeded";
+    this.parts.more.href = `/room/runs#${encodeURIComponent(run.id)}`;
+    this.parts.changes.hidden = !run.changed_files;
     this.parts.log.hidden = run.event_count === 0 && this.#log.seq === 0;
     if (!this.#touched) this.parts.log.open = run.state === "running" && this.#log.seq > 0;
   }
@@ -99,6 +103,15 @@ export class RunView {
       frame.append(table);
     }
     if (run.answer_cut) answer.append(this.#wholeButton(run));
+  }
+
+  async #showChanges() {
+    try {
+      const [{ showDiff }, diff] = await Promise.all([import("./diff_view.js"), call("GET", `/api/run-views/${encodeURIComponent(this.run.id)}/diff`)]);
+      showDiff(this.parts.diff, diff);
+    } catch (error) {
+      this.parts.diff.textContent = error.message;
+    }
   }
 
   #wholeButton(run) {
