@@ -11,7 +11,8 @@ from http import HTTPStatus
 from jinja2 import Environment, PackageLoader
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Match, Route
+from starlette.types import Scope
 
 from wireroom import __version__
 from wireroom.api.auth import identify
@@ -31,12 +32,21 @@ def routes(services: Services) -> list[BaseRoute]:
     page = _Page(services)
     assets = page.assets
     return [
-        *(Route(one.path, page.for_own_hosts(page.shows(one)), methods=["GET"]) for one in SCREENS),
-        Route("/login", page.for_own_hosts(page.login.by_link), methods=["GET"]),
-        Route("/login", page.for_own_hosts(page.login.by_password), methods=["POST"]),
-        Route("/logout", page.for_own_hosts(page.login.log_out), methods=["POST"]),
-        Route("/static/{digest}/{name:path}", page.for_own_hosts(assets.serve), methods=["GET"]),
+        *(_NamedRoute(one.path, page.for_own_hosts(page.shows(one)), methods=["GET"]) for one in SCREENS),
+        _NamedRoute("/login", page.for_own_hosts(page.login.by_link), methods=["GET"]),
+        _NamedRoute("/login", page.for_own_hosts(page.login.by_password), methods=["POST"]),
+        _NamedRoute("/logout", page.for_own_hosts(page.login.log_out), methods=["POST"]),
+        _NamedRoute("/static/{digest}/{name:path}", page.for_own_hosts(assets.serve), methods=["GET"]),
     ]
+
+
+class _NamedRoute(Route):
+    """A route that figures know by its template; FastAPI's router tells them only of its own routes."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Match as usual, and leave the route in the scope."""
+        match, found = super().matches(scope)
+        return match, {**found, "route": self}
 
 
 class _Page:

@@ -97,8 +97,8 @@ async def test_second_profile_at_once_is_a_conflict(service: Service, program: a
 
 
 async def test_endpoints_are_named_by_their_route(program: aiohttp.ClientSession) -> None:
-    """Hot routes, plain ones and described ones are counted by template, on `/metrics` as well."""
-    for path in ("/health", "/ready", "/api/runs/no-such-run"):
+    """Hot, plain and described routes and those of the page are counted by template, on `/metrics` as well."""
+    for path in ("/health", "/ready", "/api/runs/no-such-run", "/room/board", "/static/x/none.js"):
         async with program.get(path) as response:
             await response.read()
     async with program.get("/admin/profile/endpoints") as response:
@@ -106,7 +106,8 @@ async def test_endpoints_are_named_by_their_route(program: aiohttp.ClientSession
     async with program.get("/metrics") as response:
         shown = await response.text()
 
-    assert {"GET /health", "GET /ready", "GET /api/runs/{run_id}"} <= routes
+    page = {"GET /room/board", "GET /static/{digest}/{name}"}
+    assert {"GET /health", "GET /ready", "GET /api/runs/{run_id}"} | page <= routes
     assert not any("no-such-run" in route for route in routes)
     assert 'wireroom_http_seconds_count{route="GET /health"}' in shown
 
