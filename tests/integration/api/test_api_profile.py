@@ -97,7 +97,7 @@ async def test_second_profile_at_once_is_a_conflict(service: Service, program: a
 
 
 async def test_endpoints_are_named_by_their_route(program: aiohttp.ClientSession) -> None:
-    """Hot, plain and described routes and those of the page are counted by template, on `/metrics` as well."""
+    """Hot, plain and described routes and those of the page are counted by template, on `/metrics` too."""
     for path in ("/health", "/ready", "/api/runs/no-such-run", "/room/board", "/static/x/none.js"):
         async with program.get(path) as response:
             await response.read()
