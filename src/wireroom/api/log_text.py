@@ -74,6 +74,8 @@ def _said(event: StoredEvent) -> str:
     match event.kind:
         case "text" | "thought" | "notice":
             return str(payload.get("text", ""))
+        case "tool_call":
+            return str(payload.get("summary", ""))
         case "tool_result":
             return f"{'' if payload.get('ok') else 'failed: '}{payload.get('summary', '')}"
         case "plan":

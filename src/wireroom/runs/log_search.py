@@ -22,7 +22,7 @@ MOST_LOOKED_AT = 20_000
 ERRORS = "error"
 _MAY_BE_ERRORS = frozenset({EventKind.TOOL_RESULT.value, EventKind.STATE.value})
 _BAD_ENDS = frozenset({"failed", "timed_out", "exhausted", "interrupted"})
-_TOLD = ("text", "summary", "name", "reason", "tool", "state", "verdict", "session_id")
+_TOLD = ("state", "verdict", "name", "tool", "text", "summary", "reason", "session_id")
 """Fields whose values people read."""
 
 
