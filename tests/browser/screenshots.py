@@ -16,6 +16,7 @@ import aiohttp
 from playwright.async_api import Browser, Page, async_playwright
 
 from browser.conftest import ARGUMENTS, CHROMIUM, Program, start, stop
+from wireroom.testing.eventually import eventually
 from wireroom.web.screens import CHAT, SCREENS, Screen
 
 FOLDER = Path(__file__).parents[2] / "docs" / "images" / "screens"
@@ -62,7 +63,7 @@ async def fill(program: Program, data_dir: Path) -> None:
             await _send(client, "/agents", agent)
         for number, text in enumerate(("calculate 6 * 7", "list files", "explain what you can do")):
             await _send(client, "/api/chat/messages", {"request_id": f"shot-{number}", "text": text})
-        await asyncio.sleep(3)
+        await _answered(client)
         await _send(client, "/api/chat/messages", {"request_id": "shot-long", "text": "count to 300 slowly"})
 
 
@@ -90,6 +91,17 @@ async def take(page: Page, program: Program, screen: Screen, path: Path) -> None
     if screen.name == CHAT:
         await page.locator("#scroller").evaluate("element => (element.scrollTop = element.scrollHeight)")
     await page.screenshot(path=path)
+
+
+async def _answered(client: aiohttp.ClientSession) -> None:
+    """Wait until the agent has answered what it was asked."""
+
+    async def idle() -> bool:
+        async with client.get("/api/chat") as response:
+            shown = (await response.json())["runs"]
+        return all(run["finished_at"] for run in shown)
+
+    await eventually(idle, "the agent answered everything")
 
 
 async def _send(client: aiohttp.ClientSession, path: str, body: Mapping[str, Any]) -> None:
