@@ -1,23 +1,21 @@
 // The board: tasks in columns, moved by hand, added by a line, live.
 
-import { call } from "./api.js";
-import { listenToChips, listenToLimits, listenToOperator, listenToSearch, refreshOperator, showLabels, showOther } from "./board_bar.js";
-import { Columns } from "./board_columns.js";
+import { listenToChips, listenToLabels, listenToLimits, listenToOperator, listenToSearch, refreshOperator, showOther } from "./board_bar.js";
+import { Columns, told } from "./board_columns.js";
 import { makeDraggable } from "./board_drag.js";
 import { listenToKeys } from "./board_keys.js";
 import { Moves } from "./board_moves.js";
 import { Panel } from "./board_panel.js";
-import { listenToQuickLine } from "./board_quick.js";
+import { emptyQuickLine, listenToQuickLine } from "./board_quick.js";
 import { byId } from "./dom.js";
 import { live } from "./live.js";
-import { complain } from "./notices.js";
 
 const board = byId("board");
 const columns = new Columns(board, () => showOther(columns));
 const moves = new Moves(columns);
-const refresh = () => columns.refresh().catch((error) => complain(error.message));
+const refresh = () => columns.refresh().catch(told);
 const panel = new Panel(moves, (added) => {
-  if (added) byId("quick-text").value = "";
+  if (added) emptyQuickLine();
   refresh();
 });
 
@@ -32,12 +30,10 @@ makeDraggable(columns, moves, chips);
 listenToKeys(columns, moves);
 listenToQuickLine(refresh);
 listenToSearch(columns);
+listenToLabels();
 listenToOperator();
 listenToLimits();
 panel.openByAddress();
 
-live(["tasks"], async () => {
-  await Promise.all([columns.refresh(), panel.refresh()]);
-  call("GET", "/api/board/choices").then(({ labels }) => showLabels(labels), () => {});
-});
+live(["tasks"], () => Promise.all([columns.refresh(), panel.refresh()]));
 live(["settings"], refreshOperator);

@@ -1,6 +1,7 @@
 // Above the board: which columns are shown, what is sought, whether the operator works, how much of a label at once.
 
 import { call } from "./api.js";
+import { told } from "./board_columns.js";
 import { byId, el, recall, remember } from "./dom.js";
 import { complain, form } from "./notices.js";
 import { t } from "./texts.js";
@@ -49,7 +50,7 @@ export function listenToSearch(columns) {
   let timer = 0;
   const look = () => {
     columns.sought = { q: byId("search").value.trim(), label: byId("label-filter").value };
-    columns.refresh().catch((error) => complain(error.message));
+    columns.refresh().catch(told);
   };
   byId("search").addEventListener("input", () => {
     clearTimeout(timer);
@@ -58,12 +59,17 @@ export function listenToSearch(columns) {
   byId("label-filter").addEventListener("change", look);
 }
 
-/** Offer these labels as filters, keeping what is chosen. */
-export function showLabels(labels) {
+/** Offer the labels in use as filters, keeping what is chosen. */
+export function listenToLabels() {
   const filter = byId("label-filter");
-  const chosen = filter.value;
-  filter.replaceChildren(el("option", { value: "", textContent: t("board.all-labels") }), ...labels.map((label) => el("option", { value: label, textContent: label })));
-  filter.value = labels.includes(chosen) ? chosen : "";
+  const offer = async () => {
+    const { labels } = await call("GET", "/api/board/choices");
+    const known = new Set([...filter.options].map((option) => option.value));
+    filter.append(...labels.filter((label) => !known.has(label)).map((label) => el("option", { value: label, textContent: label })));
+  };
+  // In time for the list to be opened.
+  ["focus", "pointerenter"].forEach((sign) => filter.addEventListener(sign, () => offer().catch(told)));
+  offer().catch(told);
 }
 
 export function listenToOperator() {

@@ -61,7 +61,7 @@ export function standing(task) {
 /** A line for another task: its number, title and status; pressing it opens the task. */
 export function linkTo(task) {
   const link = el("a", { href: `#${task.id}`, className: "task-link" }, el("span", { className: "task-number", textContent: `#${task.id}` }), el("span", { className: "cut", textContent: titleOf(task) }));
-  return el("span", { className: "task-line" }, link, el("span", { className: "soft", textContent: t(`board.${columnOf(task)}`) }));
+  return el("span", { className: "task-line" }, link, el("span", { className: "soft", textContent: t(`board.column-${columnOf(task)}`) }));
 }
 
 const isAhead = (when) => when !== null && Date.parse(when) > Date.now();

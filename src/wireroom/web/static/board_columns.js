@@ -3,6 +3,7 @@
 import { call } from "./api.js";
 import { makeCard, showCard } from "./board_card.js";
 import { number } from "./format.js";
+import { complain } from "./notices.js";
 import { t } from "./texts.js";
 import { VirtualList } from "./virtual_list.js";
 
@@ -57,6 +58,14 @@ class Column {
     this.showCount(count);
   }
 
+  /** Fill gaps alone: what is there stays where it is. */
+  fill({ start = 0, cards = [] }) {
+    const known = new Set(this.tasks.map((task) => task.id));
+    const tasks = [...this.tasks];
+    cards.forEach((card, place) => tasks[start + place]?.gap && !known.has(card.id) && (tasks[start + place] = card));
+    this.list.items = tasks;
+  }
+
   showCount(count) {
     this.counts.forEach((place) => (place.textContent = number(count)));
     this.empty.hidden = count > 0;
@@ -66,6 +75,12 @@ class Column {
   place(id) {
     return this.tasks.findIndex((task) => task.id === id);
   }
+}
+
+/** Tell people of a refusal. That nobody answers, the page's connection says, and asks anew when somebody does. */
+export function told(error) {
+  if (error.status === undefined) throw error;
+  if (error.status !== 0) complain(error.message);
 }
 
 export class Columns {
@@ -121,17 +136,17 @@ export class Columns {
 
   /** Ask anew what is in sight. With `keep`, what is not stays as it was last seen. */
   async refresh(keep = false) {
-    if (this.#held) {
-      this.#due = true;
-      return;
-    }
+    this.#due ||= this.#held > 0 && !keep;
+    if (this.#held && !keep) return;
     this.#asked += 1;
     const asked = this.#asked;
     const query = new URLSearchParams(Object.entries(this.sought).filter(([, text]) => text));
     this.inSight.forEach((column) => query.append("window", column.window()));
     const { columns } = await call("GET", `/api/board?${query}`);
-    if (this.#held) this.#due = true;
-    else if (asked === this.#asked) this.#show(columns, keep);
+    if (asked !== this.#asked) return;
+    if (!this.#held) return this.#show(columns, keep);
+    this.#due = true;
+    this.all.forEach((column) => column.fill(columns[column.name]));
   }
 
   #show(columns, keep) {
@@ -168,10 +183,7 @@ export class Columns {
   #fetchSoon() {
     this.#timer ||= setTimeout(() => {
       this.#timer = 0;
-      this.refresh(true).catch((error) => {
-        // The page's connection says that nobody answers, and asks anew when somebody does.
-        if (error.status !== 0) throw error;
-      });
+      this.refresh(true).catch(told);
     }, SCROLL_PAUSE_MS);
   }
 }

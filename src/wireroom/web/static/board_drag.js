@@ -20,15 +20,15 @@ export function makeDraggable(columns, moves, chips) {
   addEventListener("contextmenu", (event) => hand.isHolding && event.preventDefault());
   // A finger that carries a card must not scroll the column under it.
   columns.board.addEventListener("touchmove", (event) => hand.isHolding && event.preventDefault(), { passive: false });
-  // A drag ends in a click on what was dragged, which is not meant.
-  columns.board.addEventListener("click", (event) => hand.hasJustLetGo() && (event.preventDefault(), event.stopPropagation()), true);
+  // A drag ends in a click, which is not meant.
+  columns.board.addEventListener("click", (event) => hand.swallowsClick && (event.preventDefault(), event.stopPropagation()), true);
   hand.chips = chips;
 }
 
 class Hand {
   #touched = null;
   #card = null;
-  #endedAt = 0;
+  swallowsClick = false;
 
   constructor(columns, moves) {
     this.columns = columns;
@@ -40,11 +40,8 @@ class Hand {
     return this.#card !== null;
   }
 
-  hasJustLetGo() {
-    return performance.now() - this.#endedAt < 80;
-  }
-
   touch(event) {
+    this.swallowsClick = false;
     const row = event.target.closest("[data-task]");
     if (event.button !== 0 || !row?.dataset.task || document.body.dataset.role === "viewer") return;
     const byHandle = event.target.closest(".handle") !== null;
@@ -64,6 +61,8 @@ class Hand {
   }
 
   letGo(event) {
+    // The click of this release comes before.
+    setTimeout(() => (this.swallowsClick = false));
     if (event.pointerId !== this.#touched?.pointer) return;
     const { id, seen, target } = this.#card ?? {};
     const held = this.#end();
@@ -154,7 +153,7 @@ class Hand {
     document.querySelectorAll(".target").forEach((one) => one.classList.remove("target"));
     this.putBackId = this.#card.id;
     this.#card = null;
-    this.#endedAt = performance.now();
+    this.swallowsClick = true;
     return true;
   }
 }

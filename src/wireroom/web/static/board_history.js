@@ -8,7 +8,7 @@ import { t } from "./texts.js";
 const TONES = { succeeded: "good", running: "warm", queued: "plain", cancelled: "plain" };
 
 export function showHistory({ task, attempts, needed_by: neededBy }) {
-  byId("facts").replaceChildren(...facts(task).flatMap(([name, value]) => [el("dt", { textContent: t(`board.${name}`) }), el("dd", {}, value)]));
+  byId("facts").replaceChildren(...facts(task).flatMap(([name, value]) => [el("dt", { textContent: name }), el("dd", {}, value)]));
   byId("history").replaceChildren(...attempts.map(attemptLine));
   byId("history-empty").hidden = attempts.length > 0;
   byId("needed-by").hidden = neededBy.length === 0;
@@ -17,12 +17,12 @@ export function showHistory({ task, attempts, needed_by: neededBy }) {
 
 function facts(task) {
   const found = [
-    ["created", when(task.createdat)],
-    ["updated", when(task.updatedat)],
+    [t("board.created"), when(task.createdat)],
+    [t("board.updated"), when(task.updatedat)],
   ];
-  if (task.failures) found.push(["failures", number(task.failures)]);
-  if (task.next_try_at) found.push(["not-before-field", clock(task.next_try_at)]);
-  if (task.reason) found.push(["reason", task.reason]);
+  if (task.failures) found.push([t("board.failures"), number(task.failures)]);
+  if (task.next_try_at) found.push([t("board.not-before-field"), clock(task.next_try_at)]);
+  if (task.reason) found.push([t("board.reason"), task.reason]);
   return found;
 }
 

@@ -22,14 +22,14 @@ export class Moves {
   /** Move a loaded task to a place of a column; it is shown there at once. `seen` is the status it was picked up with. */
   move(id, to, index, seen) {
     const found = this.columns.find(id);
-    if (!found || !canTake(to)) return this.#last;
-    const stands = isOrdered(to) ? index : 0;
-    const body = { status: STATUS[to.name], seen, ...(isOrdered(to) ? beside(to.tasks, found, index) : {}) };
-    const place = Math.max(0, Math.min(stands - (found.column === to && found.place < stands ? 1 : 0), to.tasks.length));
+    if (!found || !canTake(to) || isThere(found, to, index)) return;
+    const where = isOrdered(to) ? beside(to.tasks, found.task, index) : {};
+    if (!where) return complain(t("board.not-loaded"));
+    const place = isOrdered(to) ? index - (found.column === to && found.place < index ? 1 : 0) : 0;
     this.columns.relocate(found, to, place);
-    return this.#do(async () => {
-      await call("POST", `/api/tasks/${id}/move`, body);
-      announce(t("board.moved", { id, column: t(`board.${to.name}`), place: place + 1, count: to.tasks.length }));
+    this.#do(async () => {
+      await call("POST", `/api/tasks/${id}/move`, { status: STATUS[to.name], seen, ...where });
+      announce(t("board.moved", { id, column: t(`board.column-${to.name}`), place: place + 1, count: to.tasks.length }));
     });
   }
 
@@ -81,10 +81,14 @@ export class Moves {
   }
 }
 
-/** Between which tasks a place is, leaving out the task that goes there. */
-function beside(tasks, { task }, index) {
-  const others = [tasks[index - 1]?.id === task.id ? tasks[index - 2] : tasks[index - 1], tasks[index]?.id === task.id ? tasks[index + 1] : tasks[index]];
-  const [after, before] = others.map((one) => (one && !one.gap ? one.id : undefined));
-  if (after === undefined && before === undefined) return { at: index ? "end" : "top" };
-  return { after, before };
+const isThere = ({ column, place }, to, index) => column === to && (!isOrdered(to) || index === place || index === place + 1);
+
+/** Between which tasks a place is, leaving out the one that goes there; null when neither is loaded. */
+function beside(tasks, task, index) {
+  const above = tasks[index - 1] === task ? tasks[index - 2] : tasks[index - 1];
+  const below = tasks[index] === task ? tasks[index + 1] : tasks[index];
+  const [after, before] = [above, below].map((one) => (one && !one.gap ? one.id : undefined));
+  if (after !== undefined || before !== undefined) return { after, before };
+  if (above || below) return null;
+  return { at: "end" };
 }

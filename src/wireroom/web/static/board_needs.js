@@ -81,7 +81,7 @@ export class Needs {
   }
 
   #option(task, place) {
-    const option = el("div", { id: `needs-option-${task.id}`, className: "needs-option" }, el("span", { className: "task-number", textContent: `#${task.id}` }), el("span", { className: "cut", textContent: titleOf(task) }), el("span", { className: "soft", textContent: t(`board.${columnOf(task)}`) }));
+    const option = el("div", { id: `needs-option-${task.id}`, className: "needs-option" }, el("span", { className: "task-number", textContent: `#${task.id}` }), el("span", { className: "cut", textContent: titleOf(task) }), el("span", { className: "soft", textContent: t(`board.column-${columnOf(task)}`) }));
     option.setAttribute("role", "option");
     option.setAttribute("aria-selected", String(place === this.#active));
     option.addEventListener("click", () => this.#choose(task));

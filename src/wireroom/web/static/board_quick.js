@@ -28,6 +28,8 @@ export function listenToQuickLine(added) {
   });
 }
 
+export const emptyQuickLine = () => put("");
+
 async function add(task, added) {
   try {
     const made = await call("POST", "/api/tasks", task);
