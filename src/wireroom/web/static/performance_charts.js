@@ -86,14 +86,14 @@ class Chart {
         { ...axis, ...(steps && { incrs: steps }), size: 64, values: (_, splits) => splits.map((value) => (value === null ? "" : unit(value))), space: 26 },
       ],
       series: [
-        { label: t("performance.at"), value: (_, at) => (at === null ? "–" : SECOND.format(at * 1000)) },
+        { label: t("performance.at"), value: (_, at) => (at == null ? "–" : SECOND.format(at * 1000)) },
         ...columns.map((name, place) => ({
           label: t(`performance.line-${name}`),
           stroke: colour(LINES[place][0]),
           dash: LINES[place][1],
           width: 1.75,
           points: { size: 4 },
-          value: (_, value) => (value === null || value === undefined ? "–" : unit(value)),
+          value: (_, value) => (value == null ? "–" : unit(value)),
         })),
       ],
       hooks: { setCursor: [(plot) => plot.cursor.idx === null && this.showLast()] },
