@@ -7,6 +7,7 @@ import logging
 import os
 import statistics
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -15,9 +16,9 @@ import typer
 import uvloop
 
 from bench.baseline import Baseline, Figure, path_for, read_baseline, write_baseline
-from bench.compare import ROOT, Told, checkout, last_release
+from bench.compare import FEWEST_ROUNDS, ROOT, Round, Told, checkout, last_release, measure
 from bench.compare import compare as by_turns
-from bench.harness import Measurement, find_benchmarks, machine
+from bench.harness import Benchmark, Measurement, find_benchmarks, machine
 from bench.targets import Outcome, machine_speed, outcome
 from bench.verdict import Verdict, judge
 from wireroom.errors import SettingsError
@@ -53,18 +54,21 @@ def run(
 def compare(
     names: list[str] | None = _names,
     against: str = typer.Option("", help="The commit to compare with; the last released tag without it."),
-    rounds: int = typer.Option(5, min=3, help="How often each is measured, by turns."),
+    rounds: int = typer.Option(5, min=FEWEST_ROUNDS, help="How often each is measured, by turns."),
     short: bool = _short,
 ) -> None:
     """Measure this checkout and another commit by turns; fail when this one is worse beyond noise."""
-    commit = against or last_release()
+    commit, wanted = against or last_release(), names or [_YARDSTICK]
+    _known(wanted)
     typer.echo(f"{_machine_line()}\nthis checkout against {commit}, {rounds} rounds by turns")
-    verdicts: Sequence[Verdict] = ()
+    known = Round((), ())
     with checkout(commit) as tree:
-        found = by_turns(tree, ROOT, names or [_YARDSTICK], rounds=rounds, short=short)
-        for number, verdicts in enumerate(found):
-            typer.echo(f"\nafter round {number + 1}\n" + "\n".join(map(str, verdicts)))
-    _end(verdicts, ())
+        by = partial(measure, names=wanted, short=short)
+        for number, known in enumerate(by_turns(tree, ROOT, by, rounds=rounds), 1):
+            typer.echo(f"\nafter round {number} of {rounds}\n" + "\n".join(map(str, known.verdicts)))
+    if known.alone:
+        typer.echo(f"\nNot compared, missing or 0 in one of both: {'; '.join(known.alone)}")
+    _end(known.verdicts, ())
 
 
 @cli.command()
@@ -104,9 +108,7 @@ def measure_here(names: Sequence[str], *, short: bool, as_json: bool = False) ->
     if short:
         os.environ["BENCH_SHORT"] = "1"
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    known = find_benchmarks()
-    if unknown := [name for name in names if name not in known]:
-        raise SettingsError(f"No benchmark called {', '.join(unknown)}. There are: {', '.join(known)}.")
+    known = _known(names)
     found: list[Told] = []
 
     async def one(name: str) -> None:
@@ -123,9 +125,21 @@ def measure_here(names: Sequence[str], *, short: bool, as_json: bool = False) ->
     return found
 
 
+def _known(names: Sequence[str]) -> dict[str, Benchmark]:
+    """Return all benchmarks.
+
+    Raises:
+        SettingsError: one of the names is none of theirs.
+    """
+    known = find_benchmarks()
+    if unknown := [name for name in names if name not in known]:
+        raise SettingsError(f"No benchmark called {', '.join(unknown)}. There are: {', '.join(known)}.")
+    return known
+
+
 def line(found: Measurement) -> str:
     """Return a measurement as one line of text."""
-    spread = "slowest" if found.higher_is_better else "p99"
+    spread = "p99" if not found.higher_is_better else "slowest" if found.unit.endswith("/s") else "least"
     text = (
         f"  {found.what:<52} {_number(found.median):>10} {found.unit:<3}"
         f" {spread} {_number(found.p99)}, n={len(found.samples)}, fsync {found.fsync}"

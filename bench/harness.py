@@ -53,8 +53,8 @@ class Measurement:
 
     @property
     def higher_is_better(self) -> bool:
-        """Tell a rate from a cost."""
-        return self.unit.endswith("/s")
+        """Tell a rate, or a share of hits, from a cost."""
+        return self.unit.endswith("/s") or self.unit == "%"
 
     @property
     def ratios(self) -> Sequence[float]:
