@@ -129,7 +129,7 @@ class PasswordLogin:
 
     async def _note_refusal(self, whose: str, address: str) -> None:
         """Write down a wrong try; not a name that nobody has, which may be a password in the wrong field."""
-        now_ms, by = to_ms(self._services.clock.now()), Caller("page")
+        now_ms, by = to_ms(self._services.clock.now()), Caller("stranger")
         await self._services.db.write(
             lambda conn: note_action(conn, by, "session.refused", whose, now_ms=now_ms, detail=address)
         )

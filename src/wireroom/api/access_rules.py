@@ -16,7 +16,9 @@ FEWEST_PASSWORD_CHARS = 10
 MOST_PASSWORD_CHARS = 200
 MOST_NAME_CHARS = 40
 _NAME = re.compile(rf"[a-z0-9][a-z0-9._-]{{0,{MOST_NAME_CHARS - 1}}}")
-_OTHERS_IN_THE_AUDIT = frozenset({"page", "program", "network", "operator", "telegram", "wireroom"})
+_OTHERS_IN_THE_AUDIT = frozenset(
+    {"page", "program", "network", "stranger", "operator", "telegram", "wireroom"}
+)
 _LOOKING = frozenset({"GET", "HEAD", "OPTIONS"})
 _PROFILES = "/admin/profile/"
 _FREE_PROFILES = frozenset({"/admin/profile/endpoints", "/admin/profile/watches"})

@@ -1,0 +1,124 @@
+// Who is logged in, and the accounts by which people log in.
+
+import { call } from "./api.js";
+import { byId, el } from "./dom.js";
+import { timeAgo } from "./format.js";
+import { ask, button, form, tell } from "./notices.js";
+import { attempt, showRows } from "./people_rows.js";
+import { t } from "./texts.js";
+
+const ROLES = ["viewer", "owner"];
+const roleOptions = () => ROLES.map((role) => [role, `${t(`people.role-${role}`)}: ${t(`people.role-${role}-means`)}`]);
+const path = (name) => `/api/access/accounts/${encodeURIComponent(name)}`;
+let me = null;
+
+/** Read sessions and accounts anew and show them. */
+export async function showAccess(caller) {
+  me = caller;
+  const [{ sessions }, { accounts }] = await Promise.all([call("GET", "/api/access/sessions"), call("GET", "/api/access/accounts")]);
+  sessions.sort((one, other) => other.this - one.this);
+  byId("sessions-count").textContent = sessions.length;
+  byId("accounts-count").textContent = accounts.length || "";
+  byId("accounts-empty").hidden = accounts.length > 0;
+  showRows(byId("sessions"), sessions, (session) => session.id, sessionRow);
+  showRows(byId("accounts"), accounts, (account) => account.name, accountRow);
+}
+
+function sessionRow(session) {
+  const who = session.account ?? t("people.by-link");
+  const marks = [badge(session.role)];
+  if (session.this) marks.push(el("span", { className: "badge", textContent: t("people.this-browser") }));
+  if (session.this) marks[1].dataset.tone = "good";
+  const head = el("div", { className: "row-head" }, el("strong", { textContent: who }), ...marks);
+  const facts = el("div", { className: "row-facts" }, session.browser || t("people.some-program"), " · ", t("people.seen"), " ", timeAgo(session.seen_at), " · ", t("people.since"), " ", timeAgo(session.created_at));
+  const out = button(t("people.sign-out"), "button small owner-only", () => signOut(session));
+  out.setAttribute("aria-label", t("people.sign-out-of", { who, browser: session.browser }));
+  return row(el("div", { className: "row-main" }, head, facts), out);
+}
+
+function accountRow(account) {
+  const { name, role } = account;
+  const head = el("div", { className: "row-head" }, el("strong", { textContent: name }), badge(role));
+  const facts = el("div", { className: "row-facts" }, t("people.changed"), " ", timeAgo(account.changed_at));
+  const other = ROLES.find((one) => one !== role);
+  return row(
+    el("div", { className: "row-main" }, head, facts),
+    named(button(t("people.password"), "button small owner-only", () => changePassword(name)), name),
+    named(button(t(`people.make-${other}`), "button small owner-only", () => changeRole(name, other)), name),
+    named(button(t("people.remove"), "button small danger owner-only", () => removeAccount(name)), name),
+  );
+}
+
+const row = (main, ...actions) => el("li", {}, main, el("div", { className: "row-actions" }, ...actions));
+
+function named(control, name) {
+  control.setAttribute("aria-label", `${control.textContent}: ${name}`);
+  return control;
+}
+
+function badge(role) {
+  const made = el("span", { className: "badge", textContent: t(`people.role-${role}`) });
+  made.dataset.tone = role === "owner" ? "warm" : "plain";
+  return made;
+}
+
+async function signOut(session) {
+  const who = session.account ?? t("people.by-link");
+  if (!session.this && !(await ask({ title: t("people.sign-out-title", { who }), text: t("people.sign-out-text"), yes: t("people.sign-out") }))) return;
+  if (!(await attempt(() => call("DELETE", `/api/access/sessions/${session.id}`)))) return;
+  if (session.this) location.assign("/");
+  else tell(t("people.signed-out", { who }));
+}
+
+async function leave(everybody) {
+  const kind = everybody ? "all" : "mine";
+  const text = t(!everybody && !me.account ? "people.leave-links-text" : `people.leave-${kind}-text`);
+  if (!(await ask({ title: t(`people.leave-${kind}-title`), text, yes: t(`people.leave-${kind}`) }))) return;
+  if (await attempt(() => call("POST", `/api/access/sign-out-everywhere?everybody=${everybody}`))) location.assign("/");
+}
+
+function addAccount() {
+  return form({
+    title: t("people.add-account"),
+    fields: [
+      { name: "name", label: t("people.name"), required: true, help: t("people.name-help") },
+      { name: "password", label: t("people.password"), type: "password", required: true, help: t("people.password-help") },
+      { name: "role", label: t("people.role"), type: "select", value: ROLES[0], options: roleOptions() },
+    ],
+    yes: t("people.add"),
+    save: async (values) => {
+      const { name } = await call("POST", "/api/access/accounts", values);
+      tell(t("people.added", { name }));
+    },
+  });
+}
+
+function changePassword(name) {
+  return form({
+    title: t("people.password-of", { name }),
+    fields: [{ name: "password", label: t("people.new-password"), type: "password", required: true, help: `${t("people.password-help")} ${t("people.ends-sessions")}` }],
+    save: async (values) => {
+      await call("PUT", `${path(name)}/password`, values);
+      tell(t("people.password-changed", { name }));
+    },
+  });
+}
+
+async function changeRole(name, role) {
+  const words = { name, role: t(`people.role-${role}`), means: t(`people.role-${role}-means`) };
+  if (!(await ask({ title: t("people.role-title", words), text: t("people.role-text", words), yes: t(`people.make-${role}`), danger: role === "owner" }))) return;
+  if (!(await attempt(() => call("PUT", `${path(name)}/role`, { role })))) return;
+  if (name === me.account) location.reload();
+  else tell(t("people.role-changed", words));
+}
+
+async function removeAccount(name) {
+  if (!(await ask({ title: t("people.remove-title", { name }), text: t("people.remove-text"), yes: t("people.remove") }))) return;
+  if (!(await attempt(() => call("DELETE", path(name))))) return;
+  if (name === me.account) location.assign("/");
+  else tell(t("people.removed", { name }));
+}
+
+byId("leave-mine").addEventListener("click", () => leave(false));
+byId("leave-all").addEventListener("click", () => leave(true));
+byId("add-account").addEventListener("click", addAccount);
