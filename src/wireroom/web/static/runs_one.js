@@ -15,6 +15,8 @@ const SETTLE_MS = 150;
 
 export class OneRun {
   #view = null;
+  /** The id of the run that the address names; answers about another one come too late. */
+  #wanted = null;
   #tab = "log";
   #diffOf = null;
   #timer = 0;
@@ -34,6 +36,7 @@ export class OneRun {
 
   /** Show a run: `tab` of it, and of its log the event number `seq`. */
   async show(id, tab, seq) {
+    this.#wanted = id;
     if (id !== this.id) {
       this.#diffOf = null;
       this.#permissions.clear();
@@ -46,15 +49,17 @@ export class OneRun {
 
   leave() {
     this.#log.leave();
+    this.#wanted = null;
     this.#view = null;
     byId("run").hidden = true;
     byId("run-none").hidden = false;
   }
 
   /** Ask how it stands, and show the difference. */
-  async refresh(id = this.id) {
+  async refresh(id = this.#wanted) {
     if (!id) return;
     const view = await call("GET", `/api/run-views/${encodeURIComponent(id)}`);
+    if (id !== this.#wanted) return;
     const wasFinal = this.#view?.run.id === view.run.id && isFinal(this.#view.run);
     this.#view = view;
     byId("run").hidden = false;
