@@ -4,7 +4,7 @@
 import { call } from "./api.js";
 import { showAgent, leaveAgent, refreshAgent, act } from "./agents_detail.js";
 import { openForm } from "./agents_form.js";
-import { awayFrom, fill, inZone, link, setText, showRows, standing, tick, verdict } from "./agents_parts.js";
+import { awayFrom, fill, inZone, link, quietly, setText, showRows, standing, tick } from "./agents_parts.js";
 import { byId, el } from "./dom.js";
 import { live } from "./live.js";
 import { button, complain } from "./notices.js";
@@ -46,8 +46,7 @@ function makeRow({ name }) {
     el("th", { scope: "row" }, el("a", { href: link(name), textContent: name, className: "agent-link" }), el("div", { className: "soft cut target" })),
     el("td", { className: "when" }),
     el("td", { className: "next" }),
-    el("td", { className: "stands" }),
-    el("td", { className: "last" }),
+    el("td", { className: "stands" }, el("div", { className: "badges" }), el("div", { className: "soft last" })),
     el("td", { className: "row-actions" }, el("span", { className: "owner-only" }, run, pause)),
   );
 }
@@ -60,7 +59,7 @@ function updateRow(row, line) {
     el("div", { className: "soft", textContent: line.words ? line.timezone : "" }),
   ]);
   fill(part("next"), [line.next[0], line.state], () => nextParts(line));
-  fill(part("stands"), [line.state, line.running > 0, line.failures], () => standing(line));
+  fill(part("badges"), [line.state, line.running > 0, line.failures], () => standing(line));
   fill(part("last"), line.last, () => lastParts(line.last));
   updatePause(part("pauses"), line);
 }
@@ -71,10 +70,10 @@ function nextParts(line) {
 }
 
 function lastParts(last) {
-  if (!last) return [el("span", { className: "soft", textContent: "–" })];
-  const said = last.error ?? "";
-  const error = last.state === "dead" && said ? [el("div", { className: "soft cut error", textContent: said, title: said })] : [];
-  return [verdict(last.state), " ", el("span", { className: "soft" }, awayFrom(last.finished_at)), ...error];
+  if (!last) return [];
+  const error = last.state === "dead" ? (last.error ?? "") : "";
+  const parts = [`${t(`agents.verdict-${last.state}`)} `, awayFrom(last.finished_at)];
+  return error ? [el("div", {}, ...parts), el("div", { className: "cut error", textContent: error, title: error })] : parts;
 }
 
 function updatePause(button, line) {
@@ -103,9 +102,10 @@ async function show() {
   }
 }
 
-function refresh() {
+async function refresh() {
   tick();
-  return byId("agent").hidden ? byId("agents-list").hidden || refreshList() : refreshAgent();
+  if (!byId("agent").hidden) await refreshAgent();
+  else if (!byId("agents-list").hidden) await refreshList();
 }
 
 for (const tab of document.querySelectorAll("[data-kind]")) {
@@ -124,7 +124,8 @@ byId("agents-more").addEventListener("click", () => {
   list.limit = Math.min(MOST, list.limit + PIECE);
   refreshList().catch((error) => complain(error.message));
 });
-addEventListener("hashchange", () => show().then(() => scrollTo(0, 0)));
-setInterval(tick, TICK_MS);
+addEventListener("hashchange", () => show().then(() => (byId("content").scrollTop = 0)));
+// Some things come with time alone, such as a call that becomes due.
+setInterval(() => document.visibilityState === "visible" && quietly(refresh), TICK_MS);
 show();
 live(["agents"], refresh);

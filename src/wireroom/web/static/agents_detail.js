@@ -10,7 +10,7 @@ const PIECE = 25;
 const MOST = 1000;
 const HEAD_CHARS = 240;
 const SAID_CHARS = 60;
-const shown = { name: null, line: null, limit: PIECE };
+const shown = { name: null, line: null, limit: PIECE, asked: 0 };
 
 export async function showAgent(name) {
   if (shown.name !== name) {
@@ -29,6 +29,8 @@ export function leaveAgent() {
 export async function refreshAgent() {
   const { name } = shown;
   if (name === null) return;
+  shown.asked += 1;
+  const { asked } = shown;
   let found;
   try {
     found = await Promise.all([call("GET", viewPath(name)), call("GET", path(name, `/calls?limit=${shown.limit}`))]);
@@ -38,7 +40,7 @@ export async function refreshAgent() {
     location.hash = "";
     return;
   }
-  if (shown.name !== name) return;
+  if (shown.asked !== asked || shown.name !== name) return;
   shown.line = found[0];
   update(found[0]);
   updateCalls(found[1]);
@@ -86,7 +88,7 @@ function facts({ definition, queue, updated_at: updatedAt }) {
   return [
     ["schedule", oneTime ? null : el("span", { className: "mono", textContent: json(schedule) })],
     ["queue", el("a", { href: queueLink(queue), textContent: queue })],
-    ["timeout", timeout ? duration(timeout) : null],
+    ["timeout", timeout ? span(timeout) : null],
     ["headers", isSet(headers) ? el("span", { className: "mono", textContent: Object.keys(headers).join(", ") }) : null],
     ["body", isSet(body) ? el("span", { className: "mono", textContent: json(body).slice(0, HEAD_CHARS) }) : null],
     ["options", isSet(options) ? el("span", { className: "mono", textContent: Object.entries(options).map(([name, value]) => `${name}: ${json(value)}`).join(", ") }) : null],
@@ -97,15 +99,18 @@ function facts({ definition, queue, updated_at: updatedAt }) {
   ].filter(([, value]) => value !== null);
 }
 
+/** A time that people have chosen: "5 min", "90 s" as "1 min 30 s", "500 ms". */
+const span = (ms) => (ms % 1000 ? lasted(ms) : duration(ms).replace(/ 0 (s|min)$/, ""));
+
 function missedText(missed) {
   const [kind, value] = missed.split(":");
-  if (kind === "late") return t("agents.missed-late-text", { time: value.endsWith("ms") ? value : duration(parseInt(value, 10) * 1000) });
+  if (kind === "late") return t("agents.missed-late-text", { time: span(parseInt(value, 10) * (value.endsWith("ms") ? 1 : 1000)) });
   return kind === "all" ? t("agents.missed-all-text", { count: value }) : t(`agents.missed-${kind}`);
 }
 
 function retryText({ attempts, backoff, maxBackoff }) {
   if (attempts === 1) return t("agents.fact-retry-once");
-  return t("agents.fact-retry-text", { attempts, first: duration(backoff, true), most: duration(maxBackoff) });
+  return t("agents.fact-retry-text", { attempts, first: span(backoff), most: span(maxBackoff) });
 }
 
 function updateCalls({ calls, next }) {

@@ -73,6 +73,15 @@ export const verdict = (state) => badge(t(`agents.verdict-${state}`), VERDICTS[s
 /** "12 ms" or "3.4 s". */
 export const lasted = (ms) => (ms < 1000 ? t("agents.milliseconds", { count: ms }) : duration(ms, true));
 
+/** Let a refresh that nobody asked for fail in silence: the connection's sign tells, and the next one mends it. */
+export async function quietly(work) {
+  try {
+    await work();
+  } catch (error) {
+    if (error.status === undefined) throw error;
+  }
+}
+
 /** Set text only where it is another one, so that selection and listeners are left alone. */
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;

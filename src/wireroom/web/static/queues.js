@@ -1,20 +1,24 @@
 // The queues: the list, and one at `#<name>`. Names have no "/".
 
-import { fill, setText, showRows, tick } from "./agents_parts.js";
+import { fill, quietly, setText, showRows, tick } from "./agents_parts.js";
 import { call } from "./api.js";
 import { byId, duration, el } from "./dom.js";
 import { number } from "./format.js";
 import { live } from "./live.js";
 import { button, complain, form, tell } from "./notices.js";
-import { leaveQueue, pauseOrResume, refreshQueue, showQueue, standing } from "./queues_detail.js";
+import { leaveQueue, pauseOrResume, rate, refreshQueue, showQueue, standing } from "./queues_detail.js";
 import { t } from "./texts.js";
 
 const TICK_MS = 10_000;
 const FIGURES = ["waiting", "active", "delayed", "done", "dead", "rate"];
 let usual = 1;
+let asked = 0;
 
 async function refreshList() {
+  asked += 1;
+  const mine = asked;
   const found = await call("GET", "/api/queues");
+  if (mine !== asked) return;
   usual = found.default_concurrency;
   setText(byId("queues-note"), t("queues.note", { minutes: found.window_seconds / 60 }));
   showRows(byId("queues-rows"), found.queues, { key: (queue) => queue.name, make: makeRow, update: updateRow });
@@ -35,12 +39,12 @@ function updateRow(row, queue) {
   const part = (name) => row.querySelector(`.${name}`);
   const users = queue.agents < 2 ? `queues.agents-count-${queue.agents}` : "queues.agents-count";
   setText(part("users"), t(users, { count: number(queue.agents) }));
-  fill(part("stands"), [queue.paused, queue.is_default], () => standing(queue));
+  fill(part("stands"), [queue.paused], () => standing(queue));
   fill(part("waiting"), [queue.waiting, queue.oldest_due_at], () => waitingParts(queue));
   setText(part("active"), t("queues.of", { active: number(queue.active), concurrency: number(queue.concurrency) }));
   for (const name of ["delayed", "done", "dead"]) setText(part(name), number(queue[name]));
   part("dead").classList.toggle("bad-text", queue.dead > 0);
-  setText(part("rate"), number(queue.done_per_minute, 1));
+  setText(part("rate"), rate(queue.done_per_minute));
   updatePause(part("pauses"), queue);
 }
 
@@ -84,6 +88,8 @@ function create() {
   });
 }
 
+const refresh = () => (byId("queue").hidden ? refreshList() : refreshQueue());
+
 async function show() {
   const name = decodeURIComponent(location.hash.slice(1));
   byId("queues-list").hidden = name !== "";
@@ -102,9 +108,12 @@ async function show() {
 
 byId("queue-new").addEventListener("click", create);
 addEventListener("hashchange", show);
+// Rates and ages change with time alone.
 setInterval(() => {
+  if (document.visibilityState !== "visible") return;
   tick();
   document.querySelectorAll(".age").forEach(tellAge);
+  quietly(refresh);
 }, TICK_MS);
 show();
-live(["queues", "agents"], () => (byId("queue").hidden ? refreshList() : refreshQueue()));
+live(["queues", "agents"], refresh);

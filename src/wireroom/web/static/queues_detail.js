@@ -7,7 +7,7 @@ import { number } from "./format.js";
 import { ask, complain, form, tell } from "./notices.js";
 import { t } from "./texts.js";
 
-const shown = { name: null, queue: null, usual: 1 };
+const shown = { name: null, queue: null, usual: 1, asked: 0 };
 const path = (name, rest = "") => `/queues/${encodeURIComponent(name)}${rest}`;
 
 export async function showQueue(name) {
@@ -24,6 +24,8 @@ export function leaveQueue() {
 export async function refreshQueue() {
   const { name } = shown;
   if (name === null) return;
+  shown.asked += 1;
+  const { asked } = shown;
   let found;
   try {
     found = await call("GET", `/api/queues/${encodeURIComponent(name)}`);
@@ -33,16 +35,16 @@ export async function refreshQueue() {
     location.hash = "";
     return;
   }
-  if (shown.name !== name) return;
+  if (shown.asked !== asked || shown.name !== name) return;
   Object.assign(shown, { queue: found.queue, usual: found.default_concurrency });
   update(found);
 }
 
-/** The badges that tell how a queue stands. */
-export function standing(queue) {
-  const state = queue.paused ? badge(t("queues.state-paused"), "warm") : badge(t("queues.state-open"), "good");
-  return queue.is_default ? [state, " ", badge(t("queues.state-default"))] : [state];
-}
+/** The badge that tells how a queue stands. */
+export const standing = ({ paused }) => [paused ? badge(t("queues.state-paused"), "warm") : badge(t("queues.state-open"), "good")];
+
+/** A rate, with one digit always, so that rates stand below each other. */
+export const rate = (value) => value.toLocaleString(document.documentElement.lang, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 
 function update({ queue, head, agent_names: names, window_seconds: seconds }) {
   setText(byId("queue-name"), queue.name);
@@ -65,6 +67,7 @@ function updatePause(isPaused) {
   const does = isPaused ? "resume" : "pause";
   if (made.dataset.does === does) return;
   made.dataset.does = does;
+  made.classList.toggle("primary", isPaused);
   made.replaceChildren(icon(isPaused ? "play" : "pause"), t(`queues.${does}`));
 }
 
@@ -79,8 +82,8 @@ function figures(queue, minutes) {
     ["delayed", number(queue.delayed), t("queues.note-delayed", { count: number(queue.retrying) })],
     ["done", number(queue.done), t("queues.note-done", { count: number(queue.skipped + queue.cancelled) })],
     ["dead", number(queue.dead), t("queues.note-dead")],
-    ["rate", number(queue.done_per_minute, 1), window],
-    ["dead-rate", number(queue.dead_per_minute, 1), window],
+    ["rate", rate(queue.done_per_minute), window],
+    ["dead-rate", rate(queue.dead_per_minute), window],
   ];
 }
 
@@ -148,9 +151,10 @@ async function purge() {
 }
 
 async function remove() {
-  const { name } = shown;
-  if (!(await ask({ title: t("queues.delete-title", { name }), text: t("queues.delete-text"), yes: t("queues.delete") }))) return;
-  await attempt(async () => {
+  const { name, agents, waiting, delayed, active } = shown.queue;
+  if (agents || waiting || delayed || active) return complain(t("queues.delete-needed", { name }));
+  if (!(await ask({ title: t("queues.delete-title", { name }), text: t("queues.delete-text"), yes: t("queues.delete") }))) return undefined;
+  return attempt(async () => {
     await call("DELETE", path(name));
     leaveQueue();
     tell(t("queues.deleted", { name }));
