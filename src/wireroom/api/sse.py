@@ -23,6 +23,8 @@ from wireroom.runs.feed import News
 
 HEARTBEAT_SECONDS = 15.0
 POLL_SECONDS = 1.0
+WELCOME_SECONDS = 1.0
+"""How long an ended session may go on hearing news; in silence it ends with the next heartbeat."""
 _OPENING = "retry: 1000\n\n"
 _HEARTBEAT = ": still here\n\n"
 DESCRIBED: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {}}}}
@@ -78,20 +80,25 @@ async def follow(
         news: Set whenever there is something to read; cleared before each look, so that none is missed.
             Once it is over, what can be read now is sent and the stream ends.
         look: Reads what follows the reader's cursor, and moves it.
-        is_welcome: Asked with every heartbeat whether the reader may still listen.
+        is_welcome: Asked with every heartbeat, and before messages at most once a second, whether the reader
+            may still listen.
         clock: For the heartbeat.
         every: Seconds after which it looks again without news.
     """
     yield _OPENING
-    beat_at = clock.monotonic()
+    beat_at = asked_at = clock.monotonic()
     while True:
         news.clear()
         try:
             batch = await look()
-            if clock.monotonic() - beat_at >= HEARTBEAT_SECONDS:
-                beat_at = clock.monotonic()
+            now = clock.monotonic()
+            beats = now - beat_at >= HEARTBEAT_SECONDS
+            if beats or (batch.messages and now - asked_at >= WELCOME_SECONDS):
+                asked_at = now
                 if not await is_welcome():
                     return
+            if beats:
+                beat_at = now
                 yield _HEARTBEAT
         except StoreUnavailable as error:
             _log.warning("stream_ended", reason=str(error))

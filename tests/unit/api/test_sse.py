@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 
-from wireroom.api.sse import HEARTBEAT_SECONDS, Batch, follow, message
+from wireroom.api.sse import HEARTBEAT_SECONDS, WELCOME_SECONDS, Batch, follow, message
 from wireroom.errors import StoreBusy
 from wireroom.runs.feed import News
 
@@ -63,6 +63,13 @@ async def test_stream_beats_and_ends_for_a_reader_who_is_no_longer_welcome() -> 
     looks: list[Batch | Exception] = [Batch([], more=True), Batch(["late"], more=True)]
     heard = await _all(_stream(looks, welcome=[True, False], step=HEARTBEAT_SECONDS))
     assert heard == ["retry: 1000\n\n", ": still here\n\n"]
+
+
+async def test_reader_who_is_no_longer_welcome_hears_no_news() -> None:
+    """News are held back as soon as a second has gone by since the reader was last asked for."""
+    looks: list[Batch | Exception] = [Batch(["early"], more=True), Batch([], more=True), Batch(["late"])]
+    heard = await _all(_stream(looks, welcome=[True, False], step=WELCOME_SECONDS))
+    assert heard == ["retry: 1000\n\n", "early"]
 
 
 async def test_stream_ends_when_the_store_cannot_be_read() -> None:
