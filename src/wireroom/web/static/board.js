@@ -34,6 +34,8 @@ listenToLabels();
 listenToOperator();
 listenToLimits();
 panel.openByAddress();
+// Not to wait for the live connection, which asks again.
+refresh();
 
 live(["tasks"], () => Promise.all([columns.refresh(), panel.refresh()]));
 live(["settings"], refreshOperator);

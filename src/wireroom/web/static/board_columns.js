@@ -7,7 +7,9 @@ import { complain } from "./notices.js";
 import { t } from "./texts.js";
 import { VirtualList } from "./virtual_list.js";
 
-const BEYOND = 20;
+/** Cards that are fetched on each side of what is in sight, and how near to their end more are. */
+const BEYOND = 40;
+const NEAR = 15;
 const MOST = 200;
 const SCROLL_PAUSE_MS = 60;
 const gaps = [];
@@ -47,12 +49,11 @@ class Column {
 
   misses() {
     const [first, size] = this.sight();
-    return this.tasks.slice(first, first + size).some((task) => task.gap);
+    return this.tasks.slice(Math.max(0, first - NEAR), first + size + NEAR).some((task) => task.gap);
   }
 
-  show({ count, start = 0, cards = [] }, keep) {
-    const known = keep && count === this.tasks.length ? this.tasks : null;
-    const tasks = Array.from({ length: count }, (_, place) => known?.[place] ?? gapAt(place));
+  show({ count, start = 0, cards = [] }) {
+    const tasks = Array.from({ length: count }, (_, place) => gapAt(place));
     cards.forEach((card, place) => (tasks[start + place] = card));
     this.list.items = tasks;
     this.showCount(count);
@@ -60,6 +61,7 @@ class Column {
 
   /** Fill gaps alone: what is there stays where it is. */
   fill({ start = 0, cards = [] }) {
+    if (!cards.length) return;
     const known = new Set(this.tasks.map((task) => task.id));
     const tasks = [...this.tasks];
     cards.forEach((card, place) => tasks[start + place]?.gap && !known.has(card.id) && (tasks[start + place] = card));
@@ -134,29 +136,49 @@ export class Columns {
     return this.refresh();
   }
 
-  /** Ask anew what is in sight. With `keep`, what is not stays as it was last seen. */
-  async refresh(keep = false) {
-    this.#due ||= this.#held > 0 && !keep;
-    if (this.#held && !keep) return;
+  /** Ask anew what is in sight, or show it later when somebody has a card in the hand. */
+  async refresh() {
+    if (this.#held) {
+      this.#due = true;
+      return;
+    }
     this.#asked += 1;
     const asked = this.#asked;
-    const query = new URLSearchParams(Object.entries(this.sought).filter(([, text]) => text));
-    this.inSight.forEach((column) => query.append("window", column.window()));
-    const { columns } = await call("GET", `/api/board?${query}`);
+    const columns = await this.#ask(this.inSight);
     if (asked !== this.#asked) return;
-    if (!this.#held) return this.#show(columns, keep);
+    if (!this.#held) return this.#show(columns);
     this.#due = true;
+    this.#fill(columns);
+  }
+
+  /** Ask for what people have scrolled to. What is there already stays where it is. */
+  async #fetch() {
+    const asked = this.#asked;
+    const columns = await this.#ask(this.inSight.filter((column) => column.misses()));
+    // A look that was begun meanwhile knows better, and asks again for what it does not have.
+    if (asked === this.#asked) this.#fill(columns);
+  }
+
+  async #ask(wanted) {
+    const query = new URLSearchParams(Object.entries(this.sought).filter(([, text]) => text));
+    wanted.forEach((column) => query.append("window", column.window()));
+    const { columns } = await call("GET", `/api/board?${query}`);
+    return columns;
+  }
+
+  #fill(columns) {
     this.all.forEach((column) => column.fill(columns[column.name]));
   }
 
-  #show(columns, keep) {
+  #show(columns) {
     const focused = Number(document.activeElement?.closest?.("[data-task]")?.dataset.task ?? 0);
     for (const column of this.all) {
-      column.show(columns[column.name], keep);
+      column.show(columns[column.name]);
       column.empty.textContent = t(this.sought.q || this.sought.label ? "board.empty-found" : `board.empty-${column.name}`);
     }
     this.board.setAttribute("aria-busy", "false");
     if (focused && document.activeElement === document.body) this.focus(focused);
+    if (this.inSight.some((column) => column.misses())) this.#fetchSoon();
     this.shown();
   }
 
@@ -183,7 +205,7 @@ export class Columns {
   #fetchSoon() {
     this.#timer ||= setTimeout(() => {
       this.#timer = 0;
-      this.refresh(true).catch(told);
+      this.#fetch().catch(told);
     }, SCROLL_PAUSE_MS);
   }
 }
