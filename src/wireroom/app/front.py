@@ -21,7 +21,7 @@ from wireroom.api.services import Services
 from wireroom.api.telegram_admin import WEBHOOK_PATH
 from wireroom.api.time_limits import TimeLimits
 from wireroom.cache.cache import Cache
-from wireroom.cache.changes import CONVERSATIONS_CHANGED
+from wireroom.cache.changes import CONVERSATIONS_CHANGED, SESSIONS_CHANGED
 from wireroom.mcp.door import PATH as TOOLS_PATH
 
 _NEVER_REFUSED = frozenset({"/health", "/ready", WEBHOOK_PATH, CALLBACK_PATH, f"{OPERATOR_PATH}/callback"})
@@ -42,11 +42,12 @@ _OTHER_LISTS = (
 
 
 class _Changes:
-    """Counts what the caches hear of a tag."""
+    """Counts what the caches hear of tags."""
 
-    def __init__(self, cache: Cache, tag: str) -> None:
+    def __init__(self, cache: Cache, *tags: str) -> None:
         self.heard = 0
-        cache.watch(tag, self._hear)
+        for tag in tags:
+            cache.watch(tag, self._hear)
 
     def _hear(self) -> None:
         self.heard += 1
@@ -74,6 +75,6 @@ def _rules(services: Services, state: Callable[[], int]) -> dict[str, Rule]:
     if seconds and is_file:
         rules |= dict.fromkeys(_OTHER_LISTS, Rule(seconds, state))
     if seconds and (is_file or services.cache.has_replicas):
-        changes = _Changes(services.cache, CONVERSATIONS_CHANGED.tag)
+        changes = _Changes(services.cache, CONVERSATIONS_CHANGED.tag, SESSIONS_CHANGED.tag)
         rules |= dict.fromkeys(_CONVERSATIONS, Rule(seconds, lambda: changes.heard))
     return rules
