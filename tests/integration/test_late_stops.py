@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pysqlite3
 import pytest
@@ -183,6 +184,40 @@ async def test_stop_at_the_moment_at_which_a_session_is_lost_is_not_lost(
     run = await bench.run()
     assert outcome == Done()
     assert (run.state, bench.starts) == (RunState.CANCELLED, 1)
+
+
+class _StoppedOnceBegun:
+    """A database behind which the handler is stopped at the moment at which its attempt has been stored."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+
+    @property
+    def dialect(self) -> str:
+        return self._bench.db.dialect
+
+    async def read(self, unit: Any) -> Any:
+        return await self._bench.db.read(unit)
+
+    async def write(self, unit: Any) -> Any:
+        stored = await self._bench.db.write(unit)
+        if isinstance(stored, Attempt):
+            self._bench.note_wish()
+            self._bench.handling[0].cancel()
+            await asyncio.sleep(0)
+        return stored
+
+
+async def test_stop_while_the_attempt_begins_ends_the_run(
+    database: SqliteDatabase, database_path: Path
+) -> None:
+    """The stop knows of the attempt that it came across: no run is left that is at work for ever."""
+    bench = await _bench(database, database_path, RunMode.EXECUTE)
+    bench.executor._db = _StoppedOnceBegun(bench)  # type: ignore[assignment]  # only what handlers use
+    outcome = await bench.handle(lambda result: result)
+    run = await bench.run()
+    assert outcome == Done()
+    assert (run.state, bench.starts) == (RunState.CANCELLED, 0)
 
 
 async def test_round_whose_end_cannot_be_stored_ends_its_run(

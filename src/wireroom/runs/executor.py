@@ -33,7 +33,7 @@ from wireroom.runs.process_group import kill_leftover
 from wireroom.runs.queries import cancel_wanted
 from wireroom.runs.records import Attempt, Standing
 from wireroom.runs.states import RunState
-from wireroom.runs.stopping import outlast
+from wireroom.runs.stopping import heed_cancellation, outlast
 from wireroom.runs.verdict import RunEnding, Verdict
 from wireroom.store.database import Database, Unit, after_commit
 from wireroom.store.patience import write_patiently
@@ -139,10 +139,12 @@ class Executor:
         if (ending := self._settled_already(standing)) is not None:
             await self._end(turn, ending)
             return Done()
-        attempt = await self._begin(job)
+        # To its end whatever comes: a stop that did not know of the attempt could not end it.
+        attempt = await outlast(self._begin(job), f"begin of {job.ref}")
         if attempt is None:
             return Done()
         turn.epoch = attempt.epoch
+        heed_cancellation()
         RUNS_ACTIVE.inc()
         try:
             await self._work(turn, attempt)
