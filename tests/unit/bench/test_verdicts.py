@@ -70,6 +70,14 @@ def test_latencies_are_scaled_the_other_way() -> None:
     assert (held.value, held.must_here, held.is_met) == (35.0, 40.0, True)
 
 
+def test_weights_are_not_scaled() -> None:
+    """A page is as heavy on a slow machine as on a fast one."""
+    found = Measurement("weight of the heaviest screen", [160.0], "kB")
+    held = outcome("page", found, machine_speed(REFERENCE_PER_SECOND / 2))
+    assert held is not None
+    assert (held.must_here, held.is_met) == (150.0, False)
+
+
 def test_every_promise_is_measured() -> None:
     """Each names a benchmark that there is, and what one of them calls its measurement."""
     source = "".join(path.read_text() for path in Path(__file__).parents[3].glob("bench/*.py"))
