@@ -33,7 +33,7 @@ listenToSearch(columns);
 listenToLabels();
 listenToOperator();
 listenToLimits();
-panel.openByAddress();
+panel.resume();
 // Not to wait for the live connection, which asks again.
 refresh();
 

@@ -42,6 +42,7 @@ export function showChoices({ labels, repositories, backends }) {
   const [own, ...others] = backends;
   const chosen = fields.backend.value;
   fields.backend.replaceChildren(el("option", { value: "", textContent: t("board.backend-default", { name: own }) }), ...[own, ...others].map((name) => el("option", { value: name, textContent: name })));
+  keepBackend(chosen);
   fields.backend.value = chosen;
 }
 

@@ -28,6 +28,10 @@ export class Needs {
     return this.#tasks.map((task) => task.id);
   }
 
+  get tasks() {
+    return this.#tasks;
+  }
+
   /** Show the tasks that task `own` waits for; null for a new one. */
   show(tasks, own) {
     this.#tasks = [...tasks];

@@ -1,6 +1,7 @@
 // The panel at the side: one task with all its fields and its history, or a new one. `#12` in the address opens task 12.
 
 import { call } from "./api.js";
+import { keepDraft, keptDraft } from "./board_drafts.js";
 import { changedFields, fillFields, keepBackend, readFields, showChoices } from "./board_fields.js";
 import { showHistory } from "./board_history.js";
 import { Needs } from "./board_needs.js";
@@ -8,6 +9,7 @@ import { byId } from "./dom.js";
 import { ask, complain, tell } from "./notices.js";
 import { t } from "./texts.js";
 
+const DRAFT = "panel";
 const CONFLICT = 409;
 const GONE = 404;
 const panel = byId("panel");
@@ -16,16 +18,17 @@ const form = byId("task-form");
 export class Panel {
   #task = null;
   #before = {};
-  #needs = new Needs(() => {});
+  #needs = new Needs(() => this.#keep());
 
   /** `saved()` is called when a task was added or changed here. */
   constructor(moves, saved) {
     this.moves = moves;
     this.saved = saved;
     form.addEventListener("submit", (event) => (event.preventDefault(), this.#save()));
+    form.addEventListener("input", () => this.#keep());
     form.addEventListener("keydown", (event) => event.key === "Enter" && (event.ctrlKey || event.metaKey) && form.requestSubmit());
     panel.addEventListener("cancel", (event) => (event.preventDefault(), this.#leave()));
-    panel.addEventListener("close", () => location.hash && history.replaceState(null, "", location.pathname));
+    panel.addEventListener("close", () => this.#closed());
     byId("panel-close").addEventListener("click", () => this.#leave());
     byId("show-theirs").addEventListener("click", () => this.#load(this.#task.id));
     byId("keep-mine").addEventListener("click", () => this.#save(true));
@@ -34,6 +37,21 @@ export class Panel {
     byId("panel-retry").addEventListener("click", async () => (await moves.retry(this.#task)) && panel.close());
     addEventListener("hashchange", () => this.openByAddress());
     if (document.body.dataset.role === "viewer") for (const field of form.elements) field.disabled = field.matches("input, select, textarea");
+  }
+
+  /** Open what was being written before the page was loaded anew, else what the address names. */
+  async resume() {
+    const draft = keptDraft(DRAFT);
+    if (!draft) return this.openByAddress();
+    if (draft.id === null) this.openNew("", "ready");
+    else if (!(await this.#load(draft.id))) return;
+    const changed = draft.id !== null && this.#task.updatedat !== draft.seen;
+    if (changed) this.#task = { ...this.#task, updatedat: draft.seen };
+    keepBackend(draft.said.backend);
+    fillFields(draft.said);
+    this.#needs.show(draft.needs, draft.id);
+    this.#show();
+    if (changed) this.#tellChanged(t("board.changed-meanwhile"));
   }
 
   openByAddress() {
@@ -153,6 +171,16 @@ export class Panel {
 
   async #mayLeave() {
     return !this.#isChanged || ask({ title: t("board.discard-title"), text: t("board.discard-help"), yes: t("board.discard") });
+  }
+
+  #keep() {
+    const { id = null, updatedat: seen } = this.#task ?? {};
+    keepDraft(DRAFT, this.#isChanged ? { id, seen, said: readFields(this.#needs.ids), needs: this.#needs.tasks } : null);
+  }
+
+  #closed() {
+    keepDraft(DRAFT, null);
+    if (location.hash) history.replaceState(null, "", location.pathname);
   }
 
   #tellChanged(text) {

@@ -1,11 +1,12 @@
 // The line at the top: type, Enter, next. What could not be added comes back into it.
 
 import { call } from "./api.js";
+import { keepDraft, keptDraft } from "./board_drafts.js";
 import { announce, byId, recall, remember } from "./dom.js";
 import { complain } from "./notices.js";
 import { t } from "./texts.js";
 
-const DRAFT = "board-draft";
+const DRAFT = "line";
 const TO = "board-quick-to";
 const line = byId("quick-text");
 const to = byId("quick-to");
@@ -13,9 +14,9 @@ let last = Promise.resolve();
 
 /** Let people add tasks; `added()` is called after each. */
 export function listenToQuickLine(added) {
-  line.value = recall(DRAFT) ?? "";
+  line.value = keptDraft(DRAFT) ?? "";
   to.value = recall(TO) || "ready";
-  line.addEventListener("input", () => remember(DRAFT, line.value));
+  line.addEventListener("input", () => keepDraft(DRAFT, line.value));
   to.addEventListener("change", () => remember(TO, to.value));
   byId("quick").addEventListener("submit", (event) => {
     event.preventDefault();
@@ -47,5 +48,5 @@ const target = () => (to.offsetParent ? to.value : "ready");
 
 function put(text) {
   line.value = text;
-  remember(DRAFT, text);
+  keepDraft(DRAFT, text);
 }
