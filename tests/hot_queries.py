@@ -16,9 +16,12 @@ from typing import cast
 from sqlalchemy import Connection
 
 import wireroom
+from wireroom.agents import overview, queue_figures
 from wireroom.agents import queries as agents
 from wireroom.agents.admission import Admission
+from wireroom.agents.overview import AgentKind
 from wireroom.agents.queues import Queues
+from wireroom.agents.records import Agent
 from wireroom.api import access_audit, agent_tools, chat_view
 from wireroom.api.access_audit import WantedEntries
 from wireroom.api.chat_cursor import Cursor
@@ -54,6 +57,11 @@ class _Idle(Admission):
         """Do nothing."""
 
 
+def _agent(number: int) -> Agent:
+    """Return a one-time agent as a row would make it."""
+    return Agent(number, "x", "call", "{}", "q", None, "UTC", "skip", "skip", "{}", 0, 1, None, 1, 1)
+
+
 def _agents_by(order: AgentOrder) -> Unit:
     return lambda conn: agent_conversations.page_of_agent_conversations(
         conn, order=order, descending=True, limit=5, offset=0
@@ -63,9 +71,18 @@ def _agents_by(order: AgentOrder) -> Unit:
 HOT: dict[str, Unit] = {
     "agents.admission.admit_due": lambda conn: _Idle().admit_due(conn, 5),
     "agents.admission.admit_next": lambda conn: _Idle().admit_next(conn, "q", 5, was_catch_up=True),
+    "agents.overview._ends": lambda conn: overview._ends(conn, [1, 2]),
+    "agents.overview._overviews": lambda conn: overview._overviews(conn, [_agent(1)]),
+    "agents.overview.list_overviews": lambda conn: overview.list_overviews(
+        conn, kind=AgentKind.SCHEDULED, search="x", limit=5
+    ),
     "agents.queries.count_agents": agents.count_agents,
     "agents.queries.list_agents": lambda conn: agents.list_agents(conn, limit=5),
     "agents.queries.list_agents, behind one": lambda conn: agents.list_agents(conn, limit=5, after="x"),
+    "agents.queue_figures.agents_of": lambda conn: queue_figures.agents_of(conn, "q"),
+    "agents.queue_figures.head_of": lambda conn: queue_figures.head_of(conn, "q"),
+    "agents.queue_figures.list_figures": lambda conn: queue_figures.list_figures(conn, 5),
+    "agents.queue_figures.list_figures, of one": lambda conn: queue_figures.list_figures(conn, 5, "default"),
     "agents.queues.list": lambda conn: Queues(_Idle(), concurrency=5).list(conn, 5),
     "api.access_audit.list_entries": lambda conn: access_audit.list_entries(conn, WantedEntries(5)),
     "api.access_audit.list_entries, of a person since": lambda conn: access_audit.list_entries(

@@ -51,6 +51,8 @@ LISTS = (
     "/conversations/api/list",
     "/agents",
     "/queues",
+    "/api/agents?limit=30",
+    "/api/queues",
     "/api/agent/list",
     "/agent-conversations/api/list",
     "/api/tasks?page=2&per_page=10",
