@@ -1,7 +1,7 @@
 """`GET /api/doctor`: what `wireroom doctor` says, and how this process, its database and its machine are.
 
-A look asks Redis and Telegram, so there is one at a time, and who asks again within `_KEPT_SECONDS` is told
-the same; the answer says when it was.
+A look asks Redis and Telegram, so there is one at a time: those who asked before it began share it. The
+answer says when it was.
 """
 
 from __future__ import annotations
@@ -27,8 +27,6 @@ from wireroom.doctor.look import look_around
 from wireroom.doctor.machine import look_at_machine
 from wireroom.errors import StoreUnavailable
 from wireroom.perf.gather import started_ms
-
-_KEPT_SECONDS = 2.0
 
 
 class FindingBody(BaseModel):
@@ -99,19 +97,20 @@ class _Doctor:
         self._services = services
         self._at_work = asyncio.Lock()
         self._told: DoctorBody | None = None
-        self._told_at = 0.0
+        self._began = 0.0
 
     async def look(self) -> DoctorBody:
         """Look at every part of the installation: what is wrong, how to mend it, and what it runs on."""
+        asked = monotonic()
         async with self._at_work:
-            if self._told is None or monotonic() - self._told_at > _KEPT_SECONDS:
-                self._told = await self._look()
-                self._told_at = monotonic()
+            if self._told is None or self._began < asked:
+                self._began = monotonic()
+                self._told = await self._look(self._began)
             return self._told
 
-    async def _look(self) -> DoctorBody:
-        services, began = self._services, monotonic()
-        now_ms, settings = to_ms(services.clock.now()), services.settings
+    async def _look(self, began: float) -> DoctorBody:
+        services, settings = self._services, self._services.settings
+        now_ms = to_ms(services.clock.now())
         findings, size, machine = await asyncio.gather(
             look_around(settings, os.environ),
             self._size(),

@@ -7,8 +7,8 @@ export function withCode(text) {
   return text.split("`").map((part, place) => (place % 2 ? el("code", { textContent: part }) : part));
 }
 
-/** A text as a sentence: a capital at its beginning, a full stop at its end. */
+/** A text as a sentence: a full stop at its end, and at its beginning a capital, if that is a word and no address. */
 export function sentence(text) {
-  const first = text.startsWith("`") ? "" : text.charAt(0).toUpperCase();
-  return `${first}${text.slice(first.length)}${/[.!?]$/.test(text) ? "" : "."}`;
+  const capital = /^[a-z]+[ ,;]/.test(text) ? text.charAt(0).toUpperCase() + text.slice(1) : text;
+  return `${capital}${/[.!?]$/.test(text) ? "" : "."}`;
 }
