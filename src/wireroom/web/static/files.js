@@ -36,7 +36,9 @@ async function refresh() {
   if (named && !places.some((one) => one.place === named)) places.unshift({ place: named, title: titleOf(named) });
   tree.show(places);
   byId("files-empty").hidden = places.length > 0;
-  if (!place && places.length) turnTo(named ?? places[0].place);
+  if (place || !places.length) return;
+  turnTo(named ?? places[0].place);
+  await tree.unfold(place);
 }
 
 function titleOf(named) {

@@ -62,7 +62,7 @@ export class Tree {
     if (!item) return;
     item.setAttribute("aria-selected", "true");
     this.#makeCurrent(item);
-    item.firstElementChild.scrollIntoView({ block: "nearest" });
+    item.firstElementChild.scrollIntoView({ block: "center" });
   }
 
   #item(place, { name, path, type }, level) {

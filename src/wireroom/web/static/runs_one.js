@@ -3,7 +3,7 @@
 import { call } from "./api.js";
 import { byId, el, icon } from "./dom.js";
 import { showDiff } from "./diff_view.js";
-import { clock } from "./format.js";
+import { clock, number } from "./format.js";
 import { ask, complain, tell } from "./notices.js";
 import { Permissions } from "./permissions.js";
 import { RunLog } from "./runs_log.js";
@@ -98,7 +98,7 @@ export class OneRun {
     byId("run-links").replaceChildren(...links(run).map(([text, href]) => el("li", {}, el("a", { href, textContent: text }))));
     for (const tab of TABS) byId(`tab-${tab}`).href = `#${encodeURIComponent(run.id)}/${tab}`;
     const diff = this.#view.diff;
-    byId("tab-changes-count").textContent = diff ? `+${diff.insertions} −${diff.deletions}` : "";
+    byId("tab-changes-count").textContent = diff ? `+${number(diff.insertions)} −${number(diff.deletions)}` : "";
   }
 
   #answer() {
@@ -139,7 +139,8 @@ export class OneRun {
     byId("more-facts").replaceChildren(...shown.flatMap(([key, value]) => [el("dt", { textContent: t(`runs.fact-${key}`) }), el("dd", { textContent: String(value) })]));
     byId("more-attempts").replaceChildren(...attempts.map(attemptRow));
     byId("more-rounds-frame").hidden = !rounds.length;
-    byId("more-rounds").replaceChildren(...rounds.map(roundCard));
+    let works = 0;
+    byId("more-rounds").replaceChildren(...rounds.map((round) => roundCard(round, (works += round.kind === "work"))));
   }
 
   #choose(tab) {
@@ -165,7 +166,9 @@ export class OneRun {
     this.#diffOf = id;
     try {
       const diff = await call("GET", `/api/run-views/${encodeURIComponent(id)}/diff`);
-      if (id === this.id) showDiff(byId("changes"), diff);
+      if (id !== this.id) return;
+      showDiff(byId("changes"), diff);
+      byId("changes-again").hidden = diff.basis === "recorded";
     } catch (error) {
       if (error.status === undefined) throw error;
       if (id === this.id) byId("changes").replaceChildren(el("p", { className: "empty", textContent: error.message }));
@@ -205,8 +208,9 @@ function attemptRow(attempt) {
   return el("tr", {}, ...cells.map((text, place) => el("td", { className: place === 0 || place === 4 ? "number" : "", textContent: text })));
 }
 
-function roundCard(round) {
-  const title = t(`runs.round-${round.kind}`, { number: round.number });
+/** A round; `place` counts the work, and a review has the number of what it reviews. */
+function roundCard(round, place) {
+  const title = t(`runs.round-${round.kind}`, { number: place });
   const verdict = round.verdict ? t(`runs.verdict-${round.verdict}`) : t(`runs.state-${round.state}`);
   const body = el("div", {}, ...[round.reason, round.justification].filter(Boolean).map((text) => el("p", { textContent: text })), el("pre", { className: "mono", textContent: round.output || "–" }));
   const facts = el("span", { className: "soft", textContent: [verdict, costs(round.usage)].filter(Boolean).join(" · ") });
