@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -50,7 +51,7 @@ from wireroom.perf.profiles import Profiler
 from wireroom.store.plans import look_up_plans
 
 _PLANS = 5
-"""Statements, the dearest, whose plans are looked at after an answer; the next one tells what they walk."""
+"""Statements whose plans are looked at with one answer, at most."""
 _MOST_STATEMENTS = 30
 _MOST_BLOCKS = 20
 _EXACTNESS = (
@@ -89,6 +90,8 @@ class _PerformanceRoutes:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._answers: dict[str, _Answer] = {}
+        self._explained: set[str] = set()
+        """Statements whose plans were looked at; as bounded as the shapes of `perf.sql`."""
         self._one_at_a_time = asyncio.Lock()
 
     async def show(self, window: WindowName = "5m") -> Response:
@@ -102,8 +105,14 @@ class _PerformanceRoutes:
                 looks, past = history.looks, history.past(window_named(window))
                 body = await asyncio.to_thread(_made, history, profiler, past)
                 made = self._answers[window] = _Answer(looks, body.model_dump_json().encode())
-                await look_up_plans(self._services.db, [one.statement for one in body.statements[:_PLANS]])
+                await self._explain([one.statement for one in body.statements])
         return Response(made.body, media_type="application/json")
+
+    async def _explain(self, dearest: Sequence[str]) -> None:
+        """Look at the plans of a few statements, each once, so that a later answer tells what they walk."""
+        fresh = [shape for shape in dearest if shape not in self._explained][:_PLANS]
+        self._explained.update(fresh)
+        await look_up_plans(self._services.db, fresh)
 
 
 def _made(history: HistorySampler, profiler: Profiler, past: Past) -> PerformanceBody:
