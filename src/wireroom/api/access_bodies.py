@@ -93,7 +93,7 @@ class AccountListBody(BaseModel):
 class NewPassword(BaseModel):
     """A password for an account."""
 
-    password: str = Field(max_length=MOST_PASSWORD_CHARS)
+    password: str = Field(max_length=5 * MOST_PASSWORD_CHARS)
 
 
 class NewRole(BaseModel):

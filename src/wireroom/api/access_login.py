@@ -103,7 +103,7 @@ class PasswordLogin:
         if wait:
             return TooMany(ceil(wait))
         stored = await self._services.db.read(lambda conn: hash_of(conn, known_as))
-        given = plain_password(password[: MOST_PASSWORD_CHARS + 1])
+        given = plain_password(password)[: MOST_PASSWORD_CHARS + 1]
         token = None
         if await self._services.passwords.is_right(given, stored) and stored is not None:
             token = await self._begin(request, known_as, stored)

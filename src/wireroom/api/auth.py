@@ -172,7 +172,10 @@ def is_same_site(request: HTTPConnection, settings: Settings) -> bool:
     frontend = origin_of(settings.frontend_url)
     if frontend and origin == frontend:
         return True
-    return urlsplit(origin).netloc == request.headers.get("host")
+    try:
+        return urlsplit(origin).netloc == request.headers.get("host")
+    except ValueError:
+        return False
 
 
 async def _valid_session(services: Services, token: str) -> KnownSession | None:
