@@ -61,7 +61,8 @@ async def look_at_redis(settings: Settings) -> Finding:
     if found:
         return Finding("Redis", True, f"{pool.address.shown} answers")
     mend = "start it, or correct or unset REDIS_URL"
-    return Finding("Redis", False, f"{problem}. Wireroom goes on without it", mend=mend)
+    said = (problem or "it does not answer").rstrip(".")
+    return Finding("Redis", False, f"{said}. Wireroom goes on without it", mend=mend)
 
 
 async def look_at_telegram(settings: Settings) -> list[Finding]:

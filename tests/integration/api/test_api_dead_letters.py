@@ -208,6 +208,7 @@ async def test_all_of_a_kind_takes_bounded_calls_of_few_statements(
 ) -> None:
     """Two hundred at a time, oldest first, by as many statements as for two; the answers lead to the end."""
     await service.services.db.write(lambda conn: _plant_deliveries(conn, 212))
+    assert len((await _get(client, "/api/dead-letters/deliveries?per_page=200"))["letters"]) == 200
     sent: list[int] = []
     done, after = 0, 0
     path = f"/api/dead-letters/{action}"

@@ -47,7 +47,8 @@ async function tryOut({ name }, test, trial) {
 function show(trial, { ok, text, mend, seconds }) {
   const verdict = badge("", ok ? "good" : "bad");
   verdict.append(icon(ok ? "done" : "fail"), t(ok ? "settings.works" : "settings.fails"));
-  const said = `${sentence(text)} (${t("settings.took", { seconds: number(seconds, 1) })})`;
+  const took = seconds < 0.1 ? "" : ` (${t("settings.took", { seconds: number(seconds, 1) })})`;
+  const said = `${sentence(text)}${took}`;
   trial.replaceChildren(verdict, ...withCode(said), ...(mend ? [el("p", { className: "backend-mend" }, ...withCode(sentence(mend)))] : []));
   announce(`${verdict.textContent}. ${said}`);
 }

@@ -20,7 +20,7 @@ export async function loadEnvironment() {
 function row(setting) {
   const name = el("th", { scope: "row" }, el("span", { className: "mono", textContent: setting.variable }));
   if (setting.also.length) name.append(el("div", { className: "also", textContent: t("settings.also", { names: setting.also.join(", ") }) }));
-  const made = el("tr", {}, name, labelled("value", shown(setting)), labelled("default", plain(setting.default)), el("td", { className: "soft" }, ...withCode(setting.meaning)));
+  const made = el("tr", {}, name, labelled("value", shown(setting)), setting.is_secret ? el("td") : labelled("default", plain(setting.default)), el("td", { className: "soft" }, ...withCode(setting.meaning)));
   made.toggleAttribute("data-set", setting.is_set);
   return made;
 }
@@ -37,7 +37,6 @@ function shown(setting) {
 }
 
 function plain(value) {
-  if (value === null) return "";
   return value === "" ? el("span", { className: "soft", textContent: t("settings.empty") }) : el("span", { className: "mono", textContent: value });
 }
 
