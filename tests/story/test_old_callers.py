@@ -181,3 +181,29 @@ async def test_web_client_shows_agent_conversations(program: Caller) -> None:
     assert page["conversations"][0]["conversationId"] == talk
     assert page["pagination"] == {"total": 3, "limit": 20, "offset": 0, "hasMore": False}
     assert (await program.get(f"{base}/{talk}")).body["messages"][0]["content"] == "Hello?"
+
+
+async def test_web_client_shows_tasks_files_and_queues(program: Caller, service: Service) -> None:
+    """Its board, one task, the trees of a repository and of the working directory, and the queues' counts."""
+    base = "/conversations/api"
+    filed = await program.post(f"{base}/tasks", {"prompt": "paint the fence"})
+    number = filed.body["id"] if "id" in filed.body else filed.body["task"]["id"]
+    board = (await program.get(f"{base}/tasks")).body
+    listed = board if isinstance(board, list) else board["tasks"]
+    assert [(one["id"], one["prompt"], one["status_label"]) for one in listed] == [
+        (number, "paint the fence", "ready")
+    ]
+    task = (await program.get(f"{base}/tasks/{number}")).body
+    assert {"id", "prompt", "status", "status_label", "createdat", "updatedat", "order", "uuid"} <= set(task)
+    assert (await program.get(f"{base}/tasks/999999")).status == 404
+
+    repositories = service.settings.repositories_path
+    assert repositories is not None
+    (repositories / "shop" / "plan.md").write_text("# Plan\n", encoding="utf-8")
+    tree = (await program.get("/repositories/api/shop/files")).body
+    assert [(one["name"], one["type"]) for one in tree] == [("plan.md", "file")]
+    shelf = (await program.get(f"{base}/working-directory/files")).body
+    assert ("shop", "directory") in {(one["name"], one["type"]) for one in shelf}
+
+    queues = (await program.get("/queues")).body["queues"]
+    assert all({"name", "waiting", "active", "completed", "failed", "delayed"} <= set(one) for one in queues)
