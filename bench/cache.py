@@ -97,7 +97,7 @@ async def levels() -> AsyncIterator[Measurement]:
 async def uses() -> AsyncIterator[Measurement]:
     """Measure each use with the cache and without, one after the other, again and again."""
     async with fresh_database() as db:
-        tokens = await _fill(db)
+        tokens = await fill(db)
         on, off = Cache.beside(db), Cache.off()
         pairs: dict[str, Sequence[Ask]] = {
             "a switch": [partial(SystemSettings(db, cache).is_on, "debug") for cache in (off, on)],
@@ -124,7 +124,7 @@ async def uses() -> AsyncIterator[Measurement]:
 async def hits() -> AsyncIterator[Measurement]:
     """Measure how often a value is there: people who watch, browse and talk, 20,000 questions."""
     async with fresh_database() as db:
-        tokens = await _fill(db)
+        tokens = await fill(db)
         with TemporaryDirectory(dir=Path(__file__).parent, prefix=".data-") as folder:
             roots = [_repository(Path(folder) / str(number), folders=20) for number in range(20)]
             cache = Cache.beside(db)
@@ -233,7 +233,7 @@ class _People:
         return min(choices - 1, int(self.chance.paretovariate(0.8)) - 1)
 
 
-async def _fill(db: SqliteDatabase) -> Sequence[str]:
+async def fill(db: SqliteDatabase) -> Sequence[str]:
     """Begin conversations with messages, and page sessions; return the digests of these."""
     digests = [secrets.token_hex(32) for _ in range(40)]
 
@@ -242,14 +242,24 @@ async def _fill(db: SqliteDatabase) -> Sequence[str]:
             wanted = NewConversation(f"c{number}", "web", f"web:{number % 50}", "/work")
             begin_conversation(conn, wanted, number)
             append_message(conn, wanted.id, "user", "what is there to do", run_id=None, now_ms=number)
-        rows = [{"digest": one, "created_at": 0, "expires_at": 2**50} for one in digests]
-        conn.execute(insert(page_sessions), rows)
-
+        conn.execute(insert(page_sessions), [_page_session(digest) for digest in digests])
         for number in range(_JOBS):
             _jobs.enqueue(conn, queue="runs", kind="noop", ref=str(number), key=f"key-{number % 100}")
 
     await db.write(unit)
     return digests
+
+
+def _page_session(digest: str) -> dict[str, object]:
+    return {
+        "digest": digest,
+        "id": digest[:8],
+        "role": "owner",
+        "browser": "",
+        "created_at": 0,
+        "seen_at": 0,
+        "expires_at": 2**50,
+    }
 
 
 async def _depths(db: SqliteDatabase, cache: Cache) -> object:

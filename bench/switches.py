@@ -133,13 +133,14 @@ async def _filled(run_rows: int, **settings: str) -> AsyncIterator[Served]:
         path = Path(folder) / "wireroom.sqlite3"
         ensure_schema(f"sqlite:///{path}")
         database = SqliteDatabase(path)
-        await database.write(lambda conn: _fill(conn, run_rows))
+        await database.write(lambda conn: fill(conn, run_rows))
         await database.close()
         async with running_service(Path(folder), WEBHOOK_SECRET=SECRET, **settings) as served:
             yield served
 
 
-def _fill(conn: Connection, run_rows: int) -> None:
+def fill(conn: Connection, run_rows: int) -> None:
+    """Write five hundred conversations, and so many runs."""
     conn.execute(
         insert(conversations),
         [
