@@ -37,27 +37,13 @@ from wireroom.tasks.states import FINISHED, TaskStatus
 MOST_SHOWN_CHARS = 400
 """Of a prompt on a card."""
 MOST_FOUND = 20
-_MOST_LABELS = 500
+_MOST_CHOICES = 500
 _MOST_DIGITS = 10
-
-_COUNTS = Statement("SELECT status, count(*) FROM tasks GROUP BY status")
-"""How many tasks there are of each status."""
 
 _FAILED = Statement("""
     SELECT count(*) FROM task_details d JOIN tasks t ON t.id = d.task_id WHERE d.is_dead = 1 AND t.status = 3
 """)
 """How many tasks were given up."""
-
-_LABELS = Statement(
-    "SELECT labels FROM task_details WHERE labels <> '[]' GROUP BY labels ORDER BY labels LIMIT :most"
-)
-"""The sets of labels that tasks have."""
-
-_REPOSITORIES = Statement("""
-    SELECT repository FROM task_details WHERE repository IS NOT NULL
-    GROUP BY repository ORDER BY repository LIMIT :most
-""")
-"""The repositories that tasks are about."""
 
 
 class Column(StrEnum):
@@ -160,12 +146,16 @@ def waiting_for(conn: Connection, task_id: int) -> Sequence[int]:
 
 def labels_in_use(conn: Connection) -> Sequence[str]:
     """Return the labels that tasks have, sorted."""
-    return sorted({label for row in _LABELS.rows(conn, most=_MOST_LABELS) for label in read_labels(row[0])})
+    stored = task_details.c.labels
+    query = select(stored).where(stored != "[]").distinct().limit(_MOST_CHOICES)
+    return sorted({label for found in conn.execute(query).scalars() for label in read_labels(found)})
 
 
 def repositories_in_use(conn: Connection) -> Sequence[str]:
     """Return the repositories that tasks name, sorted."""
-    return [row[0] for row in _REPOSITORIES.rows(conn, most=_MOST_LABELS)]
+    named = task_details.c.repository
+    query = select(named).where(named.is_not(None)).distinct().order_by(named).limit(_MOST_CHOICES)
+    return [found for found in conn.execute(query).scalars() if found is not None]
 
 
 def _column_of(status: object, *, is_dead: bool) -> Column:
@@ -181,7 +171,8 @@ def _counted(conn: Connection, sought: Sought) -> Iterable[Sequence[Any]]:
         return conn.execute(_sought(grouped, sought).group_by(tasks.c.status, dead)).all()
     # Nothing is sought: an index alone tells the counts, and few tasks were given up.
     failed: int = _FAILED.value(conn)
-    counts = [(status, 0, count) for status, count in _COUNTS.rows(conn)]
+    query = select(tasks.c.status, func.count()).group_by(tasks.c.status)
+    counts = [(status, 0, count) for status, count in conn.execute(query)]
     backlogged = int(TaskStatus.BACKLOGGED)
     return [*counts, (backlogged, 1, failed), (backlogged, 0, -failed)]
 

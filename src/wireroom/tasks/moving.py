@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, func, select, text
 
 from wireroom.errors import BadInput, Conflict, NotFound
 from wireroom.jobs.port import Jobs
@@ -27,9 +27,9 @@ STEP = 1000
 _LOWEST_ANCHOR = -LARGEST // 2
 """A column whose orders are below this is numbered anew: a million tasks can still go above it."""
 
-_ALONE = Statement("SELECT pg_advisory_xact_lock(7703110)")
-"""Let nobody else move a task until the unit ends, on PostgreSQL: a move reads where others stand. SQLite has
-one writer anyway."""
+_MOVERS = 7703110
+"""The number of the lock that lets nobody else move a task until the unit ends, on PostgreSQL: a move reads
+where others stand. SQLite has one writer anyway."""
 
 _STANDS = Statement('SELECT status, "order" FROM tasks WHERE id = :task_id')
 """Where a task stands."""
@@ -59,7 +59,7 @@ _BELOW = Statement("""
 """)
 """The one after a place."""
 
-_GO_DOWN = Statement("""
+_GO_DOWN = text("""
     UPDATE tasks SET "order" = :order - :step * above.place FROM (
         SELECT id, row_number() OVER (ORDER BY "order" DESC, id DESC) AS place FROM tasks
         WHERE status = :status AND id <> :task_id AND "order" <= :order AND ("order" < :order OR id < :beside)
@@ -67,7 +67,7 @@ _GO_DOWN = Statement("""
 """)
 """Leave `step` numbers free before a task and between those above it, where there are fewer."""
 
-_NUMBER_ANEW = Statement("""
+_NUMBER_ANEW = text("""
     UPDATE tasks SET "order" = :step * (1 - one.place) FROM (
         SELECT id, row_number() OVER (ORDER BY "order" DESC, id DESC) AS place FROM tasks
         WHERE status = :status AND id <> :task_id
@@ -122,7 +122,7 @@ def move_task(conn: Connection, jobs: Jobs, task_id: int, to: Move, now_ms: int)
         BadInput: it shall stand beside itself.
     """
     if conn.dialect.name == "postgresql":
-        _ALONE.row(conn)
+        conn.execute(select(func.pg_advisory_xact_lock(_MOVERS)))
     found = _STANDS.row(conn, task_id=task_id)
     if found is None:
         raise NotFound("Task not found")
@@ -183,11 +183,12 @@ def _free_order(conn: Connection, task_id: int, order: Any, status: int, to: Mov
     """Return an order for the task, making room when there is none."""
     above, below = _neighbours(conn, task_id, status, to)
     if not all(place.is_sound for place in (above, below) if place):
-        _NUMBER_ANEW.run(conn, status=status, task_id=task_id, step=STEP)
+        conn.execute(_NUMBER_ANEW, {"status": status, "task_id": task_id, "step": STEP})
         above, below = _neighbours(conn, task_id, status, to)
     free = order_between(above, below, task_id, order)
     if free is None and above and below:
-        _GO_DOWN.run(conn, status=status, task_id=task_id, order=below.order, beside=below.id, step=STEP)
+        beside = {"order": below.order, "beside": below.id}
+        conn.execute(_GO_DOWN, {"status": status, "task_id": task_id, "step": STEP, **beside})
         free = order_between(Place(below.order - STEP, above.id), below, task_id, order)
     if free is None:
         raise Conflict(f"There is no room for task {task_id} there.")

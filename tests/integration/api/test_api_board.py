@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import ClientSession as Client
 from sqlalchemy import select
 
+from running_service import API_SECRET, running_service
 from wireroom.app.service import Service
 from wireroom.store.schema import audit
 
@@ -28,6 +30,16 @@ async def _added(program: Client, prompt: str, **fields: Any) -> int:
     status, body = await _post(program, "/api/tasks", prompt=prompt, **fields)
     assert status == 201
     return int(body["id"])
+
+
+def _program_of(service: Service) -> Client:
+    return Client(service.address, headers={"Authorization": f"Bearer {API_SECRET}"})
+
+
+async def _statements(client: Client, path: str) -> int:
+    async with client.get(path, headers={"Cache-Control": "no-cache"}) as answer:
+        assert answer.status == 200
+        return int(answer.headers["x-wireroom-statements"])
 
 
 async def test_columns_show_their_counts_and_the_cards_in_sight(program: Client) -> None:
@@ -111,3 +123,23 @@ async def test_window_that_cannot_be_meant_is_refused(program: Client, window: s
     """400, naming it."""
     status, body = await _get(program, f"/api/board?window={window}")
     assert (status, "window" in body["error"]) == (400, True)
+
+
+@pytest.mark.n_plus_one(repeats=5)
+async def test_board_asks_as_often_for_many_tasks_as_for_few(database_path: Path) -> None:
+    """Forty cards that wait for others take the statements of one."""
+    columns = "&".join(f"window={column}:0:60" for column in ("ready", "backlog", "failed", "done"))
+    paths = [f"/api/board?{columns}", "/api/board/find?q=one", "/api/board/tasks/1"]
+    async with (
+        running_service(database_path.parent, log_level="debug") as running,
+        _program_of(running) as client,
+    ):
+        first = await _added(client, "one", labels=["docs"])
+        await _added(client, "one more", needs=[first])
+        few = [await _statements(client, path) for path in paths]
+        for _ in range(40):
+            await _added(client, "one more", needs=[first], labels=["docs"])
+        many = [await _statements(client, path) for path in paths]
+
+    assert many == few
+    assert max(many) <= 20
