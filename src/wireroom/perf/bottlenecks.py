@@ -184,15 +184,17 @@ def _pools(evidence: Evidence) -> list[Cause]:
     for one in evidence.pools:
         if one.waited:
             callers = f"{one.waited} of {one.acquired} callers found none of {one.size} free"
-            waits = f"waited {one.total_seconds:.2f} s in all, {one.p95_seconds * 1000:.1f} ms at p95"
-            shown = (f"{callers}: they {waits}.",)
+            shown = (
+                f"{callers}: they waited {one.waited_seconds:.2f} s in all.",
+                f"All callers waited {one.p95_seconds * 1000:.1f} ms at p95.",
+            )
             advice = "Make it larger, or hold a connection for a shorter time: no waiting while one is held."
-            causes.append(Cause(CauseKind.SMALL_POOL, one.pool, one.total_seconds, shown, advice))
+            causes.append(Cause(CauseKind.SMALL_POOL, one.pool, one.waited_seconds, shown, advice))
         if one.leaked:
-            shown = (f"{one.leaked} of {one.size} connections were kept beyond the limit.",)
+            kept = f"{one.leaked} of {one.size} connections were kept beyond the limit."
             advice = "The log names who took them (connection_not_given_back)."
             cost = evidence.seconds * one.leaked / one.size
-            causes.append(Cause(CauseKind.KEPT_CONNECTIONS, one.pool, cost, shown, advice))
+            causes.append(Cause(CauseKind.KEPT_CONNECTIONS, one.pool, cost, (kept,), advice))
     return causes
 
 

@@ -142,6 +142,8 @@ class PoolWait:
     """Connections that were taken and not given back for longer than the limit."""
     waiting: int = 0
     """Callers that wait for one at the end of the period."""
+    waited_seconds: float = 0.0
+    """How long those waited who found none free; all others wait for the machine alone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,6 +164,7 @@ def pools_in(now: Sequence[PoolWait], before: Sequence[PoolWait], counts: Counts
                 total_seconds=one.total_seconds - then.total_seconds,
                 p95_seconds=waits[one.pool].at_share(0.95),
                 leaked=one.leaked - then.leaked,
+                waited_seconds=one.waited_seconds - then.waited_seconds,
             )
 
 

@@ -37,13 +37,15 @@ _NS = 1e9
 class Loan:
     """One connection that somebody asks for, has, and gives back."""
 
-    __slots__ = ("asked_ns", "is_reported", "stack", "taken_ns")
+    __slots__ = ("asked_ns", "found_none", "is_reported", "stack", "taken_ns")
 
     def __init__(self, stack: Sequence[Line]) -> None:
         """Begin now to wait."""
         self.asked_ns = time.perf_counter_ns()
         self.taken_ns = 0
         self.stack = stack
+        self.found_none = False
+        """Whether all connections were lent when it was asked for."""
         self.is_reported = False
 
 
@@ -68,6 +70,7 @@ class PoolWatch:
         self._lock = threading.Lock()
         self._loans: set[Loan] = set()
         self._acquired = self._waited = self._connects = self._in_use = self._leaked = 0
+        self._waited_seconds = 0.0
         self._timings = Timings()
         self._observe = POOL_ACQUIRE_SECONDS.labels(name).observe
         _watches.add(self)
@@ -90,6 +93,7 @@ class PoolWatch:
         with self._lock:
             if len(self._loans) >= self._size + self._overflow:
                 self._waited += 1
+                loan.found_none = True
                 POOL_WAITS.labels(self.name).inc()
             self._loans.add(loan)
         return loan
@@ -102,6 +106,8 @@ class PoolWatch:
             self._in_use += 1
             self._acquired += 1
             self._timings.add(seconds)
+            if loan.found_none:
+                self._waited_seconds += seconds
         self._observe(seconds)
 
     def give_back(self, loan: Loan) -> None:
@@ -145,6 +151,7 @@ class PoolWatch:
                 p95_seconds=self._timings.percentile(0.95),
                 leaked=self._leaked,
                 waiting=max(0, len(self._loans) - self._in_use),
+                waited_seconds=self._waited_seconds,
             )
 
     def close(self) -> None:
