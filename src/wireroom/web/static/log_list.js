@@ -17,6 +17,8 @@ export class LogList {
   #heights = [];
   #generation = 0;
   #frame = 0;
+  /** What the last drawing has shown; "" once something else is to be shown of it. */
+  #seen = "";
   #lastTop = 0;
   #lastHeight = 0;
   #failures = 0;
@@ -39,9 +41,7 @@ export class LogList {
     element.addEventListener("scroll", () => this.#scrolled(), { passive: true });
   }
 
-  get count() {
-    return this.#count;
-  }
+  get count() { return this.#count; }
 
   /** Show another log of so many items, from its end or its beginning. */
   reset(count, { atEnd = false } = {}) {
@@ -53,6 +53,7 @@ export class LogList {
     this.#count = count;
     this.#follow(atEnd);
     this.element.scrollTop = 0;
+    this.#seen = "";
     this.draw();
     if (atEnd) this.toEnd();
   }
@@ -80,6 +81,7 @@ export class LogList {
 
   toEnd() {
     this.#follow(true);
+    this.#seen = "";
     this.draw();
   }
 
@@ -88,6 +90,7 @@ export class LogList {
     this.#follow(false);
     const number = Math.floor(place / this.size);
     const tops = this.#tops();
+    this.#seen = "";
     this.element.scrollTop = tops[number] + ((place % this.size) / this.size) * (tops[number + 1] - tops[number]) - 60;
     this.draw();
     await this.#loaded(number);
@@ -97,12 +100,15 @@ export class LogList {
 
   /** Show what is near the window, as it is now. */
   draw() {
-    const anchor = this.follows ? null : this.#anchor();
     const tops = this.#tops();
     const end = tops.at(-1);
     const height = this.element.clientHeight;
     const top = this.follows ? Math.max(0, end - height) : this.element.scrollTop;
     const [first, last] = [chunkAt(tops, top - NEAR_PX), chunkAt(tops, top + height + NEAR_PX)];
+    const seen = `${this.#generation} ${first} ${last}`;
+    if (seen === this.#seen) return;
+    this.#seen = seen;
+    const anchor = this.follows ? null : this.#anchor();
     for (const [number, chunk] of this.#chunks) if (number < first || number > last) this.#unmount(chunk);
     for (let number = first; number <= last && number * this.size < this.#count; number += 1) this.#show(number);
     this.#room(first, last);
@@ -161,6 +167,7 @@ export class LogList {
     const generation = this.#generation;
     while (generation === this.#generation && !this.#chunks.get(number)?.items) {
       await (this.#chunks.get(number)?.loading ?? pause(50));
+      this.#seen = "";
       this.draw();
     }
   }
@@ -249,7 +256,7 @@ export class LogList {
     if (isAtEnd) this.#follow(true);
     else if (scrollTop < this.#lastTop - 1) this.#follow(false);
     this.#lastTop = scrollTop;
-    this.#soon();
+    this.#soon(false);
   }
 
   #follow(yes) {
@@ -258,7 +265,9 @@ export class LogList {
     this.on.followed(yes);
   }
 
-  #soon() {
+  /** Draw with the next frame; nothing is `changed` when only the window has moved. */
+  #soon(changed = true) {
+    if (changed) this.#seen = "";
     this.#frame ||= requestAnimationFrame(() => {
       this.#frame = 0;
       this.draw();
