@@ -78,8 +78,11 @@ def router(services: Services) -> APIRouter:
 class _BackEndRoutes:
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._default = services.asker.backend
         self._under_trial: set[str] = set()
+
+    @property
+    def _default(self) -> str:
+        return self._services.asker.backend
 
     async def list_all(self) -> BackEndListBody:
         """List the back ends: which are there, which serves new runs, and what the others need."""
