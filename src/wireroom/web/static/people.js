@@ -30,7 +30,7 @@ async function refresh() {
   me = await call("GET", "/api/access/me");
   const who = el("strong", { textContent: me.account ?? t("people.by-link") });
   const role = el("span", { className: "badge", textContent: t(`people.role-${me.role}`) });
-  byId("me").replaceChildren(t("people.you-are"), " ", who, " ", role, " ", el("span", { className: "soft", textContent: t(`people.role-${me.role}-means`) }));
+  byId("me").replaceChildren(t(me.account ? "people.you-are" : "people.you-came"), " ", who, " ", role, " ", el("span", { className: "soft", textContent: t(`people.role-${me.role}-means`) }));
   await PARTS[chosen()](me);
 }
 

@@ -19,6 +19,8 @@ export async function showAccess(caller) {
   sessions.sort((one, other) => other.this - one.this);
   byId("sessions-count").textContent = sessions.length;
   byId("accounts-count").textContent = accounts.length || "";
+  // A viewer is told of the own account only: that there are no others would not be true.
+  byId("accounts-card").hidden = me.role === "viewer" && accounts.length === 0;
   byId("accounts-empty").hidden = accounts.length > 0;
   showRows(byId("sessions"), sessions, (session) => session.id, sessionRow);
   showRows(byId("accounts"), accounts, (account) => account.name, accountRow);
@@ -30,7 +32,7 @@ function sessionRow(session) {
   if (session.this) marks.push(el("span", { className: "badge", textContent: t("people.this-browser") }));
   if (session.this) marks[1].dataset.tone = "good";
   const head = el("div", { className: "row-head" }, el("strong", { textContent: who }), ...marks);
-  const facts = el("div", { className: "row-facts" }, session.browser || t("people.some-program"), " · ", t("people.seen"), " ", timeAgo(session.seen_at), " · ", t("people.since"), " ", timeAgo(session.created_at));
+  const facts = el("div", { className: "row-facts" }, fact(session.browser || t("people.some-program")), " · ", fact(t("people.seen"), " ", timeAgo(session.seen_at)), " · ", fact(t("people.since"), " ", timeAgo(session.created_at)));
   const out = button(t("people.sign-out"), "button small owner-only", () => signOut(session));
   out.setAttribute("aria-label", t("people.sign-out-of", { who, browser: session.browser }));
   return row(el("div", { className: "row-main" }, head, facts), out);
@@ -39,7 +41,7 @@ function sessionRow(session) {
 function accountRow(account) {
   const { name, role } = account;
   const head = el("div", { className: "row-head" }, el("strong", { textContent: name }), badge(role));
-  const facts = el("div", { className: "row-facts" }, t("people.changed"), " ", timeAgo(account.changed_at));
+  const facts = el("div", { className: "row-facts" }, fact(t("people.changed"), " ", timeAgo(account.changed_at)));
   const other = ROLES.find((one) => one !== role);
   return row(
     el("div", { className: "row-main" }, head, facts),
@@ -49,6 +51,7 @@ function accountRow(account) {
   );
 }
 
+const fact = (...words) => el("span", { className: "fact" }, ...words);
 const row = (main, ...actions) => el("li", {}, main, el("div", { className: "row-actions" }, ...actions));
 
 function named(control, name) {
