@@ -16,6 +16,7 @@ import aiohttp
 from playwright.async_api import Browser, Page, async_playwright
 
 from browser.conftest import ARGUMENTS, CHROMIUM, Program, start, stop
+from browser.dead_letters import plant
 from wireroom.testing.eventually import eventually
 from wireroom.web.screens import CHAT, SCREENS, Screen
 
@@ -41,6 +42,8 @@ async def main() -> None:
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix="wireroom-screens-") as data_dir:
+        await stop(await start(Path(data_dir)))  # makes the database
+        await plant(Path(data_dir) / "wireroom.sqlite3")
         program = await start(Path(data_dir))
         try:
             await fill(program, Path(data_dir))
@@ -88,9 +91,27 @@ async def take(page: Page, program: Program, screen: Screen, path: Path) -> None
     await page.goto(program.address + screen.path)
     await page.wait_for_selector("#connection[data-state=live]")
     await page.wait_for_timeout(_SETTLED_MS)
-    if screen.name == CHAT:
-        await page.locator("#scroller").evaluate("element => (element.scrollTop = element.scrollHeight)")
+    if screen.name in OPENED:
+        await OPENED[screen.name](page)
+        await page.wait_for_timeout(_SETTLED_MS)
     await page.screenshot(path=path)
+
+
+async def _to_the_end(page: Page) -> None:
+    await page.locator("#scroller").evaluate("element => (element.scrollTop = element.scrollHeight)")
+
+
+async def _open_a_run(page: Page) -> None:
+    await page.get_by_text("list files").first.click()
+
+
+async def _open_a_file(page: Page) -> None:
+    await page.get_by_text("notes", exact=True).first.click()
+    await page.get_by_text(".md").first.click()
+
+
+OPENED = {CHAT: _to_the_end, "runs": _open_a_run, "files": _open_a_file}
+"""What is done on a screen before its picture is taken."""
 
 
 async def _answered(client: aiohttp.ClientSession) -> None:
