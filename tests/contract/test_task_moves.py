@@ -130,6 +130,16 @@ async def test_task_that_went_elsewhere_is_not_moved(desk: Board) -> None:
         await move(desk, 999)
 
 
+async def test_given_up_task_becomes_an_ordinary_one_where_it_is_moved_to(desk: Board) -> None:
+    """In the backlog and among the ready ones alike; a move that names no column leaves it given up."""
+    ids = [await desk.add(status=3, labels=["x"]) for _ in range(2)]
+    await desk.sql("UPDATE task_details SET is_dead = 1, failures = 3, reason = 'x'")
+    assert (await move(desk, ids[1], before=ids[0])).is_dead
+    for task_id, status in zip(ids, (TaskStatus.BACKLOGGED, TaskStatus.READY), strict=True):
+        moved = await move(desk, task_id, status=status)
+        assert (moved.status, moved.is_dead, moved.failures) == (int(status), False, 0)
+
+
 async def test_many_moves_at_once_leave_one_order(desk: Board) -> None:
     """Each of 60 moves, four at a time, does what it says, and nobody is lost or stands twice."""
     ids = [await desk.add() for _ in range(12)]

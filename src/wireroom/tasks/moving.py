@@ -18,6 +18,7 @@ from wireroom.errors import BadInput, Conflict, NotFound
 from wireroom.jobs.port import Jobs
 from wireroom.store.statement import Statement
 from wireroom.tasks.board import add_task, edit_task
+from wireroom.tasks.dead import discard_dead_tasks
 from wireroom.tasks.requests import LARGEST, TaskFields
 from wireroom.tasks.rows import TaskView
 from wireroom.tasks.states import TaskStatus, label_of
@@ -131,6 +132,9 @@ def move_task(conn: Connection, jobs: Jobs, task_id: int, to: Move, now_ms: int)
         raise Conflict(f"Task {task_id} is {_word(stored)} by now; it was not moved.")
     if task_id in {to.after, to.before}:
         raise BadInput("A task cannot be moved beside itself.")
+    if to.status is TaskStatus.BACKLOGGED:
+        # One that was given up is backlogged already, and whoever moves it there means an ordinary one.
+        discard_dead_tasks(conn, [task_id], now_ms)
     status = stored if to.status is None else int(to.status)
     free = _free_order(conn, task_id, order, status, to)
     given = frozenset(["order"] * (free != order) + ["status"] * (status != stored))
