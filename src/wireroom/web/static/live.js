@@ -6,6 +6,8 @@ import { Stream } from "./stream.js";
 import { t } from "./texts.js";
 
 const listeners = [];
+// One connection: it is opened once every script of the screen has said what it wants.
+addEventListener("DOMContentLoaded", () => listeners.length && open());
 
 /**
  * Call `refresh(topics)` once the page is live, and whenever something of these topics may have changed.
@@ -14,7 +16,6 @@ const listeners = [];
  * told once the one under way has ended.
  */
 export function live(topics, refresh) {
-  if (!listeners.length) queueMicrotask(open);
   listeners.push({ topics, refresh, waiting: new Set(), busy: false });
 }
 
