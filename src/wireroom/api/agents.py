@@ -121,6 +121,7 @@ class AgentRoutes:
     async def create(self, request: Request) -> Response:
         """Make an agent, or bring the one of this name up to date; a one-time agent is called at once.
 
+        With `at`, a time, it is called then. A schedule that is an object may have a `start` and an `end`.
         `Idempotency-Key`, or `idempotencyKey` in the body, makes repetitions of a one-time agent one call.
         """
         fields = await read_body(request)

@@ -15,8 +15,11 @@ const open = { name: undefined, known: null, before: null };
 /** Show the form: empty for `null`, else with what the agent is. What somebody is writing is left alone. */
 export async function openForm(name) {
   if (open.name === name) return focusTitle();
-  const [found, queues] = await Promise.all([name === null ? call("GET", "/api/agents?limit=1") : call("GET", viewPath(name)), call("GET", "/api/queues")]);
-  byId("queue-names").replaceChildren(...queues.queues.map((queue) => el("option", { value: queue.name })));
+  const asked = [name === null ? "/api/agents?limit=1" : viewPath(name), "/api/queues", "/api/backends"];
+  const [found, { queues }, { backends }] = await Promise.all(asked.map((one) => call("GET", one)));
+  for (const [id, known] of [["queue-names", queues], ["backends", backends.filter((one) => one.is_ready)]]) {
+    byId(id).replaceChildren(...known.map((one) => el("option", { value: one.name })));
+  }
   Object.assign(open, { name, known: name === null ? null : found.definition });
   showFields(open.known ?? {}, found.timezone);
   open.before = open.known && read();
