@@ -33,12 +33,11 @@ ARGUMENTS = (
 _HAS_CHROMIUM = CHROMIUM.exists()
 LOADS = 20
 _PLAIN = "/health"
-_PAINTED = "performance.getEntriesByType('paint').length > 0"
-_FIGURES = """() => {
+_FIGURES = """() => new Promise((resolve) => new PerformanceObserver((paints) => {
   const loaded = [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')];
   const bytes = loaded.reduce((sum, one) => sum + one.transferSize, 0);
-  return [performance.getEntriesByType('paint')[0].startTime, bytes];
-}"""
+  resolve([paints.getEntries()[0].startTime, bytes]);
+}).observe({ type: 'paint', buffered: true }))"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +110,6 @@ async def _load(browser: Browser, url: str, session: Any, *, is_live: bool = Tru
     await shown.goto(url)
     if is_live:
         await shown.wait_for_selector("#connection[data-state=live]")
-    await shown.wait_for_function(_PAINTED)
     paint_ms, transferred = await shown.evaluate(_FIGURES)
     await context.close()
     return Load(paint_ms, transferred)
