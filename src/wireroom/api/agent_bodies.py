@@ -5,6 +5,7 @@ Source: contract of cursor-agents, section A1.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from wireroom.agents.definition import Definition
@@ -13,6 +14,9 @@ from wireroom.agents.queues import QueueView
 from wireroom.agents.records import Agent, Saved
 from wireroom.agents.request import CallRequest
 from wireroom.api.bodies import iso, iso_or_none
+
+HIDDEN = "•••"
+"""Stands for the value of a header."""
 
 
 def prompt_status(view: AgentView) -> dict[str, Any]:
@@ -30,8 +34,11 @@ def prompt_status(view: AgentView) -> dict[str, Any]:
     )
 
 
-def agent_status(view: AgentView) -> dict[str, Any]:
-    """Return an AgentStatus: a PromptStatus with what is called, and what the older service did not know."""
+def agent_status(view: AgentView, *, shows_headers: bool = True) -> dict[str, Any]:
+    """Return an AgentStatus: a PromptStatus with what is called, and what the older service did not know.
+
+    Headers often hold a credential, so who may only look sees their names alone.
+    """
     agent = view.agent
     wanted = agent.definition
     request = wanted.request
@@ -39,7 +46,7 @@ def agent_status(view: AgentView) -> dict[str, Any]:
         {
             "targetUrl": request.url,
             "method": request.method,
-            "headers": request.headers,
+            "headers": request.headers if shows_headers else names_alone(request.headers),
             "body": request.body,
             "timeout": request.timeout_ms,
         }
@@ -65,6 +72,11 @@ def agent_status(view: AgentView) -> dict[str, Any]:
         "updatedAt": iso(agent.updated_at),
     }
     return prompt_status(view) | without_nothing(own | rules)
+
+
+def names_alone(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers without what they say."""
+    return dict.fromkeys(headers, HIDDEN)
 
 
 def created_agent(definition: Definition, saved: Saved) -> dict[str, Any]:

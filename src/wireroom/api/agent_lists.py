@@ -12,7 +12,9 @@ from starlette.responses import Response
 
 from wireroom.agents.queries import NEWEST, count_agents, list_agents, list_calls
 from wireroom.agents.records import get_agent
+from wireroom.api.access_rules import PageRole
 from wireroom.api.agent_bodies import agent_status, call_body
+from wireroom.api.guard import caller_of
 from wireroom.api.legacy import json_response
 from wireroom.api.paging import AnyPage, AnyPerPage, Cursor, next_link, older_piece, read_cursor
 from wireroom.api.services import Services
@@ -44,12 +46,13 @@ class AgentLists:
 
         Asked for as lines of JSON, it lists all of them.
         """
+        sees_all = caller_of(request).role is PageRole.OWNER
         if wants_lines(request):
             return whole_list(
                 self._services.db,
                 lambda conn, after, size: list_agents(conn, limit=size, after=after),
                 lambda view: view.agent.name,
-                lambda view: msgspec.json.encode(agent_status(view)),
+                lambda view: msgspec.json.encode(agent_status(view, shows_headers=sees_all)),
             )
         piece = older_piece(limit, offset, page, per_page, read_cursor(cursor, str))
         after = None if piece.after is None else piece.after[0]
@@ -61,7 +64,10 @@ class AgentLists:
         )
         found = piece.cut(read)
         more = next_link(request, found.cursor("name"))
-        body = {"agents": [agent_status(view) for view in found.items], "total": total}
+        body = {
+            "agents": [agent_status(view, shows_headers=sees_all) for view in found.items],
+            "total": total,
+        }
         return json_response(body, headers=more)
 
     async def calls(self, name: str, limit: Limit = 50, before: Before = NEWEST) -> Response:

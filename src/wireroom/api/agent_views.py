@@ -11,14 +11,17 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Depends, Query
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection
+from starlette.requests import Request
 
 from wireroom.agents.definition import fields_of, read_definition
 from wireroom.agents.overview import AgentKind, LastCall, Overview, list_overviews, show_overview
 from wireroom.agents.records import find_agent
 from wireroom.agents.request import CallRequest
+from wireroom.api.access_rules import PageRole
+from wireroom.api.agent_bodies import names_alone
 from wireroom.api.agents import MAX_BODY_BYTES
 from wireroom.api.bodies import iso
-from wireroom.api.guard import caller_guard
+from wireroom.api.guard import caller_guard, caller_of
 from wireroom.api.paging import Cursor, Piece, read_cursor
 from wireroom.api.requests import bounded_route
 from wireroom.api.schedules import Problem
@@ -162,15 +165,18 @@ class _AgentViewRoutes:
             timezone=self._services.settings.time_zone,
         )
 
-    async def show(self, name: str) -> AgentBody:
-        """Show one agent with its definition."""
+    async def show(self, request: Request, name: str) -> AgentBody:
+        """Show one agent with its definition; who may only look sees no values of headers."""
         view = await self._services.db.read(lambda conn: show_overview(conn, name))
         if view is None:
             raise NotFound(f'Agent "{name}" not found')
         agent = view.agent
+        definition = fields_of(agent.definition)
+        if caller_of(request).role is not PageRole.OWNER and "headers" in definition:
+            definition["headers"] = names_alone(definition["headers"])
         return AgentBody(
             **AgentLineBody.of(view).model_dump(),
-            definition=fields_of(agent.definition),
+            definition=definition,
             created_at=iso(agent.created_at),
             updated_at=iso(agent.updated_at),
         )

@@ -21,6 +21,7 @@ from starlette.types import Scope
 from wireroom.agents.definition import Definition, changed_fields, read_definition
 from wireroom.agents.queries import AgentView, show_agent, show_call
 from wireroom.agents.records import Saved, find_agent, get_agent
+from wireroom.api.access_rules import PageRole
 from wireroom.api.agent_bodies import agent_status, call_body, created_agent, job_id
 from wireroom.api.agent_lists import AgentLists
 from wireroom.api.errors import answer_error
@@ -137,9 +138,10 @@ class AgentRoutes:
 
         return _created(definition, await self._services.db.write(unit))
 
-    async def show(self, name: str) -> Response:
+    async def show(self, request: Request, name: str) -> Response:
         """Show one agent, what it does now and did last."""
-        return json_response(agent_status(await self._view(name)))
+        sees_all = caller_of(request).role is PageRole.OWNER
+        return json_response(agent_status(await self._view(name), shows_headers=sees_all))
 
     async def replace(self, request: Request, name: str) -> Response:
         """Make the agent of this name, or put this definition in its place."""

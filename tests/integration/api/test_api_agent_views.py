@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import aiohttp
 from sqlalchemy import Connection
 
+from api.browsers import browser
 from callback_receiver import running_receiver
+from wireroom.api.access_rules import PageRole
+from wireroom.api.auth import new_login_link
 from wireroom.app.service import Service
 from wireroom.clock import to_ms
 from wireroom.testing.eventually import eventually
@@ -140,6 +144,25 @@ async def test_agent_is_shown_with_what_makes_it_again(program: Client) -> None:
     assert (shown["definition"]["missed"], shown["definition"]["headers"]) == ("late:600s", {"X-A": "b"})
     async with program.get("/api/agents/nobody") as answer:
         assert answer.status == 404
+
+
+async def test_viewer_sees_no_values_of_headers(service: Service, program: Client) -> None:
+    """Headers often hold a credential: who may only look sees their names, by every route; owners see all."""
+    await make(program, "morning", headers={"Authorization": "Bearer hush"})
+    async with browser(service) as viewer:
+        async with viewer.get(await new_login_link(service.services, PageRole.VIEWER)) as response:
+            assert response.status == 200
+        for path in ("/agents", "/agents/morning", "/api/agents", "/api/agents/morning"):
+            seen = json.dumps(await good(viewer, "GET", path))
+            assert "morning" in seen
+            assert "hush" not in seen
+        lines = {"Accept": "application/x-ndjson"}
+        async with viewer.get("/agents", headers=lines) as response:
+            text = await response.text()
+
+    assert "Authorization" in text
+    assert "hush" not in text
+    assert "hush" in json.dumps(await good(program, "GET", "/api/agents/morning"))
 
 
 async def test_failures_in_a_row_are_counted(service: Service, program: Client) -> None:
