@@ -164,4 +164,5 @@ byId("more").addEventListener("click", () => {
 addEventListener("hashchange", choose);
 if (KINDS.includes(location.hash.slice(1))) kind = location.hash.slice(1);
 setInterval(tick, TICK_MS);
-live(["dead"], refresh);
+// A task that somebody moves is given up no more, which the topic of dead letters does not tell.
+live(["dead", "tasks"], refresh);
