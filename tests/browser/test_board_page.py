@@ -14,6 +14,9 @@ from browser.conftest import Program, Watch, start, stop
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
+_RENAME = """() => fetch("/api/tasks/1", { method: "PATCH",
+    headers: { "Content-Type": "application/json" }, body: '{"prompt": "1st thing"}' })"""
+
 
 async def _open(context: BrowserContext, program: Program, watch: Watch) -> Page:
     """Open the board in one more window of the same person."""
@@ -42,17 +45,23 @@ async def _file(page: Page, *prompts: str) -> None:
     await page.locator("#quick-text").blur()
 
 
-async def _drag(page: Page, card: Locator, target: Locator, *, below: bool = True) -> None:
-    """Carry a card with the mouse to just below or above another, in steps as a hand does."""
-    start, end = await card.bounding_box(), await target.bounding_box()
-    assert start
-    assert end
-    await page.mouse.move(start["x"] + 30, start["y"] + 12)
+async def _pick_up(page: Page, card: Locator) -> None:
+    box = await card.bounding_box()
+    assert box
+    await page.mouse.move(box["x"] + 30, box["y"] + 12)
     await page.mouse.down()
-    await page.mouse.move(start["x"] + 40, start["y"] + 24, steps=3)
-    await page.mouse.move(end["x"] + 40, end["y"] + (end["height"] if below else 0), steps=6)
+    await page.mouse.move(box["x"] + 40, box["y"] + 24, steps=3)
+    await expect(page.locator(".ghost")).to_have_count(1)
+
+
+async def _put_down(page: Page, target: Locator, *, below: bool = True) -> None:
+    """Carry what is in the hand to just below or above another card, in steps as a hand does."""
+    box = await target.bounding_box()
+    assert box
+    await page.mouse.move(box["x"] + 40, box["y"] + (box["height"] if below else 0), steps=6)
     await expect(page.locator(".ghost")).to_have_count(1)
     await page.mouse.up()
+    await expect(page.locator(".ghost")).to_have_count(0)
 
 
 async def _hold_and_carry(page: Page, card: Locator, target: Locator) -> None:
@@ -91,19 +100,24 @@ async def test_tasks_are_filed_ordered_and_watched_being_done(
     await _file(board, "first thing", "second thing", "third thing")
     await expect(_cards(other, "ready")).to_have_text(["first thing", "second thing", "third thing"])
 
-    await _drag(board, _cards(board, "ready").nth(2), _cards(board, "ready").nth(0), below=False)
-    await expect(_cards(board, "ready")).to_have_text(["third thing", "first thing", "second thing"])
-    await expect(_cards(other, "ready")).to_have_text(["third thing", "first thing", "second thing"])
+    await _pick_up(board, _cards(board, "ready").nth(2))
+    await other.evaluate(_RENAME)
+    await expect(_cards(other, "ready")).to_have_text(["1st thing", "second thing", "third thing"])
+    await expect(_cards(board, "ready")).to_have_text(["first thing", "second thing", "third thing"])
+    await _put_down(board, _cards(board, "ready").nth(0), below=False)
+    await expect(_cards(board, "ready")).to_have_text(["third thing", "1st thing", "second thing"])
+    await expect(_cards(other, "ready")).to_have_text(["third thing", "1st thing", "second thing"])
     await expect(board.locator("#panel")).to_be_hidden()
 
     await _cards(board, "ready").nth(2).focus()
     await board.keyboard.press("Alt+ArrowUp")
-    await expect(_cards(other, "ready")).to_have_text(["third thing", "second thing", "first thing"])
+    await expect(_cards(other, "ready")).to_have_text(["third thing", "second thing", "1st thing"])
     await expect(_cards(board, "ready").nth(1)).to_be_focused()
     await board.keyboard.press("Alt+ArrowLeft")
     await expect(_cards(other, "backlog")).to_have_text(["second thing"])
-    await _drag(other, _cards(other, "backlog").first, _cards(other, "ready").nth(0))
-    await expect(_cards(board, "ready")).to_have_text(["third thing", "second thing", "first thing"])
+    await _pick_up(other, _cards(other, "backlog").first)
+    await _put_down(other, _cards(other, "ready").nth(0))
+    await expect(_cards(board, "ready")).to_have_text(["third thing", "second thing", "1st thing"])
 
     await board.locator("#operator").check()
     await expect(other.locator("#operator")).to_be_checked()

@@ -11,7 +11,7 @@ const SPEED_PX = 14;
 
 /** Let people drag the cards of the board; `chips` are the names of the columns, onto which cards can be let go too. */
 export function makeDraggable(columns, moves, chips) {
-  const hand = new Hand(columns, moves);
+  const hand = new Hand(columns, moves, chips);
   columns.board.addEventListener("pointerdown", (event) => hand.touch(event));
   addEventListener("pointermove", (event) => hand.follow(event));
   addEventListener("pointerup", (event) => hand.letGo(event));
@@ -22,7 +22,6 @@ export function makeDraggable(columns, moves, chips) {
   columns.board.addEventListener("touchmove", (event) => hand.isHolding && event.preventDefault(), { passive: false });
   // A drag ends in a click, which is not meant.
   columns.board.addEventListener("click", (event) => hand.swallowsClick && (event.preventDefault(), event.stopPropagation()), true);
-  hand.chips = chips;
 }
 
 class Hand {
@@ -30,9 +29,10 @@ class Hand {
   #card = null;
   swallowsClick = false;
 
-  constructor(columns, moves) {
+  constructor(columns, moves, chips) {
     this.columns = columns;
     this.moves = moves;
+    this.chips = chips;
     this.line = el("div", { className: "drop-line", hidden: true });
   }
 
@@ -41,6 +41,9 @@ class Hand {
   }
 
   touch(event) {
+    // A second finger changes nothing.
+    if (this.#card) return;
+    this.#forget();
     this.swallowsClick = false;
     const row = event.target.closest("[data-task]");
     if (event.button !== 0 || !row?.dataset.task || document.body.dataset.role === "viewer") return;
@@ -71,8 +74,9 @@ class Hand {
   }
 
   putBack() {
+    const id = this.#card?.id;
     if (!this.#end()) return;
-    announce(t("board.put-down", { id: this.putBackId }));
+    announce(t("board.put-down", { id }));
     this.columns.release();
   }
 
@@ -82,6 +86,8 @@ class Hand {
     if (this.#card || !found) return;
     clearTimeout(this.#touched.timer);
     this.columns.hold();
+    // What has the focus stays in the document however far its column goes on: a touch ends with what was touched.
+    row.querySelector(".task-open").focus({ preventScroll: true });
     const box = row.getBoundingClientRect();
     const ghost = row.cloneNode(true);
     ghost.className = "row ghost";
@@ -151,7 +157,6 @@ class Hand {
     this.line.hidden = true;
     document.body.classList.remove("dragging");
     document.querySelectorAll(".target").forEach((one) => one.classList.remove("target"));
-    this.putBackId = this.#card.id;
     this.#card = null;
     this.swallowsClick = true;
     return true;
