@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, Page, ViewportSize
+from playwright.async_api import Browser, Page, Response, ViewportSize
 
-from browser.conftest import Program, Watch
+from browser.conftest import Program, Watch, start, stop
 from browser.screenshots import fill
 from wireroom.testing.eventually import eventually
 from wireroom.web.screens import SCREENS
@@ -18,25 +19,39 @@ from wireroom.web.screens import SCREENS
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+MOST_STATEMENTS = 14
 LOOKS: list[tuple[ViewportSize, Literal["light", "dark"]]] = [
     ({"width": 1280, "height": 800}, "light"),
     ({"width": 360, "height": 780}, "dark"),
 ]
 
 
+@pytest.fixture
+async def program(database_path: Path) -> AsyncIterator[Program]:
+    """Lend a running program whose answers say how many statements they took."""
+    running = await start(database_path.parent, LOG_LEVEL="debug")
+    yield running
+    await stop(running)
+
+
 async def test_every_screen_is_readable_by_everybody(
     program: Program, database_path: Path, browser: Browser, watch: Watch
 ) -> None:
-    """Nothing is found on a full screen, on a desktop in light and on a phone in dark colours."""
+    """Nothing is found on a full screen, on a desktop in light and on a phone in dark colours.
+
+    Nor does any request that a screen makes ask the database more than a fixed number of times.
+    """
     await fill(program, database_path.parent)
     state = await logged_in(browser, program)
     found: list[str] = []
+    statements: dict[str, int] = {}
     for size, theme in LOOKS:
         context = await browser.new_context(
             storage_state=state, color_scheme=theme, reduced_motion="reduce", viewport=size, bypass_csp=True
         )
         page = await context.new_page()
         watch.over(page)
+        page.on("response", lambda response: statements.update(counted(response)))
         for screen in SCREENS:
             await page.goto(program.address + screen.path)
             found += [f"{screen.name}, {theme}: {wrong}" for wrong in await wrongs(page)]
@@ -44,6 +59,14 @@ async def test_every_screen_is_readable_by_everybody(
         await page.evaluate("document.querySelector('main').append(document.createElement('button'))")
         assert "button-name" in " ".join(await wrongs(page)), "a button without a name would not be found"
         await context.close()
+    assert len(statements) > len(SCREENS)
+    assert {path: count for path, count in statements.items() if count > MOST_STATEMENTS} == {}
+
+
+def counted(response: Response) -> dict[str, int]:
+    """Return by path how many statements an answer says that it took, if it says so."""
+    told = response.headers.get("x-wireroom-statements")
+    return {} if told is None else {urlsplit(response.url).path: int(told)}
 
 
 async def logged_in(browser: Browser, program: Program) -> Any:

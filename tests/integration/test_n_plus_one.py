@@ -58,6 +58,21 @@ LISTS = (
     "/api/tasks?page=2&per_page=10",
     "/api/runs?page=2&per_page=10",
     "/api/chat/conversations",
+    "/api/access/accounts",
+    "/api/access/audit",
+    "/api/access/people",
+    "/api/access/sessions",
+    "/api/board",
+    "/api/board/choices",
+    "/api/dead-letters",
+    "/api/dead-letters/callbacks",
+    "/api/dead-letters/deliveries",
+    "/api/environment",
+    "/api/files/places",
+    "/api/performance?window=5m",
+    "/api/run-views",
+    "/api/run-views/r1",
+    "/api/settings",
 )
 
 
