@@ -69,6 +69,8 @@ function content(file, isBeside) {
   if (!file.hunks.length) return el("p", { className: "diff-note", textContent: t("diff.no-lines") });
   const table = el("table", { className: `diff-table ${isBeside ? "beside" : ""}` });
   table.setAttribute("aria-label", t("diff.lines-of", { path: file.path }));
+  // A hunk's head spans all columns, so it cannot tell their widths.
+  if (isBeside) table.append(el("colgroup", {}, ...["diff-slim", "", "diff-slim", ""].map((className) => el("col", { className }))));
   for (const hunk of file.hunks) table.append(hunkBody(hunk, isBeside));
   return el("div", { className: "scroll-x diff-scroll", tabIndex: 0, role: "region", ariaLabel: t("diff.lines-of", { path: file.path }) }, table);
 }
