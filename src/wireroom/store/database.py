@@ -57,12 +57,12 @@ def after_commit(conn: Connection, callback: Callable[[], None]) -> None:
 
     Equal callbacks of one commit are called once. Dropped when the unit or its commit fails.
     """
-    conn.info.setdefault(_AFTER_COMMIT, []).append(callback)
+    conn.__dict__.setdefault(_AFTER_COMMIT, []).append(callback)
 
 
 def take_callbacks(conn: Connection) -> list[Callable[[], None]]:
     """Return and forget the callbacks that the unit just run has left on its connection."""
-    callbacks: list[Callable[[], None]] = conn.info.pop(_AFTER_COMMIT, [])
+    callbacks: list[Callable[[], None]] = conn.__dict__.pop(_AFTER_COMMIT, [])
     return callbacks
 
 

@@ -8,7 +8,8 @@ never formatted into the text.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -23,28 +24,29 @@ _NAMED = re.compile(r"'[^']*'|(?<![:\w]):(\w+)")
 class Statement:
     """One named SQL statement; give it as a module constant with a sentence on what it is for."""
 
-    __slots__ = ("_names", "_positional", "_sql", "_text")
+    __slots__ = ("_in_order", "_positional", "_sql", "_text")
 
     def __init__(self, sql: str) -> None:
         """Keep the SQL, in the dialect that SQLite and PostgreSQL share."""
         self._sql = sql
         self._text = text(sql)
         # SQLite's driver looks each name up anew at each call: by position the same costs half.
-        self._names = tuple(found[1] for found in _NAMED.finditer(sql) if found[1])
+        self._in_order = _picker([found[1] for found in _NAMED.finditer(sql) if found[1]])
         self._positional = _NAMED.sub(lambda found: "?" if found[1] else found[0], sql)
 
     def run(self, conn: Connection, **values: Any) -> int:
         """Execute it and return how many rows it changed."""
         raw = sqlite_driver(conn)
         if raw is not None:
-            return int(raw.execute(self._positional, self._in_order(values)).rowcount)
+            changed: int = raw.run(self._positional, self._in_order(values))
+            return changed
         return int(conn.execute(self._text, values).rowcount)
 
     def row(self, conn: Connection, **values: Any) -> Row | None:
-        """Execute it and return its first row, None when there is none."""
+        """Execute it and return its first row, None when there is none; for answers of a row or a few."""
         raw = sqlite_driver(conn)
         if raw is not None:
-            found: Row | None = raw.execute(self._positional, self._in_order(values)).fetchone()
+            found: Row | None = raw.row(self._positional, self._in_order(values))
             return found
         first = conn.execute(self._text, values).first()
         return None if first is None else tuple(first)
@@ -75,5 +77,13 @@ class Statement:
         rows = driver(conn).execute(f"EXPLAIN QUERY PLAN {self._sql}", values).fetchall()
         return "\n".join(str(row[3]) for row in rows)
 
-    def _in_order(self, values: Mapping[str, Any]) -> list[Any]:
-        return [values[name] for name in self._names]
+
+def _picker(names: Sequence[str]) -> Callable[[Mapping[str, Any]], Sequence[Any]]:
+    """Return what puts values by name into the order of the names."""
+    match names:
+        case []:
+            return lambda _: ()
+        case [only]:
+            return lambda values: (values[only],)
+        case _:
+            return itemgetter(*names)

@@ -71,6 +71,8 @@ class WatchedConnection(pysqlite3.Connection):  # type: ignore[misc]  # the driv
         super().__init__(*args, **options)
         self._recorder = Recorder()
         self._known = self._recorder.by_text
+        # For what is read to its end at once: a cursor a statement costs as much as many a statement itself.
+        self._own = _new_cursor(self)
 
     def cursor(self, factory: type[WatchedCursor] = WatchedCursor) -> WatchedCursor:
         """Return a new cursor, for SQLAlchemy."""
@@ -79,11 +81,30 @@ class WatchedConnection(pysqlite3.Connection):  # type: ignore[misc]  # the driv
         return cursor
 
     def execute(self, sql: str, parameters: Any = (), /) -> Any:
-        """Send one statement; the lines of `note` are repeated here, for this is the hot path.
+        """Send one statement and return the driver's cursor with its answer, which may be read later.
 
-        The cursor is the driver's own: the time to fetch more than the first row is not noted, see `rows`.
+        The time to fetch more than the first row is not noted, see `rows`.
         """
-        cursor = _new_cursor(self)
+        return self._send(_new_cursor(self), sql, parameters)
+
+    def run(self, sql: str, parameters: Any = (), /) -> int:
+        """Send one statement without an answer, and return how many rows it changed."""
+        return int(self._send(self._own, sql, parameters).rowcount)
+
+    def row(self, sql: str, parameters: Any = (), /) -> Any:
+        """Send one statement whose answer is short, and return its first row, or None."""
+        found = self._send(self._own, sql, parameters).fetchall()
+        return found[0] if found else None
+
+    def rows(self, sql: str, parameters: Any = (), /) -> list[Any]:
+        """Send one statement and return all its rows, with the time to fetch them."""
+        started = perf_counter_ns()
+        found: list[Any] = self._own.execute(sql, parameters).fetchall()
+        self.note(sql, started).rows += len(found)
+        return found
+
+    def _send(self, cursor: Any, sql: str, parameters: Any) -> Any:
+        """Send one statement; the lines of `note` are repeated here, for this is the hot path."""
         started = perf_counter_ns()
         cursor.execute(sql, parameters)
         now = perf_counter_ns()
@@ -103,14 +124,6 @@ class WatchedConnection(pysqlite3.Connection):  # type: ignore[misc]  # the driv
             if len(sent) >= scope.batch:
                 scope.look(now)
         return cursor
-
-    def rows(self, sql: str, parameters: Any = (), /) -> list[Any]:
-        """Send one statement and return all its rows, with the time to fetch them."""
-        cursor = _new_cursor(self)
-        started = perf_counter_ns()
-        found: list[Any] = cursor.execute(sql, parameters).fetchall()
-        self.note(sql, started).rows += len(found)
-        return found
 
     def executemany(self, sql: str, parameters: Any, /) -> WatchedCursor:
         """Send one statement for each set of values; noted as one."""
