@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -53,7 +54,14 @@ def _add(conn: Connection, ref: str, **options: Any) -> None:
 
 def _turn(conn: Connection, room: int, **options: Any) -> TurnResult:
     settings: dict[str, Any] = {"ended": [], "busy_keys": set(), "first_epoch": 1} | options
-    turn = Turn(room={"work": room} if room else {}, kinds=("note",), now_ms=_NOW, worker="w", **settings)
+    turn = Turn(
+        room={"work": room} if room else {},
+        claimable={"work"},
+        kinds=("note",),
+        now_ms=_NOW,
+        worker="w",
+        **settings,
+    )
     return turn(conn)
 
 
@@ -96,7 +104,7 @@ def test_claim_behind_a_hundred_thousand_jobs_of_a_busy_key_looks_at_each_once(c
     turns = 0
     while not started:
         result = _turn(conn, 10, busy_keys={"busy"})
-        assert result.unfinished or _refs(result)
+        assert result.left or _refs(result)
         started += _refs(result)
         turns += 1
     assert started == ["free"]
@@ -112,7 +120,7 @@ def test_jobs_of_one_key_in_a_huge_backlog_start_one_by_one_in_order_and_fast(co
     """Each end lets exactly the next of the key go, by index: a thousand steps in well under two seconds."""
     _fill(conn, 100_000, key="one")
     result = _turn(conn, 10)
-    while result.unfinished:
+    while result.left:
         epoch = result.first_epoch
         result = _turn(conn, 9, busy_keys={"one"}, first_epoch=epoch + 1)
     begun = time.perf_counter()
@@ -127,7 +135,7 @@ def test_jobs_of_one_key_in_a_huge_backlog_start_one_by_one_in_order_and_fast(co
 def test_a_hundred_thousand_delayed_jobs_cost_a_claim_nothing(conn: Connection) -> None:
     """Delayed jobs are out of the claim's way, whoever inserted them, and the earliest is known."""
     _fill(conn, 100_000, key=None, run_at=_NOW + 60_000)
-    while _turn(conn, 10).unfinished:
+    while _turn(conn, 10).left:
         pass
     begun = time.perf_counter()
     for number in range(100):
@@ -303,3 +311,18 @@ async def test_handler_that_ignores_its_cancellation_does_not_hold_up_the_drain(
     assert (await database.read(jobs.counts))["work"].running == 1
     release.set()
     await asyncio.sleep(0.01)
+
+
+async def test_queue_that_is_full_is_looked_at_again_when_a_slot_is_free(database: SqliteDatabase) -> None:
+    """Jobs that no turn had room for are started without anybody saying so again."""
+    worker = EmbeddedWorker(database, [QueueSpec("work", 1)], SystemClock())
+    jobs = EmbeddedJobs(SystemClock())
+    handler = _Counting()
+    for ref in "abc":
+        await database.write(partial(jobs.enqueue, queue="work", kind="note", ref=ref))
+    begun = time.monotonic()
+    running = asyncio.create_task(worker.run({"note": handler}))
+    await eventually(lambda: handler.refs == ["a", "b", "c"], "all have run")
+    assert time.monotonic() - begun < 4
+    await worker.drain(timedelta(seconds=1))
+    await running

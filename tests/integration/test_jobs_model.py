@@ -36,6 +36,7 @@ from wireroom.jobs.port import CancelResult, Job, QueueCounts
 from wireroom.store import job_rows
 from wireroom.store.database import driver, take_callbacks
 from wireroom.store.schema import metadata
+from wireroom.store.watched import WatchedConnection
 from wireroom.testing.clock import ManualClock
 
 _ROOM = {"a": 2, "b": 1}
@@ -69,7 +70,7 @@ class JobsMachine(RuleBasedStateMachine):
         engine = create_engine(
             "sqlite://",
             module=pysqlite3,
-            creator=lambda: pysqlite3.connect(":memory:", isolation_level=None),
+            creator=lambda: pysqlite3.connect(":memory:", isolation_level=None, factory=WatchedConnection),
             poolclass=StaticPool,
             isolation_level="AUTOCOMMIT",
         )
@@ -84,6 +85,7 @@ class JobsMachine(RuleBasedStateMachine):
         self.next_epoch = 1
         self.refs = 0
         self.sweep = False
+        self.claimable = set(_ROOM)
 
     def teardown(self) -> None:
         """Close the connection."""
@@ -117,6 +119,7 @@ class JobsMachine(RuleBasedStateMachine):
         )
         assert added == (not self._waits(dedupe))
         if added:
+            self.claimable.add(queue)
             self._learn(queue, key, priority, self.now_ms + delay, dedupe)
 
     @rule(queue=_QUEUES, key=_KEYS, delay=st.sampled_from([0, 2_000]))
@@ -129,6 +132,7 @@ class JobsMachine(RuleBasedStateMachine):
             " VALUES (?, 'k', ?, ?, ?, 'waiting', ?)",
             (queue, str(self.refs), key, self.now_ms + delay, self.now_ms),
         )
+        self.claimable = set(_ROOM)
         self._learn(queue, key, 0, self.now_ms + delay, None)
 
     @rule(pick=st.integers(0, 1_000))
@@ -140,6 +144,7 @@ class JobsMachine(RuleBasedStateMachine):
             self.raw.execute("DELETE FROM jobs WHERE id = ?", (job.id,))
             del self.model[job.id]
             self.sweep = True
+            self.claimable = set(_ROOM)
 
     @rule(target=running)
     def take_a_turn(self) -> Any:
@@ -148,10 +153,12 @@ class JobsMachine(RuleBasedStateMachine):
         started: list[Job] = []
         unfinished = True
         while unfinished:
-            result = self._turn()(self.conn)
+            turn = self._turn()
+            result = turn(self.conn)
+            self.claimable = (self.claimable - turn.claimable) | result.left
             for offset, candidate in enumerate(result.started):
                 started.append(self._claimed(candidate, result.first_epoch + offset))
-            unfinished = result.unfinished
+            unfinished = not self.claimable.isdisjoint(self._room())
         assert {(job.id, job.attempt) for job in started} == expected
         for queue in self._room():
             for job in self._delayed(queue):
@@ -183,6 +190,7 @@ class JobsMachine(RuleBasedStateMachine):
         )
         if job and state == "waiting":
             del self.model[job.id]
+            self.claimable = set(_ROOM)
         if state == "running":
             assert job_rows.cancelled_epochs(self.raw)
 
@@ -195,6 +203,7 @@ class JobsMachine(RuleBasedStateMachine):
         if job and job.state == "dead" and retry:
             job.dedupe = None if self._waits(job.dedupe) else job.dedupe
             job.state, job.run_at, job.attempts = "waiting", self.now_ms, 0
+            self.claimable = set(_ROOM)
         elif job and job.state == "dead":
             del self.model[job.id]
 
@@ -209,6 +218,7 @@ class JobsMachine(RuleBasedStateMachine):
         """The process dies and starts again: what was running waits, with the lost start counted."""
         self.claims.clear()
         self.ended.clear()
+        self.claimable = set(_ROOM)
         highest = job_rows.requeue_all(self.raw, self.now_ms)
         assert highest < self.next_epoch
         for job in sorted((job for job in self.model.values() if job.state == "running"), key=lambda j: j.id):
@@ -308,9 +318,11 @@ class JobsMachine(RuleBasedStateMachine):
         return {queue: slots for queue, slots in free.items() if slots}
 
     def _turn(self) -> Turn:
+        room = self._room()
         turn = Turn(
             ended=self.ended,
-            room=self._room(),
+            room=room,
+            claimable=self.claimable & room.keys(),
             kinds=("k",),
             busy_keys={job.key for job in self.claims.values() if job.key is not None},
             now_ms=self.now_ms,

@@ -40,8 +40,8 @@ class TurnResult:
     started: list[Candidate]
     first_epoch: int
     """The epoch of the first of `started`; the others follow."""
-    unfinished: bool
-    """More could be claimed at once; the turn stopped so as not to hold the writer."""
+    left: AbstractSet[str]
+    """Queues that may have more to claim: they had no room for it, or the turn would have held the writer."""
     next_due_ms: int | None
     cancelled_epochs: Sequence[int] = ()
 
@@ -53,6 +53,8 @@ class Turn:
     ended: list[Ended]
     room: Mapping[str, int]
     """Free slots by queue, only queues that have some; empty to claim nothing."""
+    claimable: AbstractSet[str]
+    """Queues that may have jobs which no turn has looked at."""
     kinds: tuple[str, ...]
     busy_keys: AbstractSet[str]
     now_ms: int
@@ -69,22 +71,25 @@ class Turn:
     def __call__(self, conn: Connection) -> TurnResult:
         """Write the endings, then claim; see the module."""
         raw = driver(conn)
-        self._write_endings(raw)
+        claimable = self.claimable | self._write_endings(raw)
         if self.beat:
-            self._beat(raw)
+            claimable |= self._beat(raw)
         if self.sweep:
-            job_rows.release(raw, [key for key in job_rows.keys_behind(raw) if key not in self.busy_keys])
-        self._promote(raw)
-        started, unfinished = self._claim(raw) if self.room else ([], False)
+            idle = [key for key in job_rows.keys_behind(raw) if key not in self.busy_keys]
+            claimable |= job_rows.release(raw, idle)
+        claimable |= self._promote(raw)
+        started, left = self._claim(raw, claimable)
         return TurnResult(
             started,
             self.first_epoch,
-            unfinished,
+            left,
             job_rows.next_due_ms(raw),
             job_rows.cancelled_epochs(raw) if self.look_for_cancels else (),
         )
 
-    def _write_endings(self, raw: Any) -> None:
+    def _write_endings(self, raw: Any) -> set[str]:
+        """Write what ended; return the queues that have jobs to be claimed by it."""
+        claimable: set[str] = set()
         removed: list[Claim] = []
         for ended in self.ended:
             claim = Claim(ended.job.id, ended.job.epoch)
@@ -100,30 +105,36 @@ class Turn:
                         counted=counted,
                         error=error,
                     )
+                    if to_ms(run_at) <= self.now_ms:
+                        claimable.add(ended.job.queue)
                 case Bury(error):
                     job_rows.bury(raw, claim, error)
         if removed:
             job_rows.remove(raw, removed)
-        job_rows.release(raw, {ended.job.key for ended in self.ended if ended.job.key is not None})
+        freed = {ended.job.key for ended in self.ended if ended.job.key is not None}
+        return claimable | job_rows.release(raw, freed)
 
-    def _beat(self, raw: Any) -> None:
-        for claim, key in job_rows.running(raw):
-            if claim not in self.known:
-                job_rows.give_back(raw, claim, run_at_ms=self.now_ms, now_ms=self.now_ms, counted=True)
-                if key is not None:
-                    job_rows.release(raw, [key])
+    def _beat(self, raw: Any) -> AbstractSet[str]:
+        """Write heartbeats; return the queues that may have got back what this process does not know."""
+        strangers = [(claim, key) for claim, key in job_rows.running(raw) if claim not in self.known]
+        for claim, _ in strangers:
+            job_rows.give_back(raw, claim, run_at_ms=self.now_ms, now_ms=self.now_ms, counted=True)
+        job_rows.release(raw, [key for _, key in strangers if key is not None])
         job_rows.beat(raw, self.now_ms)
+        return self.room.keys() if strangers else set()
 
-    def _promote(self, raw: Any) -> None:
+    def _promote(self, raw: Any) -> set[str]:
         """Let delayed jobs be claimed that are due; a look first, since an update takes far longer."""
         next_due_ms = job_rows.next_due_ms(raw)
-        if next_due_ms is not None and next_due_ms <= self.now_ms:
-            job_rows.promote_due(raw, self.now_ms, _MAX_PROMOTED)
+        if next_due_ms is None or next_due_ms > self.now_ms:
+            return set()
+        return job_rows.promote_due(raw, self.now_ms, _MAX_PROMOTED)
 
-    def _claim(self, raw: Any) -> tuple[list[Candidate], bool]:
-        """Start jobs up to the room; put aside those met that may not start. True when it stopped early."""
+    def _claim(self, raw: Any, claimable: AbstractSet[str]) -> tuple[list[Candidate], AbstractSet[str]]:
+        """Start jobs up to the room, put aside those that may not start; tell which queues may have more."""
         started: list[Candidate] = []
-        room = dict(self.room)
+        room = {queue: free for queue, free in self.room.items() if queue in claimable}
+        held = claimable - room.keys()
         busy = self.busy_keys
         looked_at, at_least = 0, 0
         while room and looked_at < _MAX_SORTED:
@@ -133,13 +144,15 @@ class Turn:
             job_rows.put_aside(raw, "behind", choice.behind)
             job_rows.put_aside(raw, "delayed", choice.delayed)
             started += choice.start
+            still_free = _room_left(room, choice.start)
+            held |= room.keys() - still_free.keys()
             if not choice.behind and not choice.delayed:
-                return started, False
+                return started, held
             looked_at += len(candidates)
             at_least = _SORT_AT_ONCE
             busy = busy | {candidate.key for candidate in choice.start if candidate.key is not None}
-            room = _room_left(room, choice.start)
-        return started, bool(room)
+            room = still_free
+        return started, held | room.keys()
 
     def _candidates(self, raw: Any, room: Mapping[str, int], at_least: int) -> list[Candidate]:
         statement = job_rows.candidates_of(len(self.kinds))

@@ -231,9 +231,11 @@ class EmbeddedWorker:
             if one.job.key is not None:
                 self._busy_keys.discard(one.job.key)
         room = self._room()
+        claimable = self._claimable & room.keys()
         turn = Turn(
             ended=ended,
             room=room,
+            claimable=claimable,
             kinds=tuple(self._handlers),
             busy_keys=self._busy_keys,
             now_ms=to_ms(self._clock.now()),
@@ -244,8 +246,8 @@ class EmbeddedWorker:
             known=self._crew.claims() if beat else frozenset(),
             sweep=self._sweep,
         )
-        self._claimable -= room.keys()
-        for name in room:
+        self._claimable = self._claimable - claimable
+        for name in claimable:
             self._tallies[name].note_claim()
         self._look_for_cancels = self._sweep = False
         return turn
@@ -263,8 +265,7 @@ class EmbeddedWorker:
         for ended in turn.ended:
             self._tallies[ended.job.queue].ended(ended.ending)
         self._next_due_ms = result.next_due_ms
-        if result.unfinished:
-            self._claimable |= turn.room.keys()
+        self._claimable |= result.left
         self._next_epoch += len(result.started)
         now_ms = to_ms(self._clock.now())
         for offset, candidate in enumerate(result.started):

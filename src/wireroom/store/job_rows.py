@@ -47,6 +47,7 @@ UPDATE jobs SET state = 'waiting' WHERE id IN (
     SELECT (SELECT id FROM jobs AS next INDEXED BY ix_jobs_behind
             WHERE next.state = 'behind' AND next.key = ended.value ORDER BY next.priority, next.id LIMIT 1)
     FROM json_each(?) AS ended)
+RETURNING queue
 """
 
 # Let delayed jobs be claimed whose time has come, a bounded number at once.
@@ -54,6 +55,7 @@ _PROMOTE = """
 UPDATE jobs SET state = 'waiting' WHERE id IN (
     SELECT id FROM jobs INDEXED BY ix_jobs_delayed
     WHERE state = 'delayed' AND run_at <= ? ORDER BY run_at LIMIT ?)
+RETURNING queue
 """
 
 _HASTEN = "UPDATE jobs SET state = 'waiting', run_at = ? WHERE id = ? AND state = 'delayed'"
@@ -176,14 +178,14 @@ def insert(
     """Add a job; False when one with this `dedupe` waits already."""
     state = "waiting" if run_at_ms <= now_ms else "delayed"
     values = (queue, kind, ref, key, priority, run_at_ms, dedupe, state, now_ms)
-    return bool(raw.execute(_INSERT, values).rowcount)
+    return bool(raw.run(_INSERT, values))
 
 
 def insert_due(
     raw: Any, jobs: Iterable[tuple[str, str | None]], *, queue: str, kind: str, now_ms: int
 ) -> None:
     """Add jobs, as (ref, key), that may be claimed at once."""
-    raw.execute(_INSERT_DUE, (queue, kind, now_ms, now_ms, _json(list(jobs))))
+    raw.run(_INSERT_DUE, (queue, kind, now_ms, now_ms, _json(list(jobs))))
 
 
 def candidates_of(kinds: int) -> str:
@@ -194,7 +196,7 @@ def candidates_of(kinds: int) -> str:
 def start(raw: Any, starts: Iterable[tuple[int, int]], worker: str, now_ms: int) -> None:
     """Mark rows as running; `starts` are (epoch, id)."""
     if pairs := list(starts):
-        raw.execute(_START, (worker, now_ms, _json(pairs)))
+        raw.run(_START, (worker, now_ms, _json(pairs)))
 
 
 def put_aside(raw: Any, state: str, ids: Sequence[int]) -> None:
@@ -203,20 +205,25 @@ def put_aside(raw: Any, state: str, ids: Sequence[int]) -> None:
         raw.executemany(_PUT_ASIDE, [(state, row_id) for row_id in ids])
 
 
-def release(raw: Any, keys: Iterable[str]) -> None:
-    """Let the next job of each key be claimed."""
+def release(raw: Any, keys: Iterable[str]) -> set[str]:
+    """Let the next job of each key be claimed; return the queues that these are in."""
     if listed := list(keys):
-        raw.execute(_RELEASE, (_json(listed),))
+        return {queue for (queue,) in raw.rows(_RELEASE, (_json(listed),))}
+    return set()
 
 
-def promote_due(raw: Any, now_ms: int, limit: int) -> None:
-    """Let delayed jobs be claimed whose time has come, at most `limit`, those due first before others."""
-    raw.execute(_PROMOTE, (now_ms, limit))
+def promote_due(raw: Any, now_ms: int, limit: int) -> set[str]:
+    """Let delayed jobs be claimed whose time has come, at most `limit`, those due first before others.
+
+    Returns:
+        The queues that these are in.
+    """
+    return {queue for (queue,) in raw.rows(_PROMOTE, (now_ms, limit))}
 
 
 def next_due_ms(raw: Any) -> int | None:
     """Return when the earliest delayed job is due."""
-    row = raw.execute(_NEXT_DUE).fetchone()
+    row = raw.row(_NEXT_DUE)
     return None if row is None else int(row[0])
 
 
@@ -230,7 +237,7 @@ def give_back(
 ) -> None:
     """Let a running job wait again; an uncounted start is taken off its attempts."""
     state = "waiting" if run_at_ms <= now_ms else "delayed"
-    raw.execute(_GIVE_BACK, (state, run_at_ms, 0 if counted else 1, error, *claim))
+    raw.run(_GIVE_BACK, (state, run_at_ms, 0 if counted else 1, error, *claim))
 
 
 def bury(raw: Any, claim: Claim, error: str) -> None:
