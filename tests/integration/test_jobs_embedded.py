@@ -313,6 +313,51 @@ async def test_handler_that_ignores_its_cancellation_does_not_hold_up_the_drain(
     await asyncio.sleep(0.01)
 
 
+class _Doses:
+    """A pace of two jobs each time that the test lets them."""
+
+    def __init__(self) -> None:
+        self.open = True
+
+    def seconds_held(self) -> float:
+        """Hold for a moment at a time."""
+        return 0.0 if self.open else 0.02
+
+    def room(self, free: int) -> int:
+        """Leave room for a dose."""
+        return min(free, 2)
+
+    def note_claim(self) -> None:
+        """Let no more go until told to."""
+        self.open = False
+
+
+async def test_paced_queue_claims_what_it_has_room_for_and_goes_on_by_itself(
+    database: SqliteDatabase,
+) -> None:
+    """Jobs beyond the pace wait untouched, and are claimed, in order, as soon as it lets them."""
+    doses = _Doses()
+    worker = EmbeddedWorker(database, [QueueSpec("work", 10, pace=doses)], SystemClock())
+    jobs = EmbeddedJobs(SystemClock(), worker)
+    handler = _Counting()
+
+    def add_five(conn: Connection) -> None:
+        for ref in "abcde":
+            jobs.enqueue(conn, queue="work", kind="note", ref=ref)
+
+    await database.write(add_five)
+    running = asyncio.create_task(worker.run({"note": handler}))
+    await eventually(lambda: handler.refs == ["a", "b"], "two have room")
+    await database.write(lambda conn: jobs.enqueue(conn, queue="work", kind="note", ref="f"))
+    assert (await database.read(jobs.counts))["work"].running == 0
+    doses.open = True
+    await eventually(lambda: handler.refs == ["a", "b", "c", "d"], "two more have room")
+    doses.open = True
+    await eventually(lambda: handler.refs == ["a", "b", "c", "d", "e", "f"], "all had room")
+    await worker.drain(timedelta(seconds=1))
+    await running
+
+
 async def test_queue_that_is_full_is_looked_at_again_when_a_slot_is_free(database: SqliteDatabase) -> None:
     """Jobs that no turn had room for are started without anybody saying so again."""
     worker = EmbeddedWorker(database, [QueueSpec("work", 1)], SystemClock())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from datetime import timedelta
 from itertools import pairwise
 
 import pytest
@@ -10,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wireroom.delivery.lanes import Kind, LaneRules, Lanes
+from wireroom.delivery.pace import SendingPace
+from wireroom.testing.clock import ManualClock
 
 PERSON, OTHER, GROUP = 7, 8, -100
 
@@ -207,3 +210,27 @@ def test_the_overall_wait_takes_no_permit() -> None:
     assert [lanes.overall_wait(0.0) for _ in range(5)] == [0] * 5
     assert lanes.ask(0.0, PERSON, "send") == 0
     assert lanes.overall_wait(0.0) == 1
+
+
+def test_permits_left_and_the_time_to_the_next_follow_the_overall_limit() -> None:
+    """Both are told without taking a permit: what is left, and how long nothing is."""
+    lanes = Lanes(LaneRules(overall_limit=2))
+    assert (lanes.permits(0.0), lanes.seconds_to_permit(0.0)) == (2, 0)
+    assert lanes.ask(0.0, PERSON, "send") == 0
+    assert (lanes.permits(0.5), lanes.seconds_to_permit(0.5)) == (1, 0)
+    assert lanes.ask(0.5, OTHER, "send") == 0
+    assert (lanes.permits(0.5), lanes.seconds_to_permit(0.5)) == (0, 0.5)
+    assert (lanes.permits(1.0), lanes.seconds_to_permit(1.0)) == (1, 0)
+
+
+def test_sending_pace_gives_room_for_as_many_messages_as_may_be_sent() -> None:
+    """The queue of deliveries claims what has a permit, never more than it has slots, else it waits."""
+    clock = ManualClock()
+    lanes = Lanes(LaneRules(overall_limit=3))
+    pace = SendingPace(lanes, clock.monotonic)
+    assert (pace.seconds_held(), pace.room(2), pace.room(64)) == (0, 2, 3)
+    for chat in range(3):
+        assert lanes.ask(clock.monotonic(), chat, "send") == 0
+    clock.advance(timedelta(milliseconds=250))
+    assert pace.room(64) == 0
+    assert pace.seconds_held() == pytest.approx(0.75)

@@ -12,7 +12,6 @@ from wireroom.api.telegram_admin import WEBHOOK_PATH
 from wireroom.app.engine import Engine
 from wireroom.clock import Clock
 from wireroom.delivery import outbox
-from wireroom.delivery.lanes import LaneRules, Lanes
 from wireroom.delivery.live import LiveSigns
 from wireroom.delivery.sender import Sender, SenderPolicy
 from wireroom.delivery.strays import Strays
@@ -49,14 +48,14 @@ def make_bot(
     if not token:
         return None
     client = TelegramClient(token, session, settings.telegram_api_url)
-    lanes, strays = Lanes(lane_rules(settings)), Strays()
+    strays = Strays()
     base_url = settings.telegram_webhook_base_url.rstrip("/")
     sender = Sender(
         client=client,
         db=engine.db,
         jobs=engine.jobs,
         clock=clock,
-        lanes=lanes,
+        lanes=engine.lanes,
         strays=strays,
         policy=SenderPolicy(max_attempts=settings.delivery_attempts),
         draw=random.random,
@@ -69,18 +68,6 @@ def make_bot(
             webhook_secret=webhook_secret,
         ),
         poller=None if base_url else Poller(client, engine.db, engine.jobs, clock),
-        signs=LiveSigns(client, engine.db, clock, lanes, strays),
+        signs=LiveSigns(client, engine.db, clock, engine.lanes, strays),
         handlers={outbox.KIND: sender.handle},
-    )
-
-
-def lane_rules(settings: Settings) -> LaneRules:
-    """Return the flood rules; a Bot API server of one's own, or paid broadcasts, may allow more."""
-    spacing = 1 / settings.chat_messages_per_second
-    return LaneRules(
-        chat_spacing_seconds=spacing,
-        edit_spacing_seconds=spacing,
-        group_edit_spacing_seconds=60 / settings.group_messages_per_minute,
-        overall_limit=settings.messages_per_second,
-        group_limit=settings.group_messages_per_minute,
     )

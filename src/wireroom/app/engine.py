@@ -12,12 +12,14 @@ from wireroom.agents import admission
 from wireroom.callbacks import outbox as callback_outbox
 from wireroom.clock import Clock
 from wireroom.delivery import outbox
+from wireroom.delivery.lanes import LaneRules, Lanes
+from wireroom.delivery.pace import SendingPace
 from wireroom.errors import SettingsError
 from wireroom.intake import accept
 from wireroom.jobs.embedded import EmbeddedJobs
 from wireroom.jobs.embedded_worker import EmbeddedWorker
 from wireroom.jobs.give_way import GiveWay
-from wireroom.jobs.port import Jobs, QueueSpec, RetryPolicy, Worker
+from wireroom.jobs.port import Jobs, Pace, QueueSpec, RetryPolicy, Worker
 from wireroom.perf.sql_scope import set_repeat_limit
 from wireroom.perf.sql_slow import set_slow_limit
 from wireroom.runs import records
@@ -44,27 +46,43 @@ class Engine:
     worker: Worker
     gives_way: GiveWay = field(default_factory=GiveWay)
     """What is told when receiving updates must go before handling them."""
+    lanes: Lanes = field(default_factory=Lanes)
+    """Permits to send; the queue of deliveries keeps their pace."""
 
 
 OpenEngine = Callable[[Settings, Clock], AbstractAsyncContextManager[Engine]]
 """Opens an engine for as long as the context lasts."""
 
 
-def queue_specs(settings: Settings, gives_way: GiveWay | None = None) -> list[QueueSpec]:
-    """Return the queues of the three rooms."""
+def queue_specs(
+    settings: Settings, gives_way: Pace | None = None, sending: Pace | None = None
+) -> list[QueueSpec]:
+    """Return the queues of the three rooms, with the paces of handling updates and of sending messages."""
     quick = RetryPolicy(
         max_attempts=settings.update_attempts, base=timedelta(milliseconds=200), cap=timedelta(seconds=5)
     )
     patient = RetryPolicy(max_attempts=20, base=timedelta(seconds=1), cap=timedelta(minutes=5))
     return [
-        QueueSpec(accept.QUEUE, _INTAKE_CONCURRENCY, quick, gives_way=gives_way),
+        QueueSpec(accept.QUEUE, _INTAKE_CONCURRENCY, quick, pace=gives_way),
         QueueSpec(records.QUEUE, settings.slots, patient),
         QueueSpec(wake.QUEUE, 1, patient),
-        QueueSpec(outbox.QUEUE, _DELIVERY_CONCURRENCY, patient, drains=True),
+        QueueSpec(outbox.QUEUE, _DELIVERY_CONCURRENCY, patient, drains=True, pace=sending),
         QueueSpec(callback_outbox.QUEUE, _CALLBACK_CONCURRENCY, patient, drains=True),
         QueueSpec(admission.CALL_QUEUE, _CALL_CONCURRENCY, patient),
         QueueSpec(admission.TIME_QUEUE, _TIME_CONCURRENCY, patient),
     ]
+
+
+def lane_rules(settings: Settings) -> LaneRules:
+    """Return the flood rules; a Bot API server of one's own, or paid broadcasts, may allow more."""
+    spacing = 1 / settings.chat_messages_per_second
+    return LaneRules(
+        chat_spacing_seconds=spacing,
+        edit_spacing_seconds=spacing,
+        group_edit_spacing_seconds=60 / settings.group_messages_per_minute,
+        overall_limit=settings.messages_per_second,
+        group_limit=settings.group_messages_per_minute,
+    )
 
 
 @asynccontextmanager
@@ -88,9 +106,10 @@ async def open_engine(settings: Settings, clock: Clock) -> AsyncIterator[Engine]
     await asyncio.to_thread(ensure_schema, settings.url)
     db = SqliteDatabase(path, readers=settings.reader_threads)
     try:
-        gives_way = GiveWay()
-        worker = EmbeddedWorker(db, queue_specs(settings, gives_way), clock)
-        yield Engine(db, EmbeddedJobs(clock, worker), worker, gives_way)
+        gives_way, lanes = GiveWay(), Lanes(lane_rules(settings))
+        specs = queue_specs(settings, gives_way, SendingPace(lanes, clock.monotonic))
+        worker = EmbeddedWorker(db, specs, clock)
+        yield Engine(db, EmbeddedJobs(clock, worker), worker, gives_way, lanes)
     finally:
         await db.close()
 
@@ -136,6 +155,7 @@ async def _postgres(settings: Settings, clock: Clock) -> AsyncIterator[Engine]:
     )
     try:
         jobs = ProcrastinateJobs(clock)
-        yield Engine(db, jobs, ProcrastinateWorker(db, queue_specs(settings), clock))
+        worker = ProcrastinateWorker(db, queue_specs(settings), clock)
+        yield Engine(db, jobs, worker, lanes=Lanes(lane_rules(settings)))
     finally:
         await db.close()

@@ -88,6 +88,15 @@ class Lanes:
         """
         return self._next_turn(now) - now if now < self._overall_ready_at() else 0.0
 
+    def seconds_to_permit(self, now: float) -> float:
+        """Return 0 while the overall limit leaves room, else how long it does not. Changes nothing."""
+        return max(0.0, self._overall_ready_at() - now)
+
+    def permits(self, now: float) -> int:
+        """Return how many permits the overall limit would give now."""
+        window = self._rules.overall_window_seconds
+        return self._rules.overall_limit - sum(at + window > now for at in self._overall)
+
     def flood(self, now: float, chat_id: int, retry_after: float) -> None:
         """Close this chat, and no other, for `retry_after` seconds from now."""
         chat = self._touch(now, chat_id)

@@ -253,12 +253,12 @@ class EmbeddedWorker:
         return turn
 
     def _room(self) -> dict[str, int]:
-        """Return the free slots of the queues that are served now."""
+        """Return how many jobs may be claimed of each queue that is served now."""
         draining = self._draining.is_set()
         return {
-            name: tally.free
+            name: room
             for name, tally in self._tallies.items()
-            if tally.free > 0 and (tally.spec.drains or not draining) and not tally.seconds_held()
+            if (tally.spec.drains or not draining) and (room := tally.room()) > 0
         }
 
     def _obey(self, turn: Turn, result: TurnResult) -> None:

@@ -1,4 +1,4 @@
-"""Lets the jobs of a queue start in gulps while something more urgent presses."""
+"""Lets the jobs of a queue start in gulps while something more urgent presses; a `jobs.port.Pace`."""
 
 from __future__ import annotations
 
@@ -46,6 +46,10 @@ class GiveWay:
             return 0.0
         return max(0.0, min(self._last_gulp + self._interval, self._pressed_until) - now)
 
-    def note_gulp(self) -> None:
-        """Take note that the queue claims now."""
+    def room(self, free: int) -> int:
+        """Return all that is free: a gulp is as large as it can be."""
+        return free
+
+    def note_claim(self) -> None:
+        """Take note that the queue has its gulp now."""
         self._last_gulp = self._monotonic()

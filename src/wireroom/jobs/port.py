@@ -17,8 +17,6 @@ from typing import NamedTuple, Protocol
 
 from sqlalchemy import Connection
 
-from wireroom.jobs.give_way import GiveWay
-
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -93,6 +91,22 @@ class RetryPolicy:
     """Largest share of the wait that is added at random, in [0, 1]."""
 
 
+class Pace(Protocol):
+    """How fast the jobs of a queue may be started, beside how many at once; asked before each claim."""
+
+    def seconds_held(self) -> float:
+        """Return how long none may be claimed, 0 when some may be now."""
+        ...
+
+    def room(self, free: int) -> int:
+        """Return how many of the free slots may be filled, once nothing is held."""
+        ...
+
+    def note_claim(self) -> None:
+        """Take note that jobs of the queue are claimed now."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class QueueSpec:
     """One queue: how many of its jobs run at once in a worker process, and how failures are retried."""
@@ -103,7 +117,7 @@ class QueueSpec:
     drains: bool = False
     """Jobs of it that are due are still begun while the worker drains, such as the answers of runs that end.
     On PostgreSQL they wait for the next start."""
-    gives_way: GiveWay | None = None
+    pace: Pace | None = None
     """What holds its jobs back for a moment; the embedded engine asks it."""
 
 

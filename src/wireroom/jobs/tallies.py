@@ -22,12 +22,19 @@ class QueueTally:
 
     def seconds_held(self) -> float:
         """Return how long the queue gives way to something more urgent, 0 for not at all."""
-        return 0.0 if self.spec.gives_way is None else self.spec.gives_way.seconds_held()
+        return 0.0 if self.spec.pace is None else self.spec.pace.seconds_held()
+
+    def room(self) -> int:
+        """Return how many of its jobs may be claimed now."""
+        pace = self.spec.pace
+        if pace is None or self.free <= 0:
+            return self.free
+        return 0 if pace.seconds_held() else pace.room(self.free)
 
     def note_claim(self) -> None:
         """Take note that jobs of the queue are claimed now."""
-        if self.spec.gives_way is not None:
-            self.spec.gives_way.note_gulp()
+        if self.spec.pace is not None:
+            self.spec.pace.note_claim()
 
     def started(self, waited_seconds: float) -> None:
         """Count a start and how long after its due time it came."""
