@@ -23,7 +23,7 @@ SHOWN = {
     "intake.accept._LAST_RECEIPT": "the last update of a lane, before one is stored",
     "store.job_rows.CANDIDATES": "the jobs that may start",
     "store.job_rows._RELEASE": "the next job of a key",
-    "intake.accept._LOAD_UPDATE": "the update of a job",
+    "intake.accept._TAKE_UPDATE": "the update of a job",
     "intake.people._ROLE_OF": "who may talk",
     "conversations.threads._CURRENT": "a chat's conversation",
     "conversations.threads._RECENT": "what was said last",

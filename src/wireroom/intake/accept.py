@@ -19,8 +19,11 @@ KIND = "update"
 
 _MOST_AT_ONCE = 64
 
-_LOAD_UPDATE = Statement("SELECT payload FROM updates WHERE id = :row_id AND state = 'received'")
-"""The text of an update that waits to be handled."""
+_TAKE_UPDATE = Statement("""
+    UPDATE updates SET state = 'done', handled_at = :now_ms WHERE id = :row_id AND state = 'received'
+    RETURNING payload
+""")
+"""The text of an update that waits to be handled, and what mostly becomes of it."""
 
 _CLOSE_UPDATE = Statement("""
     UPDATE updates SET state = :state, reason = :reason, handled_at = :now_ms WHERE id = :row_id
@@ -97,9 +100,12 @@ def accept_updates(
     return answers
 
 
-def load_update(conn: Connection, row_id: int) -> str | None:
-    """Return the stored update as JSON, None when it was handled already."""
-    payload: str | None = _LOAD_UPDATE.value(conn, row_id=row_id)
+def take_update(conn: Connection, row_id: int, now_ms: int) -> str | None:
+    """Note the update as done and return it as JSON, None when it was handled already.
+
+    The caller's unit does what follows from it, and corrects the note by `close_update`.
+    """
+    payload: str | None = _TAKE_UPDATE.value(conn, row_id=row_id, now_ms=now_ms)
     return payload
 
 

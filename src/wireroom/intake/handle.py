@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from wireroom.clock import Clock, to_ms
 from wireroom.delivery.outbox import Button, Recipient, send_notice
 from wireroom.intake import people, words
-from wireroom.intake.accept import UpdateState, close_update, load_update
+from wireroom.intake.accept import UpdateState, close_update, take_update
 from wireroom.intake.access import Access, Role, access_of, looks_like_code
 from wireroom.intake.again import same_question
 from wireroom.intake.ask import Asker, Question
@@ -127,11 +127,12 @@ class UpdateHandler:
 
     def _unit(self, job: Job, conn: Connection) -> None:
         row_id = int(job.ref)
-        payload = load_update(conn, row_id)
+        now_ms = to_ms(self._clock.now())
+        payload = take_update(conn, row_id, now_ms)
         if payload is not None:
-            now_ms = to_ms(self._clock.now())
             state, reason = self._act(conn, row_id, payload, now_ms)
-            close_update(conn, row_id, state, reason, now_ms)
+            if state is not UpdateState.DONE or reason is not None:
+                close_update(conn, row_id, state, reason, now_ms)
         self._jobs.finish(conn, job)
 
     def _act(
@@ -159,7 +160,8 @@ class UpdateHandler:
 
     def _access(self, scene: _Scene, incoming: Said | Pressed) -> Access:
         user_id = incoming.speaker.user_id
-        role = people.role_of(scene.conn, self._bot_id, user_id)
+        known = user_id in self._allowed
+        role = None if known else people.role_of(scene.conn, self._bot_id, user_id)
         return access_of(user_id, allowed=self._allowed, role=role)
 
     def _is_owner(self, scene: _Scene, speaker: Speaker) -> bool:
