@@ -27,20 +27,22 @@ from wireroom.api.access_audit import WantedEntries
 from wireroom.api.chat_cursor import Cursor
 from wireroom.api.conversation_news import ConversationReader
 from wireroom.callbacks import queries as callbacks
+from wireroom.callbacks.outbox import dead_callbacks
 from wireroom.conversations import agent as agent_conversations
 from wireroom.conversations import listing as conversations
 from wireroom.conversations import summaries
 from wireroom.conversations.agent import AgentOrder
+from wireroom.conversations.folders import recent_folders
 from wireroom.delivery import live, lost, outbox, outgoing
 from wireroom.delivery import queries as deliveries
 from wireroom.delivery.outgoing import Outgoing
 from wireroom.intake import accept, people
 from wireroom.intake.ask import Asker
-from wireroom.runs import events, queries
+from wireroom.runs import events, look, queries
 from wireroom.runs import summaries as runs
 from wireroom.store.database import driver
 from wireroom.store.statement import Statement
-from wireroom.tasks import dependencies, listing, rows
+from wireroom.tasks import columns, dependencies, listing, rows
 from wireroom.tasks.listing import Wanted
 
 Unit = Callable[[Connection], object]
@@ -174,6 +176,15 @@ HOT: dict[str, Unit] = {
     "runs.summaries.list_summaries, of a state": lambda conn: runs.list_summaries(
         conn, lane=None, state="failed", limit=5
     ),
+    "callbacks.outbox.dead_callbacks": lambda conn: dead_callbacks(conn, after=5, limit=5),
+    "conversations.folders.recent_folders": lambda conn: recent_folders(conn, 5),
+    "delivery.outbox.dead_deliveries": lambda conn: outbox.dead_deliveries(conn, after=5, limit=5),
+    "intake.accept.dead_update_ids": lambda conn: accept.dead_update_ids(conn, after=5, limit=5),
+    "runs.look.task_of_request": lambda conn: look.task_of_request(conn, "q5"),
+    "tasks.columns._counted": lambda conn: columns.count_columns(conn, columns.Sought()),
+    "tasks.columns.show_window": lambda conn: columns.show_window(
+        conn, columns.Window(columns.Column.READY, 0, 5), columns.Sought()
+    ),
     "tasks.dependencies.needs_by_task": lambda conn: dependencies.needs_by_task(conn, [1, 2]),
     "tasks.listing.count_by_status": listing.count_by_status,
     "tasks.listing.count_tasks": lambda conn: listing.count_tasks(conn, Wanted(status=0)),
@@ -186,9 +197,12 @@ HOT: dict[str, Unit] = {
 """Each is run for real, and every statement of it explained."""
 
 _KEY = "by primary key, when somebody asks for that one thing"
+_DEAD = "by primary key, a bounded number of dead ones, when a person says so"
 _HOURLY = "once an hour, a bounded number of rows"
 RARE: dict[str, str] = {
     "agents.admission._lock": "PostgreSQL's advisory lock: no table",
+    "agents.calls.retry_all": _DEAD,
+    "agents.dead.discard_dead_calls": _DEAD,
     "agents.retention.forget_before": _HOURLY,
     "api.access_accounts._change": _KEY,
     "api.access_accounts.list_accounts": "the handful of accounts",
@@ -201,32 +215,40 @@ RARE: dict[str, str] = {
     "api.access_sessions.end_sessions_of": "the sessions, when a person says so",
     "api.access_sessions.list_sessions": "the sessions, when a person looks",
     "api.access_sessions.store_session": "the sessions that are over, at each login",
+    "api.dead_letters._note_all": "an insert",
     "api.guard.note_action": "an insert",
     "api.health._write_and_take_back": "by primary key, at most once a second",
     "app.chores._unfinished": _HOURLY,
     "app.probes._owner": "when memory runs short",
-    "callbacks.outbox.discard_callback": _KEY,
-    "callbacks.outbox.retry_all_dead": "the dead ones, when a person says so",
-    "callbacks.outbox.retry_callback": _KEY,
+    "callbacks.outbox.discard_callbacks": _DEAD,
+    "callbacks.outbox.retry_callbacks": _DEAD,
     "conversations.agent.create_agent_conversation": "an insert",
+    "conversations.folders.folder_of": _KEY,
     "delivery.lost.note_search": _KEY,
-    "delivery.outbox.retry_all_dead": "the dead ones, when a person says so",
-    "delivery.outbox.retry_delivery": _KEY,
+    "delivery.outbox.discard_deliveries": _DEAD,
+    "delivery.outbox.retry_deliveries": _DEAD,
     "delivery.outgoing.close_delivery": "by primary key, when one is given up",
     "delivery.outgoing.forget_message": "by primary key, when somebody has deleted the message",
     "delivery.outgoing.move_chat": "when a group becomes another one",
     "delivery.outgoing.store_parts": "by primary key, when an answer needs more than one message",
-    "intake.accept.discard_update": _KEY,
-    "intake.accept.retry_update": _KEY,
+    "doctor.database_size._ask_size": "no table of ours",
+    "intake.accept.count_dead_updates": "the dead ones by their partial index",
+    "intake.accept.discard_updates": _DEAD,
+    "intake.accept.retry_updates": _DEAD,
     "intake.known_requests.promise_callback": "by primary key, when a known request is asked again",
-    "intake.people.new_code": "expired ones, at each new code",
     "intake.people.change_role": _KEY,
     "intake.people.forget_person": _KEY,
     "intake.people.get_person": _KEY,
     "intake.people.list_people": "the people of the bots, when a person looks",
+    "intake.people.new_code": "expired ones, at each new code",
     "intake.people.pair": "an insert",
     "intake.program_requests.again": _KEY,
     "runs.cancel.cancel_run": _KEY,
+    "runs.log_search._events": "a bounded piece of one run's log, by primary key",
+    "runs.look.backends_in_use": "a bounded number of the newest runs, in the order of their index",
+    "runs.look.folder_of_run": _KEY,
+    "runs.look.look_for_runs": "at most 2,000 runs in the order of an index; test_run_looks explains it",
+    "runs.look.read_attempts": _KEY,
     "runs.orphans.adopt_orphans": "at the start, by primary key",
     "runs.orphans.find_orphans": "at the start, the unfinished ones by their partial index",
     "runs.overdue._end": "by primary key, when a run has waited too long",
@@ -240,6 +262,17 @@ RARE: dict[str, str] = {
     "tasks.board.delete_task": _KEY,
     "tasks.board.forget_task": _KEY,
     "tasks.board.set_limit": "when a person sets a limit",
+    "tasks.columns._unmet": "by primary key, the tasks that a window of cards waits for",
+    "tasks.columns.cards_of": "by primary key, a window of cards",
+    "tasks.columns.find_cards": "a search by words, which no index serves, when a person types",
+    "tasks.columns.labels_in_use": "when a person opens the choices",
+    "tasks.columns.repositories_in_use": "when a person opens the choices",
+    "tasks.columns.waiting_for": _KEY,
+    "tasks.dead._revive": _DEAD,
+    "tasks.dead.dead_task_ids": "the dead ones by their partial index",
+    "tasks.dead.list_dead_tasks": "the dead ones by their partial index, when a person looks",
+    "tasks.moving._free_order": "the tasks of one column above a place, when a person moves one",
+    "tasks.moving.move_task": _KEY,
     "tasks.operator._switch_under_lock": "by name, the handful of settings",
 }
 """Why a plan of it matters to nobody."""

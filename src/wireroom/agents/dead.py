@@ -14,36 +14,17 @@ from wireroom.agents.queries import CALL_COLUMNS, CallView
 from wireroom.store.schema import agent_calls
 from wireroom.store.statement import Statement
 
-_EVERY_QUEUE = """
-    WITH RECURSIVE every_queue(name) AS (
-        SELECT min(queue) FROM agent_calls
-        UNION ALL
-        SELECT (SELECT min(queue) FROM agent_calls WHERE queue > every_queue.name)
-        FROM every_queue WHERE every_queue.name IS NOT NULL)
-"""
-"""The queues that calls name, one step of the index each: a queue may go before its dead calls do."""
-
 _NEWEST = Statement(f"""
-    {_EVERY_QUEUE}
-    SELECT {CALL_COLUMNS} FROM every_queue JOIN agent_calls ON queue = every_queue.name
-    WHERE state = 'dead' AND id < :before ORDER BY id DESC LIMIT :limit
+    SELECT {CALL_COLUMNS} FROM agent_calls WHERE state = 'dead' AND id < :before ORDER BY id DESC LIMIT :limit
 """)
-"""Dead calls of all queues, newest first."""
+"""Dead calls, newest first."""
 
-_COUNT = Statement(f"""
-    {_EVERY_QUEUE}
-    SELECT count(*) FROM every_queue JOIN agent_calls ON queue = every_queue.name WHERE state = 'dead'
-""")
+_COUNT = Statement("SELECT count(*) FROM agent_calls WHERE state = 'dead'")
 """How many calls are dead."""
 
-_IDS = Statement(f"""
-    {_EVERY_QUEUE}
-    SELECT id FROM every_queue JOIN agent_calls ON queue = every_queue.name
-    WHERE state = 'dead' AND id > :after ORDER BY id LIMIT :limit
-""")
+_IDS = Statement("SELECT id FROM agent_calls WHERE state = 'dead' AND id > :after ORDER BY id LIMIT :limit")
 """Dead calls from a number on, oldest first."""
 
-STATEMENTS = (_NEWEST, _COUNT, _IDS)
 DISCARDED = "Discarded as a dead letter."
 """The reason of a call that somebody gave up for good."""
 

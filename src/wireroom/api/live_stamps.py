@@ -27,7 +27,7 @@ _CALLS = (
         "SELECT count(*), max(id), sum(paused), sum(revision), max(updated_at), sum(next_at) FROM agents"
     ),
     Statement(
-        "SELECT count(*), sum(id), sum(attempts), sum(due_at) FROM agent_calls "
+        "SELECT count(*), sum(id), sum(attempts), sum(due_at), sum(started_at) FROM agent_calls "
         "WHERE state IN ('waiting', 'running')"
     ),
     Statement("SELECT max(finished_at) FROM agent_calls WHERE finished_at IS NOT NULL"),
@@ -63,7 +63,7 @@ _LOOKS: Mapping[str, tuple[Statement, ...]] = MappingProxyType(
             Statement("SELECT count(*), sum(id) FROM deliveries WHERE state = 'dead'"),
             Statement("SELECT count(*), sum(id) FROM callbacks WHERE state = 'dead'"),
             _DEAD_TASKS,
-            _CALLS[2],
+            Statement("SELECT count(*), sum(id) FROM agent_calls WHERE state = 'dead'"),
         ),
         "settings": (Statement("SELECT name, value FROM system_settings ORDER BY name"),),
         "people": (

@@ -138,7 +138,8 @@ _OLDEST_DUE = """
 SELECT queue, min(run_at) FROM (
     SELECT queue, run_at FROM jobs INDEXED BY ix_jobs_claim WHERE state = 'waiting'
     UNION ALL SELECT queue, run_at FROM jobs INDEXED BY ix_jobs_behind WHERE state = 'behind'
-    UNION ALL SELECT queue, run_at FROM jobs INDEXED BY ix_jobs_delayed WHERE state = 'delayed' AND run_at <= ?
+    UNION ALL SELECT queue, run_at FROM jobs INDEXED BY ix_jobs_delayed
+        WHERE state = 'delayed' AND run_at <= ?
 ) GROUP BY queue
 """
 

@@ -10,7 +10,6 @@ import pytest
 from sqlalchemy import Connection, insert, text
 
 from running_service import API_SECRET, client_of, running_service
-from wireroom.agents.dead import STATEMENTS
 from wireroom.app.service import Service
 from wireroom.store.database import Unit
 from wireroom.store.schema import deliveries
@@ -254,14 +253,3 @@ async def test_letters_are_for_those_who_are_known(service: Service) -> None:
         for method, path in (("GET", ""), ("GET", "/tasks"), ("POST", "/retry")):
             async with stranger.request(method, f"/api/dead-letters{path}", json={}) as answer:
                 assert answer.status == 401
-
-
-async def test_dead_calls_are_found_by_an_index(service: Service) -> None:
-    """No statement on them walks the table, however many calls have ended well."""
-
-    def plans(conn: Connection) -> list[str]:
-        return [one.plan(conn, limit=1, before=9, after=0) for one in STATEMENTS]
-
-    for plan in await service.services.db.read(plans):
-        assert "SCAN agent_calls\n" not in plan + "\n"
-        assert "ix_agent_calls_queue (queue=? AND state=?" in plan

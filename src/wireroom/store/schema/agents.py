@@ -146,3 +146,5 @@ Index(
 )
 _run = agent_calls.c.run_id.isnot(None)
 Index("ix_agent_calls_run", agent_calls.c.run_id, sqlite_where=_run, postgresql_where=_run)
+_dead = agent_calls.c.state == "dead"
+Index("ix_agent_calls_dead", agent_calls.c.id, sqlite_where=_dead, postgresql_where=_dead)

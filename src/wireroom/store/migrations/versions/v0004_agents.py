@@ -179,6 +179,7 @@ def _index_calls() -> None:
         ("tried", ["agent_id", "finished_at"], "state IN ('succeeded', 'dead')"),
         ("finished", ["finished_at"], "finished_at IS NOT NULL"),
         ("run", ["run_id"], "run_id IS NOT NULL"),
+        ("dead", ["id"], "state = 'dead'"),
     ):
         _partial_index(f"ix_agent_calls_{name}", "agent_calls", columns, where)
     _partial_index(
