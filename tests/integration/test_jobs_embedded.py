@@ -82,7 +82,7 @@ def _statements() -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(("name", "statement"), _statements(), ids=[name for name, _ in _statements()])
 def test_statement_searches_by_index_and_never_sorts(conn: Connection, name: str, statement: str) -> None:
-    """No statement walks the table or sorts what it finds; only figures of all queues walk an index, each its own."""
+    """No statement walks the table or sorts what it finds; only figures of all queues walk their index."""
     values = (None,) * statement.count("?")
     plan = [row[3] for row in driver(conn).execute(f"EXPLAIN QUERY PLAN {statement}", values)]
     steps = [step for step in plan if "jobs" in step.lower()]
