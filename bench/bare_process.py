@@ -16,7 +16,7 @@ import uvloop
 from sqlalchemy import Connection
 from starlette.types import Receive, Scope, Send
 
-from wireroom.app.http import WebServer, bind
+from wireroom.app.web_server import WebServer, bind
 from wireroom.perf.gc_tuning import spare_the_collector
 from wireroom.store.database import driver
 from wireroom.store.migrate import ensure_schema

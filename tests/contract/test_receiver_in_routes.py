@@ -20,7 +20,7 @@ from wireroom.api.callback_inbox import MAX_BODY_BYTES, CallbackInbox
 from wireroom.api.runner_relay import Operation, RunnerAnswer, RunnerRelay
 from wireroom.api.services import Services
 from wireroom.app.commands import services_for_commands
-from wireroom.app.http import WebServer, bind
+from wireroom.app.web_server import WebServer, bind
 from wireroom.callbacks.inbox import find_result, forget_results, remote_topic
 from wireroom.errors import Conflict, StoreBusy, WireroomError
 from wireroom.runs.states import RunState

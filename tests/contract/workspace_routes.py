@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from running_service import API_SECRET, running_service
 from wireroom.api import errors, git, legacy, repositories
 from wireroom.api.services import Services
-from wireroom.app.http import WebServer, bind
+from wireroom.app.web_server import WebServer, bind
 from wireroom.clock import SystemClock
 from wireroom.workspaces.workspace import Workspaces
 from workspace_repositories import ENVIRONMENT

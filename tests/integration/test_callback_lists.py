@@ -21,7 +21,7 @@ from wireroom.api import callbacks as routes
 from wireroom.api import errors
 from wireroom.api.services import Services
 from wireroom.app.commands import services_for_commands
-from wireroom.app.http import WebServer, bind
+from wireroom.app.web_server import WebServer, bind
 from wireroom.callbacks.outbox import fill_callback, open_callback
 from wireroom.settings import Settings
 from wireroom.store.schema import callbacks

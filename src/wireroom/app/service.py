@@ -29,7 +29,7 @@ from wireroom.app.cache import cache_chores, make_cache
 from wireroom.app.chores import chores
 from wireroom.app.desk import make_desk
 from wireroom.app.engine import Engine, OpenEngine, open_engine
-from wireroom.app.http import Doors, WebServer, bind, build_http, documented
+from wireroom.app.http import Doors, build_http, documented
 from wireroom.app.ids import new_id, workdir_of
 from wireroom.app.mcp import InnerRoutes, McpGate
 from wireroom.app.outgoing import http_session, known_hosts
@@ -41,6 +41,7 @@ from wireroom.app.tasks import make_operator
 from wireroom.app.traces import begin_traces, traced
 from wireroom.app.updates import make_update_handler
 from wireroom.app.watched_database import WatchedDatabase
+from wireroom.app.web_server import WebServer, bind
 from wireroom.backends.protocol import AnyBackend
 from wireroom.callbacks import outbox
 from wireroom.callbacks.lookups import Lookups

@@ -17,8 +17,8 @@ import zstandard
 
 from running_service import API_SECRET, WEBHOOK_SECRET, client_of, running_service
 from wireroom.app.engine import Engine, open_engine
-from wireroom.app.http import bind
 from wireroom.app.service import Service
+from wireroom.app.web_server import bind
 from wireroom.clock import Clock
 from wireroom.perf.metrics import HTTP_CACHED
 from wireroom.settings import Settings

@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from wireroom.api.runner_calls import InnerCalls
 from wireroom.api.runner_relay import Operation, RunnerAnswer, unless_left
-from wireroom.app.http import WebServer, bind
+from wireroom.app.web_server import WebServer, bind
 from wireroom.testing.eventually import eventually
 
 pytestmark = pytest.mark.timeout(30)
