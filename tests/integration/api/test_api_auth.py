@@ -26,6 +26,7 @@ ROUTES = [
     ("GET", "/api/chat/conversations"),
     ("GET", "/api/chat/conversations/{conversation_id}"),
     ("GET", "/api/chat/stream"),
+    ("POST", "/api/chat/files"),
     ("POST", "/api/chat/messages"),
     ("POST", "/api/chat/new"),
     ("POST", "/api/chat/pairing-code"),
