@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import takewhile
@@ -42,7 +43,7 @@ class Span(Generic[S]):
     def after(self, moment: datetime) -> Iterator[datetime]:
         """Give the slots after the moment, oldest first; none behind the end."""
         end = self.end
-        found = self.schedule.after(self._from(moment))
+        found = _to_the_last_year(self.schedule.after(self._from(moment)))
         return found if end is None else takewhile(lambda slot: slot <= end, found)
 
     def count(self, after: datetime, until: datetime) -> int:
@@ -51,7 +52,14 @@ class Span(Generic[S]):
         return self.schedule.count(begin, end) if begin < end else 0
 
     def _from(self, moment: datetime) -> datetime:
-        return moment if self.start is None else max(moment, self.start - _MOMENT)
+        start = self.start
+        return moment if start is None or start <= moment else start - _MOMENT
+
+
+def _to_the_last_year(found: Iterator[datetime]) -> Iterator[datetime]:
+    """Give the slots as long as the calendar has years for them: a start may stand close to its end."""
+    with suppress(OverflowError, ValueError):
+        yield from found
 
 
 def read_span(schedule: S, value: Mapping[Any, Any], zone: ZoneInfo) -> S | Span[S]:

@@ -88,6 +88,15 @@ def test_span_of_an_interval_may_have_one_end() -> None:
     assert count_slots(ends, ms("2026-11-30T23:00"), ms("2026-12-05")) == 60
 
 
+@pytest.mark.parametrize("schedule", ["0 0 29 2 *", "* * * * *", 60_000])
+@pytest.mark.parametrize("start", ["9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z"])
+def test_span_at_an_edge_of_the_calendar_has_the_slots_that_there_are(schedule: object, start: str) -> None:
+    """A start in the last year is followed by few slots or none, one in the first year by all."""
+    given = {"every" if schedule == 60_000 else "cron": schedule, "start": start}
+    slot = next_slot(read_schedule(given, "UTC"), ms("2026-12-04T07:00"))
+    assert (slot is None) == start.startswith("9")
+
+
 @pytest.mark.parametrize(
     ("bounds", "about"),
     [
