@@ -8,6 +8,7 @@ Blocking: call it in a thread.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -17,11 +18,14 @@ from typing import Any
 
 MOST_CHARS = 150_000
 """Longer files are shown without colours."""
-LONGEST_LINE = 5_000
+LONGEST_LINE = 2_000
 """A longer line is most likely made by a program, and may cost a lexer's patterns minutes."""
+LONGEST_GAP = 1_000
+"""Blanks and empty lines in a row, for the same reason: one match holds up every thread while it lasts."""
 MOST_SECONDS = 1.0
 """Of this thread's own work, so that a busy machine shows no fewer colours."""
 _LOOK_EVERY = 256
+_GAP = re.compile(r"\s+")
 
 _CLASSES = (
     ("Comment", "c"),
@@ -75,7 +79,9 @@ def highlight(name: str, text: str, clock: Callable[[], float] = time.thread_tim
 
 
 def _is_bounded(text: str) -> bool:
-    return len(text) <= MOST_CHARS and max(map(len, text.split("\n"))) <= LONGEST_LINE
+    if len(text) > MOST_CHARS or max(map(len, text.split("\n"))) > LONGEST_LINE:
+        return False
+    return max(map(len, _GAP.findall(text)), default=0) <= LONGEST_GAP
 
 
 def _lexer_of(name: str) -> Any:

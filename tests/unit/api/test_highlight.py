@@ -37,9 +37,10 @@ def test_language_follows_from_the_name() -> None:
     [
         ("a.unheard-of", "<script>alert(1)</script>"),
         ("a.py", "x" * (LONGEST_LINE + 1)),
+        ("a.java", "\n" * 60_000 + "x"),
         ("a.py", "x = 1\n" * (MOST_CHARS // 6 + 1)),
     ],
-    ids=["unknown", "long line", "large"],
+    ids=["unknown", "long line", "wide gap", "large"],
 )
 def test_what_goes_beyond_the_bounds_is_plain(name: str, text: str) -> None:
     """It is shown all the same, escaped."""
