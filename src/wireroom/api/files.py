@@ -140,13 +140,14 @@ class _FileRoutes:
 
     async def tree(self, place: _Place, path: _Path = "") -> EntriesBody:
         """List one folder."""
-        kept = await self._workspaces.trees.tree(await self._folder(place), path, 1)
+        folder = await self._folder(place, path)
+        kept = await self._workspaces.trees.tree(folder, path, 1)
         entries = [EntryBody(name=node.name, path=node.path, type=node.type) for node in _nodes(kept.body)]
         return EntriesBody(entries=entries, truncated=kept.truncated)
 
     async def text(self, place: _Place, path: _Path) -> TextBody:
         """Show a text file in the colours of its language; of another one, that it cannot be shown."""
-        folder = await self._folder(place)
+        folder = await self._folder(place, path)
         found = await asyncio.to_thread(read_content, folder, path)
         match found:
             case FileText(size, text):
@@ -160,7 +161,7 @@ class _FileRoutes:
 
     async def raw(self, place: _Place, path: _Path) -> Response:
         """Send a file of any kind and size, piece by piece."""
-        folder = await self._folder(place)
+        folder = await self._folder(place, path)
         return FileStream(await asyncio.to_thread(OpenFile, folder, path))
 
     async def search(
@@ -171,12 +172,12 @@ class _FileRoutes:
         paths, more = await asyncio.to_thread(lambda: find_names(_nodes(kept.body), words, MOST_HITS))
         return HitsBody(paths=paths, more=more or kept.truncated)
 
-    async def _folder(self, place: str) -> Path:
-        """Return the folder of a place.
+    async def _folder(self, place: str, path: str = "") -> Path:
+        """Return the folder of a place, in which the path is to be looked at.
 
         Raises:
             BadInput: it is no place.
-            NotFound: it is unknown, gone, or not shown.
+            NotFound: it is unknown, gone, or not shown; or the path is not.
         """
         kind, _, name = place.partition(":")
         if place == REPOSITORIES:
@@ -189,7 +190,8 @@ class _FileRoutes:
             raise BadInput(f"{place!r} is no place: repositories, conversation:<id> or run:<id>.")
         if folder is None:
             raise NotFound(f"There is no {kind} {name}.")
-        return await asyncio.to_thread(self._workspaces.open_to_people, folder)
+        open_to_people, not_own_data = self._workspaces.open_to_people, self._workspaces.not_own_data
+        return await asyncio.to_thread(lambda: not_own_data(open_to_people(folder), path))
 
     async def _folder_of_run(self, run_id: str) -> str | None:
         own = await self._workspaces.own_worktree(run_id)

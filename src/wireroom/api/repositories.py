@@ -80,12 +80,12 @@ class _BrowserRoutes:
     async def files(self, repository: str, path: str = "", depth: str = "") -> Response:
         """List a repository's files as a tree, or those of a folder within it."""
         levels = _levels(depth)
-        folder = await asyncio.to_thread(self._folder, repository)
+        folder = await asyncio.to_thread(self._folder, repository, path)
         return _listing(await self._workspaces.trees.tree(folder, path, levels))
 
     async def file(self, repository: str, path: str) -> FileBody:
         """Return a text file's content."""
-        found = await asyncio.to_thread(lambda: read_content(self._folder(repository), path))
+        found = await asyncio.to_thread(lambda: read_content(self._folder(repository, path), path))
         match found:
             case FileText(size, text):
                 return FileBody(repository=repository, path=path, size=size, content=text)
@@ -97,26 +97,27 @@ class _BrowserRoutes:
 
     async def download(self, repository: str, path: str) -> Response:
         """Send a file of any kind and size, piece by piece."""
-        return FileStream(await asyncio.to_thread(lambda: OpenFile(self._folder(repository), path)))
+        return FileStream(await asyncio.to_thread(lambda: OpenFile(self._folder(repository, path), path)))
 
     async def working_directory(self, path: str = "", depth: str = "") -> Response:
         """List the folder of all repositories as a tree, or a folder within it."""
         levels, root = _levels(depth), self._workspaces.root
         if not await asyncio.to_thread(root.is_dir):
             raise NotFound(f"Working directory not found: {root}")
-        response = _listing(await self._workspaces.trees.tree(root, path, levels))
+        shown = await asyncio.to_thread(self._workspaces.not_own_data, root, path)
+        response = _listing(await self._workspaces.trees.tree(shown, path, levels))
         response.headers.update(NO_CACHE)
         return response
 
-    def _folder(self, repository: str) -> Path:
-        """Return the repository's folder; the root has a route of its own.
+    def _folder(self, repository: str, path: str) -> Path:
+        """Return the repository's folder, in which the path is to be looked at; the root has its own route.
 
         Raises:
-            NotFound: there is none.
+            NotFound: there is none, or the path is not shown.
         """
         if not repository.strip("/ "):
             raise NotFound(f"Repository '{repository}' not found")
-        return self._workspaces.repositories.find(repository)
+        return self._workspaces.not_own_data(self._workspaces.repositories.find(repository), path)
 
 
 def _listing(tree: KeptTree) -> Response:

@@ -12,6 +12,7 @@ from wireroom.cache.cache import Cache
 from wireroom.clock import Clock
 from wireroom.errors import NotFound
 from wireroom.settings import Settings
+from wireroom.workspaces.confine import resolve_inside
 from wireroom.workspaces.git import Git
 from wireroom.workspaces.kept_trees import Trees
 from wireroom.workspaces.repositories import Repositories
@@ -61,6 +62,8 @@ class Workspaces:
         worktrees = (settings.worktrees_path or data_dir / "worktrees").resolve()
         self._worktrees = Worktrees(worktrees, self.git)
         self._open_to_people = (self.root, data_dir / "scratch", worktrees)
+        self._own_data = data_dir
+        self._agents_data = tuple(place for place in self._open_to_people if _is_below(place, data_dir))
         self._keep = timedelta(days=settings.worktree_days)
         self._clock = clock
 
@@ -150,6 +153,20 @@ class Workspaces:
             raise NotFound("The folder is not there any more, or not shown here.")
         return found
 
+    def not_own_data(self, folder: Path, path: str) -> Path:
+        """Return the folder, unless the path means a part of Wireroom's own data folder. Blocking.
+
+        The data folder may stand among the repositories; its secrets make an owner of who reads them.
+
+        Raises:
+            BadInput, NotFound: see `confine.resolve_inside`; also when it does, and no agent works there.
+        """
+        found = resolve_inside(folder, path)
+        is_own = found.is_relative_to(self._own_data)
+        if is_own and not any(found.is_relative_to(place) for place in self._agents_data):
+            raise NotFound(f"There is no {path or 'such folder'}.")
+        return folder
+
     async def sweep(self, busy: Collection[str] = ()) -> list[str]:
         """Remove worktrees that were not used for long, but none of the runs in `busy`; return their runs."""
         return await self._worktrees.sweep(self._clock.now(), self._keep, busy)
@@ -168,6 +185,10 @@ class Workspaces:
             return Workspace(folder, None, None)
         base, branch = done.stdout.decode(errors="replace").split()
         return Workspace(folder, None if branch == "HEAD" else branch, base)
+
+
+def _is_below(place: Path, folder: Path) -> bool:
+    return place != folder and place.is_relative_to(folder)
 
 
 def _made_is_checkout(folder: Path) -> bool:
