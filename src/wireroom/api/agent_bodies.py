@@ -14,9 +14,10 @@ from wireroom.agents.queues import QueueView
 from wireroom.agents.records import Agent, Saved
 from wireroom.agents.request import CallRequest
 from wireroom.api.bodies import iso, iso_or_none
+from wireroom.doctor.plain import without_secrets
 
 HIDDEN = "•••"
-"""Stands for the value of a header."""
+"""Stands for what viewers are not shown."""
 
 
 def prompt_status(view: AgentView) -> dict[str, Any]:
@@ -34,10 +35,10 @@ def prompt_status(view: AgentView) -> dict[str, Any]:
     )
 
 
-def agent_status(view: AgentView, *, shows_headers: bool = True) -> dict[str, Any]:
+def agent_status(view: AgentView, *, shows_secrets: bool = True) -> dict[str, Any]:
     """Return an AgentStatus: a PromptStatus with what is called, and what the older service did not know.
 
-    Headers often hold a credential, so who may only look sees their names alone.
+    Who may only look sees what `told_to_viewers` leaves.
     """
     agent = view.agent
     wanted = agent.definition
@@ -46,13 +47,15 @@ def agent_status(view: AgentView, *, shows_headers: bool = True) -> dict[str, An
         {
             "targetUrl": request.url,
             "method": request.method,
-            "headers": request.headers if shows_headers else names_alone(request.headers),
+            "headers": request.headers,
             "body": request.body,
             "timeout": request.timeout_ms,
         }
         if isinstance(request, CallRequest)
         else {"prompt": request.prompt, "options": request.options}
     )
+    if not shows_secrets:
+        own = told_to_viewers(own)
     rules = {
         "schedule": wanted.schedule,
         "queue": wanted.queue,
@@ -74,9 +77,19 @@ def agent_status(view: AgentView, *, shows_headers: bool = True) -> dict[str, An
     return prompt_status(view) | without_nothing(own | rules)
 
 
-def names_alone(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return the headers without what they say."""
-    return dict.fromkeys(headers, HIDDEN)
+def told_to_viewers(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an agent's fields without what often holds a credential. Pure.
+
+    That is what headers say, the body, and of the address its user, password and query.
+    """
+    shown = dict(fields)
+    if shown.get("headers"):
+        shown["headers"] = dict.fromkeys(shown["headers"], HIDDEN)
+    if shown.get("body") is not None:
+        shown["body"] = HIDDEN
+    if shown.get("targetUrl"):
+        shown["targetUrl"] = without_secrets(shown["targetUrl"])
+    return shown
 
 
 def created_agent(definition: Definition, saved: Saved) -> dict[str, Any]:

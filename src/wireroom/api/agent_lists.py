@@ -52,7 +52,7 @@ class AgentLists:
                 self._services.db,
                 lambda conn, after, size: list_agents(conn, limit=size, after=after),
                 lambda view: view.agent.name,
-                lambda view: msgspec.json.encode(agent_status(view, shows_headers=sees_all)),
+                lambda view: msgspec.json.encode(agent_status(view, shows_secrets=sees_all)),
             )
         piece = older_piece(limit, offset, page, per_page, read_cursor(cursor, str))
         after = None if piece.after is None else piece.after[0]
@@ -65,7 +65,7 @@ class AgentLists:
         found = piece.cut(read)
         more = next_link(request, found.cursor("name"))
         body = {
-            "agents": [agent_status(view, shows_headers=sees_all) for view in found.items],
+            "agents": [agent_status(view, shows_secrets=sees_all) for view in found.items],
             "total": total,
         }
         return json_response(body, headers=more)

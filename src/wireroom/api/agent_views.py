@@ -18,7 +18,7 @@ from wireroom.agents.overview import AgentKind, LastCall, Overview, list_overvie
 from wireroom.agents.records import find_agent
 from wireroom.agents.request import CallRequest
 from wireroom.api.access_rules import PageRole
-from wireroom.api.agent_bodies import names_alone
+from wireroom.api.agent_bodies import told_to_viewers
 from wireroom.api.agents import MAX_BODY_BYTES
 from wireroom.api.bodies import iso
 from wireroom.api.guard import caller_guard, caller_of
@@ -26,6 +26,7 @@ from wireroom.api.paging import Cursor, Piece, read_cursor
 from wireroom.api.requests import bounded_route
 from wireroom.api.schedules import Problem
 from wireroom.api.services import Services
+from wireroom.doctor.plain import without_secrets
 from wireroom.errors import BadInput, NotFound
 
 _TARGET_CHARS = 300
@@ -79,7 +80,7 @@ class AgentLineBody(BaseModel):
     last: LastCallBody | None
 
     @classmethod
-    def of(cls, view: Overview) -> AgentLineBody:
+    def of(cls, view: Overview, *, shows_secrets: bool) -> AgentLineBody:
         """Return the agent as it is sent."""
         agent = view.agent
         given = agent.given_schedule
@@ -87,7 +88,7 @@ class AgentLineBody(BaseModel):
         return cls(
             name=agent.name,
             action=agent.action,
-            target=_target(view),
+            target=_target(view, shows_secrets=shows_secrets),
             queue=agent.queue,
             words=view.words,
             timezone=bounds.get("tz", agent.timezone),
@@ -145,6 +146,7 @@ class _AgentViewRoutes:
 
     async def list_all(
         self,
+        request: Request,
         kind: AgentKind = AgentKind.ALL,
         search: Annotated[str, Query(max_length=200, description="What the name contains.")] = "",
         limit: Annotated[int, Query(ge=1, le=200)] = 50,
@@ -152,7 +154,7 @@ class _AgentViewRoutes:
     ) -> AgentListBody:
         """List agents by name, with how they stand."""
         place = read_cursor(cursor, str)
-        piece = Piece(limit, 0, place)
+        piece, sees_all = Piece(limit, 0, place), caller_of(request).role is PageRole.OWNER
         after = "" if place is None else place[0]
         found = piece.cut(
             await self._services.db.read(
@@ -160,23 +162,21 @@ class _AgentViewRoutes:
             )
         )
         return AgentListBody(
-            agents=[AgentLineBody.of(view) for view in found.items],
+            agents=[AgentLineBody.of(view, shows_secrets=sees_all) for view in found.items],
             next_cursor=found.cursor("name"),
             timezone=self._services.settings.time_zone,
         )
 
     async def show(self, request: Request, name: str) -> AgentBody:
-        """Show one agent with its definition; who may only look sees no values of headers."""
+        """Show one agent with its definition; who may only look sees nothing of it that may be secret."""
         view = await self._services.db.read(lambda conn: show_overview(conn, name))
         if view is None:
             raise NotFound(f'Agent "{name}" not found')
         agent = view.agent
-        definition = fields_of(agent.definition)
-        if caller_of(request).role is not PageRole.OWNER and "headers" in definition:
-            definition["headers"] = names_alone(definition["headers"])
+        definition, sees_all = fields_of(agent.definition), caller_of(request).role is PageRole.OWNER
         return AgentBody(
-            **AgentLineBody.of(view).model_dump(),
-            definition=definition,
+            **AgentLineBody.of(view, shows_secrets=sees_all).model_dump(),
+            definition=definition if sees_all else told_to_viewers(definition),
             created_at=iso(agent.created_at),
             updated_at=iso(agent.updated_at),
         )
@@ -237,8 +237,9 @@ def _taken(conn: Connection, name: str) -> list[Problem]:
     return [Problem(field="name", message=f'There is an agent "{name}" already.')]
 
 
-def _target(view: Overview) -> str:
+def _target(view: Overview, *, shows_secrets: bool) -> str:
     request = view.agent.definition.request
     if isinstance(request, CallRequest):
-        return f"{request.method} {request.url}"[:_TARGET_CHARS]
+        url = request.url if shows_secrets else without_secrets(request.url)
+        return f"{request.method} {url}"[:_TARGET_CHARS]
     return request.prompt[:_TARGET_CHARS]

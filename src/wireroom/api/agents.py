@@ -141,7 +141,7 @@ class AgentRoutes:
     async def show(self, request: Request, name: str) -> Response:
         """Show one agent, what it does now and did last."""
         sees_all = caller_of(request).role is PageRole.OWNER
-        return json_response(agent_status(await self._view(name), shows_headers=sees_all))
+        return json_response(agent_status(await self._view(name), shows_secrets=sees_all))
 
     async def replace(self, request: Request, name: str) -> Response:
         """Make the agent of this name, or put this definition in its place."""

@@ -146,9 +146,14 @@ async def test_agent_is_shown_with_what_makes_it_again(program: Client) -> None:
         assert answer.status == 404
 
 
-async def test_viewer_sees_no_values_of_headers(service: Service, program: Client) -> None:
-    """Headers often hold a credential: who may only look sees their names, by every route; owners see all."""
-    await make(program, "morning", headers={"Authorization": "Bearer hush"})
+async def test_viewer_sees_no_credentials_of_agents(service: Service, program: Client) -> None:
+    """Headers, bodies and addresses often hold one: who may only look sees none by any route; owners do."""
+    secret = {
+        "headers": {"Authorization": "Bearer hush"},
+        "body": {"key": "hush"},
+        "targetUrl": "http://127.0.0.1:9/x?token=hush",
+    }
+    await make(program, "morning", **secret)
     async with browser(service) as viewer:
         async with viewer.get(await new_login_link(service.services, PageRole.VIEWER)) as response:
             assert response.status == 200
@@ -162,7 +167,8 @@ async def test_viewer_sees_no_values_of_headers(service: Service, program: Clien
 
     assert "Authorization" in text
     assert "hush" not in text
-    assert "hush" in json.dumps(await good(program, "GET", "/api/agents/morning"))
+    for path in ("/agents/morning", "/api/agents/morning"):
+        assert json.dumps(await good(program, "GET", path)).count("hush") >= len(secret)
 
 
 async def test_failures_in_a_row_are_counted(service: Service, program: Client) -> None:
