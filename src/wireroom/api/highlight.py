@@ -24,7 +24,7 @@ LONGEST_GAP = 1_000
 """Blanks and empty lines in a row, for the same reason: one match holds up every thread while it lasts."""
 MOST_SECONDS = 1.0
 """Of this thread's own work, so that a busy machine shows no fewer colours."""
-_LOOK_EVERY = 256
+_LOOK_EVERY = 16
 _GAP = re.compile(r"\s+")
 
 _CLASSES = (
