@@ -1,11 +1,14 @@
 // One live connection for the whole screen: it tells which topics may have changed since the screen last asked.
 
+import { backoff, pause } from "./api.js";
 import { complain } from "./notices.js";
 import { showConnection } from "./shell.js";
 import { Stream } from "./stream.js";
 import { t } from "./texts.js";
 
 const listeners = [];
+let wake = () => {};
+let returned = new Promise((go) => (wake = go));
 // One connection: it is opened once every script of the screen has said what it wants.
 addEventListener("DOMContentLoaded", () => listeners.length && open());
 
@@ -13,7 +16,7 @@ addEventListener("DOMContentLoaded", () => listeners.length && open());
  * Call `refresh(topics)` once the page is live, and whenever something of these topics may have changed.
  *
  * The topics are those of `GET /api/live`. Refreshes of one listener never overlap: what changes meanwhile is
- * told once the one under way has ended.
+ * told once the one under way has ended. One that failed for a while is tried again: nobody tells of it twice.
  */
 export function live(topics, refresh) {
   listeners.push({ topics, refresh, waiting: new Set(), busy: false });
@@ -21,7 +24,8 @@ export function live(topics, refresh) {
 
 function open() {
   const topics = [...new Set(listeners.flatMap((one) => one.topics))].sort().join(",");
-  new Stream({ path: `/api/live?topics=${topics}`, event: "changed" }, { message: tellAll, state: show, stale: () => location.reload() }).open();
+  const stream = new Stream({ path: `/api/live?topics=${topics}`, event: "changed" }, { message: tellAll, state: show, stale: () => stream.openAnew() });
+  stream.open();
 }
 
 function tellAll({ topics }) {
@@ -34,23 +38,39 @@ function tellAll({ topics }) {
 async function serve(listener) {
   if (listener.busy) return;
   listener.busy = true;
-  while (listener.waiting.size) {
-    const topics = [...listener.waiting];
-    listener.waiting.clear();
-    try {
-      await listener.refresh(topics);
-    } catch (error) {
-      if (error.status === undefined) throw error;
-      // Nobody answers: the connection's sign says so, and its return tells what changed.
-      if (error.status !== 0) complain(error.message);
-    } finally {
-      listener.busy = listener.waiting.size > 0;
+  try {
+    for (let failures = 0; listener.waiting.size; ) {
+      const topics = [...listener.waiting];
+      listener.waiting.clear();
+      const error = await failureOf(() => listener.refresh(topics));
+      failures = error ? failures + 1 : 0;
+      // That nobody answers, the connection's sign says.
+      if (error?.status && failures === 1) complain(error.message);
+      if (!error?.passes) continue;
+      topics.forEach((topic) => listener.waiting.add(topic));
+      await Promise.race([pause(backoff(failures)), returned]);
     }
+  } finally {
+    listener.busy = false;
   }
-  listener.busy = false;
+}
+
+/** Return the ApiError by which the work failed, null when it was done. */
+async function failureOf(work) {
+  try {
+    await work();
+    return null;
+  } catch (error) {
+    if (error.status === undefined) throw error;
+    return error;
+  }
 }
 
 function show(state) {
   showConnection(state);
+  if (state === "live") {
+    wake();
+    returned = new Promise((go) => (wake = go));
+  }
   if (state === "logged-out") complain(t("common.logged-out-help"));
 }

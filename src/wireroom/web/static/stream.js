@@ -4,7 +4,8 @@
 
 import { backoff, call, pause } from "./api.js";
 
-const STALE_CURSOR_TRIES = 3;
+/** Tries that a server that answers may refuse before the cursor is held to be none of its own. */
+const MOST_REFUSALS = 3;
 /** Browsers allow six connections to a server, over all tabs: one that nobody looks at gives its own back. */
 const HIDDEN_MS = 15000;
 
@@ -14,13 +15,15 @@ export class Stream {
   #cursor;
   #source = null;
   #failures = 0;
+  #refusals = 0;
   #wake = () => {};
   #hiding = null;
   #parked = false;
 
   /**
    * `path` of the stream, the name of its `event`, and the `cursor` to begin after (null: the server decides).
-   * `on` = {message(body), state("connecting" | "live" | "offline" | "logged-out"), stale()}.
+   * `on` = {message(body), state("connecting" | "live" | "offline" | "logged-out"), stale()}; `stale` is
+   * called when the server knows the cursor no more, and begins anew.
    */
   constructor({ path, event, cursor = null }, on) {
     this.#path = path;
@@ -38,7 +41,10 @@ export class Stream {
     this.on.state("connecting");
     const source = new EventSource(this.#address());
     this.#source = source;
-    source.addEventListener("open", () => this.on.state("live"));
+    source.addEventListener("open", () => {
+      this.#refusals = 0;
+      this.on.state("live");
+    });
     source.addEventListener(this.#event, (message) => {
       this.#failures = 0;
       this.#cursor = message.lastEventId;
@@ -48,6 +54,13 @@ export class Stream {
       source.close();
       this.#comeBack();
     });
+  }
+
+  /** Forget the cursor: the server tells everything that it tells a newcomer. */
+  openAnew() {
+    this.#cursor = null;
+    this.#refusals = 0;
+    this.open();
   }
 
   #hide() {
@@ -82,7 +95,9 @@ export class Stream {
         if (error.status === 401) return this.on.state("logged-out");
         continue;
       }
-      if (this.#failures > STALE_CURSOR_TRIES) return this.on.stale();
+      // However long nobody answered: only one who answers, and refuses the cursor, says that it is of no use.
+      this.#refusals += 1;
+      if (this.#refusals > MOST_REFUSALS) return this.on.stale();
       return this.open();
     }
   }
