@@ -22,6 +22,8 @@ Stamps = Mapping[str, str]
 """By topic."""
 
 _STAMP_CHARS = 12
+_ACTS = Statement("SELECT max(id) FROM audit")
+"""What people did: of calls that are over, a purge or a discard moves no other sum."""
 _CALLS = (
     Statement(
         "SELECT count(*), max(id), sum(paused), sum(revision), max(updated_at), sum(next_at) FROM agents"
@@ -32,14 +34,16 @@ _CALLS = (
     ),
     Statement("SELECT max(finished_at) FROM agent_calls WHERE finished_at IS NOT NULL"),
     Statement("SELECT max(id) FROM agent_calls"),
+    _ACTS,
 )
 _DEAD_TASKS = Statement("SELECT count(*), sum(task_id) FROM task_details WHERE is_dead = 1")
 _LOOKS: Mapping[str, tuple[Statement, ...]] = MappingProxyType(
     {
         "tasks": (
+            # Times are stored in two forms, with a T or a space in the middle.
             Statement(
                 'SELECT count(*), max(id), sum(status), sum(id * status), sum("order"), sum(id * "order"), '
-                "max(updatedat), sum(length(prompt)) FROM tasks"
+                "max(replace(updatedat, 'T', ' ')), sum(length(prompt)) FROM tasks"
             ),
             Statement(
                 "SELECT count(*), max(updated_at), sum(epoch), sum(failures), sum(is_dead) FROM task_details"
@@ -67,7 +71,7 @@ _LOOKS: Mapping[str, tuple[Statement, ...]] = MappingProxyType(
         ),
         "settings": (Statement("SELECT name, value FROM system_settings ORDER BY name"),),
         "people": (
-            Statement("SELECT max(id) FROM audit"),
+            _ACTS,
             Statement("SELECT count(*), max(created_at), sum(expires_at) FROM page_sessions"),
             Statement("SELECT id, name, role FROM people ORDER BY id"),
         ),
