@@ -1,10 +1,13 @@
 // Files on their way to a message: sent as soon as they are chosen, dropped or pasted, named by the id they got.
 
+import { ApiError, backoff, pause } from "./api.js";
 import { announce, byId, el, icon } from "./dom.js";
 import { bytes } from "./format.js";
 import { t } from "./texts.js";
 
 const MOST = 20;
+/** After about a minute; an answer to a file that is too large may be lost with the connection, too. */
+const MOST_FAILURES = 7;
 
 export class Attachments {
   #list = byId("files");
@@ -61,32 +64,49 @@ export class Attachments {
   }
 
   #send(file) {
-    const words = el("span", { textContent: t("chat.uploading", { name: file.name, percent: 0 }) });
+    const words = el("span");
     const remove = el("button", { type: "button", className: "link-button" }, icon("close"));
     remove.setAttribute("aria-label", t("chat.detach", { name: file.name }));
     const row = el("li", {}, icon("file"), words, remove);
-    // XMLHttpRequest, not fetch: only it tells how much has been sent.
-    const request = new XMLHttpRequest();
+    const sending = { file, row, words, request: null, failures: 0 };
     remove.addEventListener("click", () => {
-      request.abort();
       this.#forget(row);
+      sending.request.abort();
     });
-    request.upload.addEventListener("progress", ({ loaded, total }) => {
-      words.textContent = t("chat.uploading", { name: file.name, percent: Math.round((100 * loaded) / Math.max(1, total)) });
-    });
-    request.addEventListener("loadend", () => this.#files.has(row) && this.#arrived(row, words, request));
-    request.open("POST", `/api/chat/files?name=${encodeURIComponent(file.name)}`);
-    request.send(file);
     this.#files.set(row, null);
     this.#show();
+    this.#try(sending);
   }
 
-  #arrived(row, words, request) {
+  #try(sending) {
+    const { file, row, words } = sending;
+    // XMLHttpRequest, not fetch: only it tells how much has been sent.
+    const request = (sending.request = new XMLHttpRequest());
+    const tell = (share) => (words.textContent = t("chat.uploading", { name: file.name, percent: Math.round(100 * share) }));
+    tell(0);
+    request.upload.addEventListener("progress", ({ loaded, total }) => tell(loaded / Math.max(1, total)));
+    request.addEventListener("loadend", () => this.#files.has(row) && this.#answered(sending));
+    request.open("POST", `/api/chat/files?name=${encodeURIComponent(file.name)}`);
+    request.send(file);
+  }
+
+  /** Take what has arrived; try again what nobody took for now, a few times: whoever waits may remove it. */
+  async #answered(sending) {
+    const { file, row, words, request } = sending;
     const answer = parsed(request.responseText);
-    if (request.status !== 201 || !answer) {
+    if (request.status === 201 && answer) return this.#arrived(row, words, answer);
+    const error = new ApiError(request.status, answer?.error ?? t("common.no-answer"));
+    sending.failures += 1;
+    if (!error.passes || sending.failures > MOST_FAILURES) {
       this.#forget(row);
-      return this.#complain(answer?.error ?? t("common.no-answer"));
+      return this.#complain(error.message);
     }
+    words.textContent = t("chat.upload-waits", { name: file.name });
+    await pause(backoff(sending.failures));
+    if (this.#files.has(row)) this.#try(sending);
+  }
+
+  #arrived(row, words, answer) {
     this.#files.set(row, answer);
     words.textContent = `${answer.name} · ${bytes(answer.size)}`;
     announce(t("chat.attached", { name: answer.name }));
