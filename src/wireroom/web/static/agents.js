@@ -1,19 +1,23 @@
 // The agents: the list, and which of its three views is shown. `#<name>` is one agent, `#<name>/edit` its form,
 // `#/new` an empty form; names have no "/".
 
-import { call } from "./api.js";
 import { showAgent, leaveAgent, refreshAgent, act } from "./agents_detail.js";
 import { openForm } from "./agents_form.js";
-import { awayFrom, fill, inZone, link, quietly, setText, showRows, standing, tick } from "./agents_parts.js";
+import { inZone, link, standing } from "./agents_parts.js";
+import { call } from "./api.js";
 import { byId, el } from "./dom.js";
+import { tick, timeAgo } from "./format.js";
 import { live } from "./live.js";
-import { button, complain } from "./notices.js";
+import { button, complain, quietly } from "./notices.js";
+import { fill, setText, showRows } from "./rows.js";
 import { t } from "./texts.js";
 
 const PIECE = 50;
 const MOST = 200;
 const TICK_MS = 15_000;
 const SEARCH_MS = 200;
+/** True while nobody could be asked for what the address names. */
+let isMissing = false;
 const list = { kind: "scheduled", limit: PIECE, asked: 0 };
 
 async function refreshList() {
@@ -25,6 +29,8 @@ async function refreshList() {
   showRows(byId("agents-rows"), found.agents, { key: (line) => line.name, make: makeRow, update: updateRow });
   byId("agents-table").hidden = !found.agents.length;
   byId("agents-more").hidden = !found.next_cursor || list.limit >= MOST;
+  byId("agents-most").hidden = !found.next_cursor || list.limit < MOST;
+  setText(byId("agents-most"), t("agents.most", { count: MOST }));
   showEmpty(found.agents.length > 0);
 }
 
@@ -65,14 +71,14 @@ function updateRow(row, line) {
 }
 
 function nextParts(line) {
-  if (line.next.length) return [el("div", {}, awayFrom(line.next[0])), el("div", { className: "soft", textContent: inZone(line.next[0], line.timezone) })];
+  if (line.next.length) return [el("div", {}, timeAgo(line.next[0])), el("div", { className: "soft", textContent: inZone(line.next[0], line.timezone) })];
   return [el("span", { className: "soft", textContent: line.state === "paused" ? t("agents.paused-next") : "–" })];
 }
 
 function lastParts(last) {
   if (!last) return [];
   const error = last.state === "dead" ? (last.error ?? "") : "";
-  const parts = [`${t(`agents.verdict-${last.state}`)} `, awayFrom(last.finished_at)];
+  const parts = [`${t(`agents.verdict-${last.state}`)} `, timeAgo(last.finished_at)];
   return error ? [el("div", {}, ...parts), el("div", { className: "cut error", textContent: error, title: error })] : parts;
 }
 
@@ -92,19 +98,22 @@ async function show() {
   const views = { "agents-list": !name && !isForm, agent: Boolean(name) && !isForm, "agent-form-room": isForm };
   for (const [id, isShown] of Object.entries(views)) byId(id).hidden = !isShown;
   if (!views.agent) leaveAgent();
+  isMissing = false;
   try {
     if (isForm) await openForm(name ? decodeURIComponent(name) : null);
     else if (name) await showAgent(decodeURIComponent(name));
     else await refreshList();
   } catch (error) {
     if (error.status === undefined) throw error;
+    isMissing = Boolean(error.passes);
     complain(error.message);
   }
 }
 
 async function refresh() {
   tick();
-  if (!byId("agent").hidden) await refreshAgent();
+  if (isMissing) await show();
+  else if (!byId("agent").hidden) await refreshAgent();
   else if (!byId("agents-list").hidden) await refreshList();
 }
 

@@ -1,9 +1,11 @@
 // One agent: when it is due, what it does, how its calls went; and the buttons that act on it.
 
+import { inZone, lasted, link, nextLines, path, queueLink, standing, verdict, viewPath } from "./agents_parts.js";
 import { call } from "./api.js";
-import { awayFrom, fill, inZone, lasted, link, nextLines, path, queueLink, setText, showRows, standing, verdict, viewPath } from "./agents_parts.js";
 import { byId, duration, el, icon } from "./dom.js";
-import { ask, complain, tell } from "./notices.js";
+import { timeAgo } from "./format.js";
+import { ask, attempt, complain, tell } from "./notices.js";
+import { fill, setText, showRows } from "./rows.js";
 import { t } from "./texts.js";
 
 const PIECE = 25;
@@ -95,7 +97,7 @@ function facts({ definition, queue, updated_at: updatedAt }) {
     ["overlap", t(`agents.overlap-${overlap}`)],
     ["missed", oneTime ? null : missedText(missed)],
     ["retry", retryText(retry)],
-    ["changed", awayFrom(updatedAt)],
+    ["changed", timeAgo(updatedAt)],
   ].filter(([, value]) => value !== null);
 }
 
@@ -134,7 +136,7 @@ function updateCall(row, one) {
 
 function whenParts(one, zone) {
   const at = one.state === "waiting" ? one.dueAt : (one.startedAt ?? one.slot ?? one.createdAt);
-  return [el("div", {}, awayFrom(at)), el("div", { className: "soft", textContent: inZone(at, zone) })];
+  return [el("div", {}, timeAgo(at)), el("div", { className: "soft", textContent: inZone(at, zone) })];
 }
 
 function resultParts(one) {
@@ -161,7 +163,7 @@ function actionParts(one) {
   if (one.state === "dead") {
     const again = el("button", { type: "button", className: "button small owner-only", textContent: t("agents.retry") });
     again.setAttribute("aria-label", t("agents.retry-name", { id: one.id }));
-    again.addEventListener("click", () => attempt(again, async () => {
+    again.addEventListener("click", () => press(again, async () => {
       await call("POST", path(one.agent, `/calls/${one.id}/retry`));
       tell(t("agents.retried", { id: one.id }));
     }));
@@ -171,34 +173,28 @@ function actionParts(one) {
 }
 
 /** Run, pause or resume an agent, and say so. */
-export async function act(name, what) {
+export function act(name, what) {
   const said = { run: "agents.call-asked", pause: "agents.paused-now", resume: "agents.resumed-now" };
-  try {
+  return attempt(async () => {
     await call("POST", path(name, `/${what}`), {});
     tell(t(said[what], { name }));
-  } catch (error) {
-    if (error.status === undefined) throw error;
-    complain(error.message);
-  }
+  });
 }
 
-async function attempt(button, work) {
+/** Do what a button asks for, once at a time, and show what came of it. */
+async function press(button, work) {
   button.disabled = true;
-  try {
+  await attempt(async () => {
     await work();
     await refreshAgent();
-  } catch (error) {
-    if (error.status === undefined) throw error;
-    complain(error.message);
-  } finally {
-    button.disabled = false;
-  }
+  });
+  button.disabled = false;
 }
 
 async function remove() {
   const { name } = shown;
   if (!(await ask({ title: t("agents.delete-title", { name }), text: t("agents.delete-text"), yes: t("agents.delete") }))) return;
-  await attempt(byId("agent-delete"), async () => {
+  await press(byId("agent-delete"), async () => {
     await call("DELETE", path(name));
     leaveAgent();
     tell(t("agents.deleted", { name }));
@@ -206,10 +202,10 @@ async function remove() {
   });
 }
 
-byId("agent-run").addEventListener("click", () => attempt(byId("agent-run"), () => act(shown.name, "run")));
-byId("agent-pause").addEventListener("click", () => attempt(byId("agent-pause"), () => act(shown.name, byId("agent-pause").dataset.does)));
+byId("agent-run").addEventListener("click", () => press(byId("agent-run"), () => act(shown.name, "run")));
+byId("agent-pause").addEventListener("click", () => press(byId("agent-pause"), () => act(shown.name, byId("agent-pause").dataset.does)));
 byId("agent-delete").addEventListener("click", remove);
 byId("calls-more").addEventListener("click", () => {
   shown.limit = Math.min(MOST, shown.limit * 2);
-  attempt(byId("calls-more"), async () => {});
+  press(byId("calls-more"), async () => {});
 });

@@ -1,7 +1,7 @@
-// What the list of agents, one agent and its form have in common: addresses, times in a zone, rows that stay.
+// What the list of agents, one agent and its form have in common: addresses, times in a zone, how they stand.
 
-import { duration, el } from "./dom.js";
-import { ago } from "./format.js";
+import { badge, duration, el } from "./dom.js";
+import { timeAgo } from "./format.js";
 import { t } from "./texts.js";
 
 const LANGUAGE = document.documentElement.lang;
@@ -35,27 +35,9 @@ function made(options, zone) {
   }
 }
 
-/** A `<time>` that says how far away it is; `tick` keeps it true. */
-export function awayFrom(when) {
-  const made = el("time", { dateTime: when, className: "away", textContent: ago(when) });
-  made.title = new Date(when).toLocaleString(LANGUAGE);
-  return made;
-}
-
-/** Say anew how far away every time of the screen is. */
-export function tick() {
-  for (const time of document.querySelectorAll("time.away")) setText(time, ago(time.dateTime));
-}
-
 /** The lines of a list of next times: the time in its zone, and how far away it is. */
 export function nextLines(times, zone) {
-  return times.map((when) => el("li", {}, el("span", { textContent: inZone(when, zone) }), awayFrom(when)));
-}
-
-export function badge(text, tone = "plain") {
-  const made = el("span", { className: "badge", textContent: text });
-  made.dataset.tone = tone;
-  return made;
+  return times.map((when) => el("li", {}, el("span", { textContent: inZone(when, zone) }), timeAgo(when)));
 }
 
 /** The badges that tell how an agent stands. */
@@ -72,45 +54,3 @@ export const verdict = (state) => badge(t(`agents.verdict-${state}`), VERDICTS[s
 
 /** "12 ms" or "3.4 s". */
 export const lasted = (ms) => (ms < 1000 ? t("agents.milliseconds", { count: ms }) : duration(ms, true));
-
-/** Let a refresh that nobody asked for fail in silence: the connection's sign tells, and the next one mends it. */
-export async function quietly(work) {
-  try {
-    await work();
-  } catch (error) {
-    if (error.status === undefined) throw error;
-  }
-}
-
-/** Set text only where it is another one, so that selection and listeners are left alone. */
-export function setText(element, text) {
-  if (element.textContent !== text) element.textContent = text;
-}
-
-/** Fill an element anew when what it shows has changed; `key` says what that is. */
-export function fill(element, key, make) {
-  const text = JSON.stringify(key);
-  if (element.dataset.shows === text) return;
-  element.dataset.shows = text;
-  element.replaceChildren(...make());
-}
-
-/**
- * Show items as rows that stay as long as their item does, in the order of the items.
- *
- * `make(item)` returns a row; `update(row, item)` shows the item in it.
- */
-export function showRows(body, items, { key, make, update }) {
-  const known = new Map([...body.children].map((row) => [row.dataset.key, row]));
-  let place = body.firstElementChild;
-  for (const item of items) {
-    const name = String(key(item));
-    const row = known.get(name) ?? make(item);
-    known.delete(name);
-    row.dataset.key = name;
-    update(row, item);
-    if (row === place) place = place.nextElementSibling;
-    else body.insertBefore(row, place);
-  }
-  for (const row of known.values()) row.remove();
-}

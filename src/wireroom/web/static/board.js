@@ -1,7 +1,7 @@
 // The board: tasks in columns, moved by hand, added by a line, live.
 
 import { listenToChips, listenToLabels, listenToLimits, listenToOperator, listenToSearch, refreshOperator, showOther } from "./board_bar.js";
-import { Columns, told } from "./board_columns.js";
+import { Columns } from "./board_columns.js";
 import { makeDraggable } from "./board_drag.js";
 import { listenToKeys } from "./board_keys.js";
 import { Moves } from "./board_moves.js";
@@ -9,11 +9,12 @@ import { Panel } from "./board_panel.js";
 import { emptyQuickLine, listenToQuickLine } from "./board_quick.js";
 import { byId } from "./dom.js";
 import { live } from "./live.js";
+import { report } from "./notices.js";
 
 const board = byId("board");
 const columns = new Columns(board, () => showOther(columns));
 const moves = new Moves(columns);
-const refresh = () => columns.refresh().catch(told);
+const refresh = () => columns.refresh().catch(report);
 const panel = new Panel(moves, (added) => {
   if (added) emptyQuickLine();
   refresh();

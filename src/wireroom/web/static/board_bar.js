@@ -1,9 +1,8 @@
 // Above the board: which columns are shown, what is sought, whether the operator works, how much of a label at once.
 
 import { call } from "./api.js";
-import { told } from "./board_columns.js";
 import { byId, el, recall, remember } from "./dom.js";
-import { complain, form } from "./notices.js";
+import { complain, form, report } from "./notices.js";
 import { t } from "./texts.js";
 
 const SHOWN = "board-columns";
@@ -50,7 +49,7 @@ export function listenToSearch(columns) {
   let timer = 0;
   const look = () => {
     columns.sought = { q: byId("search").value.trim(), label: byId("label-filter").value };
-    columns.refresh().catch(told);
+    columns.refresh().catch(report);
   };
   byId("search").addEventListener("input", () => {
     clearTimeout(timer);
@@ -68,8 +67,8 @@ export function listenToLabels() {
     filter.append(...labels.filter((label) => !known.has(label)).map((label) => el("option", { value: label, textContent: label })));
   };
   // In time for the list to be opened.
-  ["focus", "pointerenter"].forEach((sign) => filter.addEventListener(sign, () => offer().catch(told)));
-  offer().catch(told);
+  ["focus", "pointerenter"].forEach((sign) => filter.addEventListener(sign, () => offer().catch(report)));
+  offer().catch(report);
 }
 
 export function listenToOperator() {

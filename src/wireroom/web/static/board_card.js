@@ -47,7 +47,7 @@ function showMeta(row, task) {
 }
 
 /** What is in a task's way, or what is done with it: [words, tone]. */
-export function standing(task) {
+function standing(task) {
   if (task.is_dead) return [t("board.given-up", { count: task.failures }), "bad"];
   if (task.status_label === "in_progress") return task.run_id ? [t("board.at-work"), "good"] : [t("board.elsewhere"), "warm"];
   if (task.status_label !== "ready") return ["", "plain"];

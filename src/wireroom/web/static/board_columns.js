@@ -3,7 +3,7 @@
 import { call } from "./api.js";
 import { makeCard, showCard } from "./board_card.js";
 import { number } from "./format.js";
-import { complain } from "./notices.js";
+import { report } from "./notices.js";
 import { t } from "./texts.js";
 import { VirtualList } from "./virtual_list.js";
 
@@ -77,12 +77,6 @@ class Column {
   place(id) {
     return this.tasks.findIndex((task) => task.id === id);
   }
-}
-
-/** Tell people of a refusal. That nobody answers, the page's connection says, and asks anew when somebody does. */
-export function told(error) {
-  if (error.status === undefined) throw error;
-  if (error.status !== 0) complain(error.message);
 }
 
 export class Columns {
@@ -205,7 +199,7 @@ export class Columns {
   #fetchSoon() {
     this.#timer ||= setTimeout(() => {
       this.#timer = 0;
-      this.#fetch().catch(told);
+      this.#fetch().catch(report);
     }, SCROLL_PAUSE_MS);
   }
 }

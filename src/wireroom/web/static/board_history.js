@@ -1,18 +1,19 @@
 // What became of a task so far: facts, attempts with their runs, and who waits for it.
 
 import { linkTo } from "./board_card.js";
-import { byId, duration, el } from "./dom.js";
+import { badge, byId, duration, el } from "./dom.js";
 import { clock, number, timeAgo } from "./format.js";
+import { fill } from "./rows.js";
 import { t } from "./texts.js";
 
 const TONES = { succeeded: "good", running: "warm", queued: "plain", cancelled: "plain" };
 
 export function showHistory({ task, attempts, needed_by: neededBy }) {
-  byId("facts").replaceChildren(...facts(task).flatMap(([name, value]) => [el("dt", { textContent: name }), el("dd", {}, value)]));
-  byId("history").replaceChildren(...attempts.map(attemptLine));
+  fill(byId("facts"), task, () => facts(task).flatMap(([name, value]) => [el("dt", { textContent: name }), el("dd", {}, value)]));
+  fill(byId("history"), attempts, () => attempts.map(attemptLine));
   byId("history-empty").hidden = attempts.length > 0;
   byId("needed-by").hidden = neededBy.length === 0;
-  byId("needed-by").querySelector("ul").replaceChildren(...neededBy.map((one) => el("li", {}, linkTo(one))));
+  fill(byId("needed-by").querySelector("ul"), neededBy, () => neededBy.map((one) => el("li", {}, linkTo(one))));
 }
 
 function facts(task) {
@@ -32,11 +33,10 @@ function when(stamp) {
 }
 
 function attemptLine(attempt) {
-  const badge = el("span", { className: "badge", textContent: t(`board.state-${attempt.state}`) });
-  badge.dataset.tone = TONES[attempt.state] ?? "bad";
+  const state = badge(t(`board.state-${attempt.state}`), TONES[attempt.state] ?? "bad");
   const run = el("a", { href: `/room/runs#${encodeURIComponent(attempt.run_id)}`, textContent: t("board.open-run") });
   run.setAttribute("aria-label", `${t("board.open-run")}, ${t("board.attempt", { number: attempt.number })}`);
-  const head = el("p", { className: "attempt-head" }, el("strong", { textContent: t("board.attempt", { number: attempt.number }) }), badge, el("span", { className: "soft", textContent: figures(attempt) }), run);
+  const head = el("p", { className: "attempt-head" }, el("strong", { textContent: t("board.attempt", { number: attempt.number }) }), state, el("span", { className: "soft", textContent: figures(attempt) }), run);
   const line = el("li", {}, head);
   if (attempt.error) line.append(el("p", { className: "attempt-error", textContent: attempt.error }));
   if (attempt.result) line.append(el("p", { className: "attempt-result", textContent: attempt.result }));

@@ -1,12 +1,12 @@
 // What was given up: one list for each kind (`#deliveries`), to be tried again or dropped, many at a time.
 
-import { setText, showRows, tick } from "./agents_parts.js";
 import { call } from "./api.js";
 import { counted, makeLetter, setCount, showPicked } from "./dead_letters_rows.js";
 import { byId } from "./dom.js";
-import { number } from "./format.js";
+import { number, tick } from "./format.js";
 import { live } from "./live.js";
 import { ask, complain, tell } from "./notices.js";
+import { setText, showRows } from "./rows.js";
 import { t } from "./texts.js";
 
 const PAGE = 50;

@@ -1,9 +1,9 @@
 // One dead letter as a row: what it was, why it was given up, and where it leads.
 
-import { awayFrom, setText } from "./agents_parts.js";
 import { el, icon } from "./dom.js";
-import { number } from "./format.js";
+import { number, timeAgo } from "./format.js";
 import { button } from "./notices.js";
+import { setText } from "./rows.js";
 import { t } from "./texts.js";
 
 const WHAT = ["message", "edited_message", "callback_query", "call", "prompt"];
@@ -64,7 +64,7 @@ function body(kind, letter, title) {
 function facts(letter) {
   const when = letter.given_up_at ?? letter.created_at;
   const [before, after] = t(letter.given_up_at ? "dead_letters.given-up" : "dead_letters.came", { ago: "\n" }).split("\n");
-  const made = el("p", { className: "letter-facts" }, el("span", {}, before, awayFrom(when), after ?? ""));
+  const made = el("p", { className: "letter-facts" }, el("span", {}, before, timeAgo(when), after ?? ""));
   if (letter.attempts) made.append(el("span", { textContent: counted("dead_letters.attempts", letter.attempts) }));
   made.append(el("span", { textContent: t("dead_letters.number", { id: letter.id }) }));
   if (letter.run_id) made.append(el("a", { href: `/room/runs#${letter.run_id}`, textContent: t("dead_letters.run") }));

@@ -3,7 +3,7 @@
 // `showDiff(element, diff)` takes the body of `GET /api/run-views/{run_id}/diff` and fills the element, on any
 // screen. A file's lines are made when it is unfolded.
 
-import { el, icon, recall, remember } from "./dom.js";
+import { badge, el, icon, recall, remember } from "./dom.js";
 import { number } from "./format.js";
 import { t } from "./texts.js";
 
@@ -49,10 +49,9 @@ function head(diff, element) {
 }
 
 function fileBlock(file, open, element) {
-  const badge = el("span", { className: "badge", textContent: t(`diff.${file.status}`) });
-  badge.dataset.tone = TONES[file.status];
+  const state = badge(t(`diff.${file.status}`), TONES[file.status]);
   const name = el("span", { className: "diff-path", textContent: file.old_path ? `${file.old_path} → ${file.path}` : file.path });
-  const summary = el("summary", {}, icon("chevron", "chevron"), name, badge, ...counts(file.insertions, file.deletions));
+  const summary = el("summary", {}, icon("chevron", "chevron"), name, state, ...counts(file.insertions, file.deletions));
   const body = el("div", { className: "diff-body" });
   const block = el("details", { className: "diff-file" }, summary, body);
   block.dataset.path = file.path;

@@ -9,6 +9,13 @@ export function el(tag, properties = {}, ...children) {
   return made;
 }
 
+/** A word that tells how something stands; `tone` is "good", "bad", "warm" or "plain". */
+export function badge(text, tone = "plain") {
+  const made = el("span", { className: "badge", textContent: text });
+  made.dataset.tone = tone;
+  return made;
+}
+
 const SVG = "http://www.w3.org/2000/svg";
 
 /** Make an icon of the sprite in the page. */

@@ -2,6 +2,7 @@
 
 import { call } from "./api.js";
 import { announce, byId, el } from "./dom.js";
+import { setText } from "./rows.js";
 import { t } from "./texts.js";
 
 const A_PAGE = 30;
@@ -87,14 +88,10 @@ function newItem(id) {
   return item;
 }
 
-function setText(element, text) {
-  if (element.textContent !== text) element.textContent = text;
-}
-
 function when(time) {
   const date = new Date(time);
   const today = new Date().toDateString() === date.toDateString();
   return today
-    ? date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })
+    ? date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false })
     : date.toLocaleDateString([], { day: "numeric", month: "short" });
 }

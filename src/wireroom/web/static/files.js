@@ -5,7 +5,7 @@ import { byId, el, icon } from "./dom.js";
 import { Code } from "./files_code.js";
 import { Tree } from "./files_tree.js";
 import { live } from "./live.js";
-import { complain } from "./notices.js";
+import { report } from "./notices.js";
 import { t } from "./texts.js";
 
 const SETTLE_MS = 250;
@@ -85,11 +85,6 @@ function hit(at, path) {
   const [folder, name] = [path.slice(0, path.lastIndexOf("/") + 1), path.slice(path.lastIndexOf("/") + 1)];
   const link = el("a", { href: `#${new URLSearchParams({ place: at, path })}` }, icon("file"), el("span", {}, el("span", { className: "soft", textContent: folder }), name));
   return el("li", {}, link);
-}
-
-function report(error) {
-  if (error.status === undefined) throw error;
-  if (error.status) complain(error.message);
 }
 
 byId("files-search").addEventListener("submit", (event) => {

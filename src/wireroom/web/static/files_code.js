@@ -3,7 +3,7 @@
 import { call } from "./api.js";
 import { announce, byId, el, recall, remember } from "./dom.js";
 import { bytes, number } from "./format.js";
-import { complain, tell } from "./notices.js";
+import { complain, report, tell } from "./notices.js";
 import { t } from "./texts.js";
 
 const WRAP = "wireroom-wrap";
@@ -146,9 +146,4 @@ function line(html, at) {
   // Made by Wireroom's own highlighter, which escapes whatever the file holds.
   text.innerHTML = html || "\n";
   return el("div", { className: "code-line", id: `L${at}` }, link, text);
-}
-
-function report(error) {
-  if (error.status === undefined) throw error;
-  complain(error.message);
 }

@@ -1,6 +1,7 @@
 // Times, sizes and numbers as people read them, in the browser's own zone.
 
-import { duration } from "./dom.js";
+import { duration, el } from "./dom.js";
+import { setText } from "./rows.js";
 import { t } from "./texts.js";
 
 const DAY_MS = 86_400_000;
@@ -26,18 +27,18 @@ export function clock(when) {
   return date.toDateString() === new Date().toDateString() ? TIME.format(date) : SHORT.format(date);
 }
 
-/** A `<time>` element that says how long ago, and the whole date on hover. */
+/** A `<time>` element that says how far away it is, and the whole date on hover; `tick` keeps it true. */
 export function timeAgo(when) {
-  const made = document.createElement("time");
-  made.dateTime = new Date(toMs(when)).toISOString();
-  made.textContent = ago(when);
-  made.title = new Date(toMs(when)).toLocaleString(LANGUAGE);
-  return made;
+  const date = new Date(toMs(when));
+  return el("time", { className: "away", dateTime: date.toISOString(), textContent: ago(when), title: date.toLocaleString(LANGUAGE) });
+}
+
+/** Say anew how far away every such time of the screen is. */
+export function tick() {
+  for (const time of document.querySelectorAll("time.away")) setText(time, ago(time.dateTime));
 }
 
 export const number = (value, digits = 0) => (digits ? value.toLocaleString(LANGUAGE, { maximumFractionDigits: digits }) : COUNT.format(value));
-
-export const percent = (share, digits = 1) => `${(share * 100).toFixed(digits)} %`;
 
 /** "512 B", "4.2 KiB", "1.3 GiB". */
 export function bytes(size) {

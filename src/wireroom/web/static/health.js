@@ -1,13 +1,13 @@
 // What is wrong and how to mend it, and what Wireroom runs on; looked at when asked, and every minute.
 
-import { badge, fill, setText } from "./agents_parts.js";
 import { call } from "./api.js";
 import { sentence, withCode } from "./code_words.js";
-import { announce, byId, el, icon } from "./dom.js";
+import { announce, badge, byId, el, icon } from "./dom.js";
 import { clock, number } from "./format.js";
 import { showFacts, showReady } from "./health_facts.js";
 import { live } from "./live.js";
 import { complain } from "./notices.js";
+import { fill, setText } from "./rows.js";
 import { t } from "./texts.js";
 
 const EVERY_MS = 60_000;

@@ -1,8 +1,8 @@
 // What Wireroom runs on: numbers with their units, each telling its window where it has one.
 
-import { badge, fill } from "./agents_parts.js";
-import { byId, duration, el, icon } from "./dom.js";
+import { badge, byId, duration, el, icon } from "./dom.js";
 import { bytes, clock, number } from "./format.js";
+import { fill } from "./rows.js";
 import { t } from "./texts.js";
 
 const PARTS = ["database", "worker", "redis"];

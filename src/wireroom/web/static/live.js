@@ -6,6 +6,7 @@ import { showConnection } from "./shell.js";
 import { Stream } from "./stream.js";
 import { t } from "./texts.js";
 
+const WORTH_TELLING = 3;
 const listeners = [];
 let wake = () => {};
 let returned = new Promise((go) => (wake = go));
@@ -16,7 +17,7 @@ addEventListener("DOMContentLoaded", () => listeners.length && open());
  * Call `refresh(topics)` once the page is live, and whenever something of these topics may have changed.
  *
  * The topics are those of `GET /api/live`. Refreshes of one listener never overlap: what changes meanwhile is
- * told once the one under way has ended. One that failed for a while is tried again: nobody tells of it twice.
+ * told once the one under way has ended. One that fails for now is tried again by itself.
  */
 export function live(topics, refresh) {
   listeners.push({ topics, refresh, waiting: new Set(), busy: false });
@@ -44,8 +45,8 @@ async function serve(listener) {
       listener.waiting.clear();
       const error = await failureOf(() => listener.refresh(topics));
       failures = error ? failures + 1 : 0;
-      // That nobody answers, the connection's sign says.
-      if (error?.status && failures === 1) complain(error.message);
+      // What passes is not worth a word at once; that nobody answers, the connection's sign says.
+      if (error?.status && failures === (error.passes ? WORTH_TELLING : 1)) complain(error.message);
       if (!error?.passes) continue;
       topics.forEach((topic) => listener.waiting.add(topic));
       await Promise.race([pause(backoff(failures)), returned]);

@@ -20,6 +20,33 @@ export function complain(text) {
   if (!known) notice(text, "bad").setAttribute("role", "alert");
 }
 
+/** Say that a call failed. That nobody answers, the connection's sign says, and its return brings a refresh. */
+export function report(error) {
+  if (error.status === undefined) throw error;
+  if (error.status) complain(error.message);
+}
+
+/** Do what a press asks for; a call that fails is said, not thrown. True when it was done. */
+export async function attempt(work) {
+  try {
+    await work();
+    return true;
+  } catch (error) {
+    if (error.status === undefined) throw error;
+    complain(error.message);
+    return false;
+  }
+}
+
+/** Let a refresh that nobody asked for fail in silence: the connection's sign tells, and the next one mends it. */
+export async function quietly(work) {
+  try {
+    await work();
+  } catch (error) {
+    if (error.status === undefined) throw error;
+  }
+}
+
 /** Ask before something that cannot be taken back; true once `yes` is pressed. */
 export function ask({ title, text = "", yes = t("common.yes"), danger = true }) {
   return show(title, text ? [el("p", { textContent: text })] : [], yes, danger, () => true).then(Boolean);

@@ -1,8 +1,8 @@
 // People: who is logged in, who may talk to the bot, and who did what; one part is shown at a time.
 
 import { call } from "./api.js";
-import { byId, el } from "./dom.js";
-import { ago } from "./format.js";
+import { badge, byId, el } from "./dom.js";
+import { tick } from "./format.js";
 import { live } from "./live.js";
 import { showAccess } from "./people_access.js";
 import { showAudit } from "./people_audit.js";
@@ -10,7 +10,7 @@ import { showBot } from "./people_bot.js";
 import { t } from "./texts.js";
 
 const PARTS = { access: showAccess, bot: showBot, audit: showAudit };
-const CLOCK_MS = 20_000;
+const TICK_MS = 20_000;
 let me = null;
 
 function chosen() {
@@ -29,7 +29,7 @@ function showPart() {
 async function refresh() {
   me = await call("GET", "/api/access/me");
   const who = el("strong", { textContent: me.account ?? t("people.by-link") });
-  const role = el("span", { className: "badge", textContent: t(`people.role-${me.role}`) });
+  const role = badge(t(`people.role-${me.role}`));
   byId("me").replaceChildren(t(me.account ? "people.you-are" : "people.you-came"), " ", who, " ", role, " ", el("span", { className: "soft", textContent: t(`people.role-${me.role}-means`) }));
   await PARTS[chosen()](me);
 }
@@ -38,8 +38,6 @@ addEventListener("hashchange", () => {
   showPart();
   if (me) PARTS[chosen()](me);
 });
-setInterval(() => {
-  for (const time of document.querySelectorAll("main time")) time.textContent = ago(time.dateTime);
-}, CLOCK_MS);
+setInterval(tick, TICK_MS);
 showPart();
 live(["people"], refresh);

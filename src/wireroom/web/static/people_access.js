@@ -1,10 +1,10 @@
 // Who is logged in, and the accounts by which people log in.
 
 import { call } from "./api.js";
-import { byId, el } from "./dom.js";
+import { badge, byId, el } from "./dom.js";
 import { timeAgo } from "./format.js";
-import { ask, button, form, tell } from "./notices.js";
-import { attempt, showRows } from "./people_rows.js";
+import { ask, attempt, button, form, tell } from "./notices.js";
+import { showItems } from "./rows.js";
 import { t } from "./texts.js";
 
 const ROLES = ["viewer", "owner"];
@@ -22,15 +22,13 @@ export async function showAccess(caller) {
   // A viewer is told of the own account only: that there are no others would not be true.
   byId("accounts-card").hidden = me.role === "viewer" && accounts.length === 0;
   byId("accounts-empty").hidden = accounts.length > 0;
-  showRows(byId("sessions"), sessions, (session) => session.id, sessionRow);
-  showRows(byId("accounts"), accounts, (account) => account.name, accountRow);
+  showItems(byId("sessions"), sessions, { key: (session) => session.id, tag: "li", parts: sessionParts });
+  showItems(byId("accounts"), accounts, { key: (account) => account.name, tag: "li", parts: accountParts });
 }
 
-function sessionRow(session) {
+function sessionParts(session) {
   const who = session.account ?? t("people.by-link");
-  const marks = [badge(session.role)];
-  if (session.this) marks.push(el("span", { className: "badge", textContent: t("people.this-browser") }));
-  if (session.this) marks[1].dataset.tone = "good";
+  const marks = [roleBadge(session.role), ...(session.this ? [badge(t("people.this-browser"), "good")] : [])];
   const head = el("div", { className: "row-head" }, el("strong", { textContent: who }), ...marks);
   const facts = el("div", { className: "row-facts" }, fact(session.browser || t("people.some-program")), " · ", fact(t("people.seen"), " ", timeAgo(session.seen_at)), " · ", fact(t("people.since"), " ", timeAgo(session.created_at)));
   const out = button(t("people.sign-out"), "button small owner-only", () => signOut(session));
@@ -38,9 +36,9 @@ function sessionRow(session) {
   return row(el("div", { className: "row-main" }, head, facts), out);
 }
 
-function accountRow(account) {
+function accountParts(account) {
   const { name, role } = account;
-  const head = el("div", { className: "row-head" }, el("strong", { textContent: name }), badge(role));
+  const head = el("div", { className: "row-head" }, el("strong", { textContent: name }), roleBadge(role));
   const facts = el("div", { className: "row-facts" }, fact(t("people.changed"), " ", timeAgo(account.changed_at)));
   const other = ROLES.find((one) => one !== role);
   return row(
@@ -51,18 +49,13 @@ function accountRow(account) {
   );
 }
 
+const roleBadge = (role) => badge(t(`people.role-${role}`), role === "owner" ? "warm" : "plain");
 const fact = (...words) => el("span", { className: "fact" }, ...words);
-const row = (main, ...actions) => el("li", {}, main, el("div", { className: "row-actions" }, ...actions));
+const row = (main, ...actions) => [main, el("div", { className: "row-actions" }, ...actions)];
 
 function named(control, name) {
   control.setAttribute("aria-label", `${control.textContent}: ${name}`);
   return control;
-}
-
-function badge(role) {
-  const made = el("span", { className: "badge", textContent: t(`people.role-${role}`) });
-  made.dataset.tone = role === "owner" ? "warm" : "plain";
-  return made;
 }
 
 async function signOut(session) {

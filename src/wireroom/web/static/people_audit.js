@@ -3,7 +3,8 @@
 import { call } from "./api.js";
 import { byId, el } from "./dom.js";
 import { timeAgo } from "./format.js";
-import { attempt, showRows } from "./people_rows.js";
+import { attempt } from "./notices.js";
+import { showItems } from "./rows.js";
 import { t } from "./texts.js";
 
 const PIECE = 50;
@@ -47,18 +48,18 @@ async function older() {
 }
 
 function show() {
-  showRows(byId("entries"), entries, (entry) => entry.id, entryRow);
+  showItems(byId("entries"), entries, { key: (entry) => entry.id, tag: "tr", parts: entryParts });
   byId("audit-empty").hidden = entries.length > 0;
   byId("entries").parentElement.hidden = entries.length === 0;
   byId("older").hidden = next === null;
 }
 
-function entryRow({ at, who, action, subject, detail }) {
+function entryParts({ at, who, action, subject, detail }) {
   const about = el("td", { className: "audit-about" }, aboutOf(action, subject));
   if (detail) about.append(" ", el("span", { className: "soft", textContent: detail }));
   const what = el("td", { textContent: wordsOf(action), title: action });
   if (action === "session.refused") what.className = "refused";
-  return el("tr", {}, el("td", { className: "audit-when" }, timeAgo(at)), el("td", { className: "audit-who", textContent: nameOf(who) }), what, about);
+  return [el("td", { className: "audit-when" }, timeAgo(at)), el("td", { className: "audit-who", textContent: nameOf(who) }), what, about];
 }
 
 function aboutOf(action, subject) {

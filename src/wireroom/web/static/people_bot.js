@@ -1,10 +1,10 @@
 // The people of the bot: who may talk to it, and how somebody new comes in.
 
 import { call } from "./api.js";
-import { announce, byId, el } from "./dom.js";
+import { announce, badge, byId, el } from "./dom.js";
 import { timeAgo } from "./format.js";
-import { ask, button, tell } from "./notices.js";
-import { attempt, showRows } from "./people_rows.js";
+import { ask, attempt, button, tell } from "./notices.js";
+import { showItems } from "./rows.js";
 import { t } from "./texts.js";
 
 const ROLES = ["owner", "member", "stranger"];
@@ -20,28 +20,22 @@ export async function showBot() {
   byId("people-count").textContent = all.length || "";
   byId("people-empty").hidden = all.length > 0;
   byId("people-empty").textContent = t(hasBot ? "people.people-empty" : "people.no-bot");
-  showRows(byId("people"), all, (person) => person.id, personRow);
+  showItems(byId("people"), all, { key: (person) => person.id, tag: "li", parts: personParts });
 }
 
-function personRow(person) {
+function personParts(person) {
   const name = person.name || t("people.no-name");
   const head = el("div", { className: "row-head" }, el("strong", { textContent: name }), ...marks(person));
   const facts = el("div", { className: "row-facts" }, t("people.telegram-id", { id: person.user_id }));
   if (person.created_at) facts.append(" · ", t("people.known-since"), " ", timeAgo(person.created_at));
   const main = el("div", { className: "row-main" }, head, facts);
-  return el("li", {}, main, el("div", { className: "row-actions" }, ...(person.role ? actions(person, name) : [])));
+  return [main, el("div", { className: "row-actions" }, ...(person.role ? actions(person, name) : []))];
 }
 
 function marks(person) {
   const made = [];
   if (person.role && !isOwner) made.push(badge(t(`people.is-${person.role}`), TONES[person.role]));
   if (person.by_setting) made.push(badge(t("people.by-setting"), "good"));
-  return made;
-}
-
-function badge(text, tone) {
-  const made = el("span", { className: "badge", textContent: text });
-  made.dataset.tone = tone;
   return made;
 }
 

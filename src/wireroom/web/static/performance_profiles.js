@@ -1,14 +1,16 @@
 // The profiles of a screen: take one now, the last ten, and the flame graph of the one that the address names.
 
 import { call } from "./api.js";
-import { announce, byId, duration, el } from "./dom.js";
+import { announce, badge, byId, duration, el } from "./dom.js";
 import { FlameGraph } from "./flame_graph.js";
 import { ago, clock } from "./format.js";
-import { ask, complain } from "./notices.js";
+import { ask, complain, report } from "./notices.js";
+import { fill } from "./rows.js";
 import { t } from "./texts.js";
 
 const ADDRESS = "/api/performance/profiles";
 const LOOK_MS = 500;
+const AGE_MS = 60_000;
 const OPENED = /^#(profile-.+)$/;
 
 let opened = "";
@@ -26,10 +28,10 @@ export async function refreshProfiles() {
   const { profiles } = await call("GET", ADDRESS);
   const taking = profiles.find((one) => one.state === "taking");
   byId("no-profiles").hidden = profiles.length > 0;
-  byId("profile-list").replaceChildren(...profiles.map(line));
+  fill(byId("profile-list"), [profiles, Math.floor(Date.now() / AGE_MS)], () => profiles.map(line));
   byId("take-now").disabled = Boolean(taking);
   showProgress(taking);
-  if (taking) timer = setTimeout(() => refreshProfiles().catch(shown), LOOK_MS);
+  if (taking) timer = setTimeout(() => refreshProfiles().catch(report), LOOK_MS);
   const ended = profiles.find((one) => one.id === awaited && one.state !== "taking");
   if (ended) finish(ended);
   else await openNamed();
@@ -48,9 +50,8 @@ function line(profile) {
   const what = profile.state === "taken" ? el("a", { href: `#${profile.id}`, textContent: name }) : el("span", { textContent: name });
   if (profile.id === opened) what.setAttribute("aria-current", "true");
   const tone = { taking: "warm", failed: "bad", taken: "good" }[profile.state];
-  const badge = el("span", { className: "badge", textContent: t(`performance.state-${profile.state}`) });
-  badge.dataset.tone = tone;
-  return el("li", {}, what, el("span", { className: "soft", textContent: facts.filter(Boolean).join(" · ") }), profile.state === "taken" ? "" : badge);
+  const state = badge(t(`performance.state-${profile.state}`), tone);
+  return el("li", {}, what, el("span", { className: "soft", textContent: facts.filter(Boolean).join(" · ") }), profile.state === "taken" ? "" : state);
 }
 
 function showProgress(taking) {
@@ -71,7 +72,7 @@ async function openNamed() {
   if (found.left_out) facts.push([t("performance.left-out"), String(found.left_out)]);
   byId("profile-facts").replaceChildren(...facts.flatMap(([name, text]) => [el("dt", { textContent: name }), el("dd", { textContent: text })]));
   new FlameGraph(byId("flame"), found);
-  for (const link of byId("profile-list").querySelectorAll("a")) link.toggleAttribute("aria-current", link.hash === location.hash);
+  for (const link of byId("profile-list").querySelectorAll("a")) link.ariaCurrent = link.hash === location.hash ? "true" : null;
   byId("profile-title").scrollIntoView({ block: "start" });
   byId("profile-title").focus();
 }
@@ -88,14 +89,9 @@ async function take(event) {
     await refreshProfiles();
   } catch (error) {
     byId("take-now").disabled = false;
-    shown(error);
+    report(error);
   }
 }
 
-function shown(error) {
-  if (error.status === undefined) throw error;
-  complain(error.message);
-}
-
 byId("take").addEventListener("submit", take);
-addEventListener("hashchange", () => openNamed().catch(shown));
+addEventListener("hashchange", () => openNamed().catch(report));

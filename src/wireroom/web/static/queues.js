@@ -1,12 +1,12 @@
 // The queues: the list, and one at `#<name>`. Names have no "/".
 
-import { fill, quietly, setText, showRows, tick } from "./agents_parts.js";
 import { call } from "./api.js";
 import { byId, duration, el } from "./dom.js";
-import { number } from "./format.js";
+import { number, tick } from "./format.js";
 import { live } from "./live.js";
-import { button, complain, form, tell } from "./notices.js";
+import { button, complain, form, quietly, tell } from "./notices.js";
 import { leaveQueue, pauseOrResume, rate, refreshQueue, showQueue, standing } from "./queues_detail.js";
+import { fill, setText, showRows } from "./rows.js";
 import { t } from "./texts.js";
 
 const TICK_MS = 10_000;

@@ -1,10 +1,10 @@
 // One queue: its figures, what is at its head, who uses it; and the buttons that act on it.
 
-import { awayFrom, badge, fill, setText, showRows } from "./agents_parts.js";
 import { call } from "./api.js";
-import { byId, duration, el, icon } from "./dom.js";
-import { number } from "./format.js";
-import { ask, complain, form, tell } from "./notices.js";
+import { badge, byId, duration, el, icon } from "./dom.js";
+import { number, timeAgo } from "./format.js";
+import { ask, attempt, complain, form, tell } from "./notices.js";
+import { fill, setText, showRows } from "./rows.js";
 import { t } from "./texts.js";
 
 const shown = { name: null, queue: null, usual: 1, asked: 0 };
@@ -102,7 +102,7 @@ function updateCall(row, one) {
   const says = isLater ? "later" : one.state;
   fill(state, says, () => [badge(t(`queues.call-${says}`), says === "running" ? "good" : "plain")]);
   fill(agent, one.agent, () => [el("a", { href: `/room/agents#${encodeURIComponent(one.agent)}`, textContent: one.agent })]);
-  fill(since, [one.started_at, one.due_at, one.state], () => [awayFrom(one.state === "running" ? one.started_at : one.due_at)]);
+  fill(since, [one.started_at, one.due_at, one.state], () => [timeAgo(one.state === "running" ? one.started_at : one.due_at)]);
   fill(why, [one.reason, one.attempts, one.error, one.run_id], () => whyParts(one));
 }
 
@@ -123,6 +123,7 @@ export function pauseOrResume(name, does) {
   return attempt(async () => {
     await call("POST", path(name, `/${does}`), {});
     tell(t(does === "pause" ? "queues.paused-now" : "queues.resumed-now", { name }));
+    await refreshQueue();
   });
 }
 
@@ -147,6 +148,7 @@ async function purge() {
   return attempt(async () => {
     const { purged } = await call("POST", path(name, "/purge"), {});
     tell(t("queues.purged", { count: number(purged) }));
+    await refreshQueue();
   });
 }
 
@@ -160,16 +162,6 @@ async function remove() {
     tell(t("queues.deleted", { name }));
     location.hash = "";
   });
-}
-
-async function attempt(work) {
-  try {
-    await work();
-    await refreshQueue();
-  } catch (error) {
-    if (error.status === undefined) throw error;
-    complain(error.message);
-  }
 }
 
 byId("queue-pause").addEventListener("click", () => pauseOrResume(shown.name, byId("queue-pause").dataset.does));

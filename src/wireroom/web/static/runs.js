@@ -4,7 +4,7 @@ import { call } from "./api.js";
 import { byId, el } from "./dom.js";
 import { timeAgo } from "./format.js";
 import { live } from "./live.js";
-import { complain } from "./notices.js";
+import { complain, report } from "./notices.js";
 import { OneRun } from "./runs_one.js";
 import { askedBy, costs, firstLine, isFinal, stateBadge, times } from "./runs_words.js";
 import { t } from "./texts.js";
@@ -65,8 +65,11 @@ async function begin() {
   [runs, next, loading] = [[], null, null];
   list.element.scrollTop = 0;
   byId("runs-list").setAttribute("aria-busy", "true");
-  await older(mine, true);
-  byId("runs-list").removeAttribute("aria-busy");
+  try {
+    await older(mine, true);
+  } finally {
+    if (mine === generation) byId("runs-list").removeAttribute("aria-busy");
+  }
 }
 
 /** Add the next piece; through pieces without a hit it goes on by itself for a while. */
@@ -149,10 +152,6 @@ async function follow() {
   list.draw();
 }
 
-const report = (error) => {
-  if (error.status === undefined) throw error;
-  if (error.status) complain(error.message);
-};
 for (const name of ["state", "source", "backend"]) byId(`filter-${name}`).addEventListener("change", () => begin().catch(report));
 byId("filter-words").addEventListener("input", () => {
   clearTimeout(timer);

@@ -7,6 +7,7 @@ import { clock, number } from "./format.js";
 import { ask, complain, tell } from "./notices.js";
 import { Permissions } from "./permissions.js";
 import { RunLog } from "./runs_log.js";
+import { fill } from "./rows.js";
 import { askedBy, costs, firstLine, isFinal, links, stateBadge, times } from "./runs_words.js";
 import { t } from "./texts.js";
 
@@ -19,6 +20,8 @@ export class OneRun {
   #wanted = null;
   #tab = "log";
   #diffOf = null;
+  #diff = "";
+  #answered = "";
   #timer = 0;
   #log = new RunLog((event) => this.#took(event));
   #permissions = new Permissions(byId("run-questions"));
@@ -87,7 +90,7 @@ export class OneRun {
 
   #head() {
     const { run, prompt } = this.#view;
-    byId("run-state").replaceChildren(stateBadge(run));
+    fill(byId("run-state"), [run.state, run.stopping], () => [stateBadge(run)]);
     byId("run-question").textContent = firstLine(prompt);
     byId("run-question").title = prompt.slice(0, 500);
     byId("run-times").textContent = times(run, Date.now());
@@ -95,14 +98,18 @@ export class OneRun {
     byId("run-stop").hidden = isFinal(run) || run.stopping;
     byId("run-stop").lastElementChild.textContent = t(run.state === "queued" ? "runs.remove" : "runs.stop");
     byId("run-again").hidden = !isFinal(run);
-    byId("run-links").replaceChildren(...links(run).map(([text, href]) => el("li", {}, el("a", { href, textContent: text }))));
+    fill(byId("run-links"), links(run), () => links(run).map(([text, href]) => el("li", {}, el("a", { href, textContent: text }))));
     for (const tab of TABS) byId(`tab-${tab}`).href = `#${encodeURIComponent(run.id)}/${tab}`;
     const diff = this.#view.diff;
     byId("tab-changes-count").textContent = diff ? `+${number(diff.insertions)} −${number(diff.deletions)}` : "";
   }
 
+  /** What somebody reads, selects or scrolls stays as long as it says the same. */
   #answer() {
     const view = this.#view;
+    const shown = JSON.stringify([view.run.id, isFinal(view.run), view.prompt, view.reason_html, view.answer_html]);
+    if (shown === this.#answered) return;
+    this.#answered = shown;
     byId("answer-question").textContent = view.prompt + (view.prompt_cut ? " …" : "");
     byId("answer-none").hidden = isFinal(view.run);
     // The only HTML that is set: made by Wireroom's own renderer, which lets no markup of the agent's through.
@@ -136,11 +143,10 @@ export class OneRun {
       ["interruptions", view.interruptions || null],
     ];
     const shown = facts.filter(([, value]) => value !== null && value !== "");
-    byId("more-facts").replaceChildren(...shown.flatMap(([key, value]) => [el("dt", { textContent: t(`runs.fact-${key}`) }), el("dd", { textContent: String(value) })]));
-    byId("more-attempts").replaceChildren(...attempts.map(attemptRow));
+    fill(byId("more-facts"), shown, () => shown.flatMap(([key, value]) => [el("dt", { textContent: t(`runs.fact-${key}`) }), el("dd", { textContent: String(value) })]));
+    fill(byId("more-attempts"), attempts, () => attempts.map(attemptRow));
     byId("more-rounds-frame").hidden = !rounds.length;
-    let works = 0;
-    byId("more-rounds").replaceChildren(...rounds.map((round) => roundCard(round, (works += round.kind === "work"))));
+    fill(byId("more-rounds"), rounds, () => roundCards(rounds));
   }
 
   #choose(tab) {
@@ -167,10 +173,13 @@ export class OneRun {
     try {
       const diff = await call("GET", `/api/run-views/${encodeURIComponent(id)}/diff`);
       if (id !== this.id) return;
-      showDiff(byId("changes"), diff);
+      const shown = JSON.stringify([id, diff]);
+      if (shown !== this.#diff) showDiff(byId("changes"), diff);
+      this.#diff = shown;
       byId("changes-again").hidden = diff.basis === "recorded";
     } catch (error) {
       if (error.status === undefined) throw error;
+      this.#diff = "";
       if (id === this.id) byId("changes").replaceChildren(el("p", { className: "empty", textContent: error.message }));
       this.#diffOf = null;
     }
@@ -206,6 +215,11 @@ export class OneRun {
 function attemptRow(attempt) {
   const cells = [String(attempt.number), t(`runs.state-${attempt.state}`), clock(attempt.started_at), attempt.finished_at ? clock(attempt.finished_at) : "–", attempt.exit_code ?? "–", attempt.reason ?? ""];
   return el("tr", {}, ...cells.map((text, place) => el("td", { className: place === 0 || place === 4 ? "number" : "", textContent: text })));
+}
+
+function roundCards(rounds) {
+  let works = 0;
+  return rounds.map((round) => roundCard(round, (works += round.kind === "work")));
 }
 
 /** A round; `place` counts the work, and a review has the number of what it reviews. */

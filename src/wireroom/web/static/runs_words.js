@@ -1,6 +1,6 @@
 // How runs are told in words: their state, who asked, how long they waited and worked, what they cost.
 
-import { duration, el, icon } from "./dom.js";
+import { badge, duration, icon } from "./dom.js";
 import { number } from "./format.js";
 import { t } from "./texts.js";
 
@@ -21,10 +21,11 @@ export const isFinal = (run) => run.state !== "queued" && run.state !== "running
 /** The state by icon and word. */
 export function stateBadge(run) {
   const [symbol, tone] = SIGNS[run.state];
-  const badge = el("span", { className: "badge run-state" }, icon(symbol), run.stopping ? t("runs.stopping") : t(`runs.state-${run.state}`));
-  badge.dataset.tone = tone;
-  badge.dataset.state = run.state;
-  return badge;
+  const made = badge("", tone);
+  made.classList.add("run-state");
+  made.dataset.state = run.state;
+  made.append(icon(symbol), run.stopping ? t("runs.stopping") : t(`runs.state-${run.state}`));
+  return made;
 }
 
 /** "Task 12", "Agent nightly", "Telegram", "This page", "A program". */

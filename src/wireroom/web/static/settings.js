@@ -1,6 +1,6 @@
 // What can be set: the operator, the shared switches, the back ends; and what the start has read.
 
-import { tick } from "./agents_parts.js";
+import { tick } from "./format.js";
 import { live } from "./live.js";
 import { refreshBackends } from "./settings_backends.js";
 import { loadEnvironment } from "./settings_environment.js";

@@ -1,11 +1,11 @@
 // The coding agents that runs may use, each with a button that tries it.
 
-import { badge, showRows } from "./agents_parts.js";
 import { call } from "./api.js";
 import { sentence, withCode } from "./code_words.js";
-import { announce, byId, el, icon } from "./dom.js";
+import { announce, badge, byId, el, icon } from "./dom.js";
 import { number } from "./format.js";
 import { button, complain } from "./notices.js";
+import { showRows } from "./rows.js";
 import { t } from "./texts.js";
 
 export async function refreshBackends() {

@@ -1,10 +1,10 @@
 // The settings of the environment: read-only, found by their name or by what they mean; no secret is ever here.
 
-import { badge, fill, setText } from "./agents_parts.js";
 import { call } from "./api.js";
 import { withCode } from "./code_words.js";
-import { byId, el } from "./dom.js";
+import { badge, byId, el } from "./dom.js";
 import { number } from "./format.js";
+import { fill, setText } from "./rows.js";
 import { t } from "./texts.js";
 
 let settings = [];

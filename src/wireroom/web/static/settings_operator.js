@@ -1,10 +1,10 @@
 // The task operator: on or off, what it has at work, and who turned it last.
 
-import { awayFrom, fill, setText } from "./agents_parts.js";
 import { call } from "./api.js";
 import { byId, el } from "./dom.js";
-import { number } from "./format.js";
+import { number, timeAgo } from "./format.js";
 import { ask, complain, tell } from "./notices.js";
+import { fill, setText } from "./rows.js";
 import { t } from "./texts.js";
 
 const PATH = "/task-operator";
@@ -46,7 +46,7 @@ function lastAction({ enabled, lastChange }) {
   if (lastChange.enabled !== enabled) return [t("settings.turned-elsewhere")];
   const who = WHO.includes(lastChange.who) ? t(`settings.who-${lastChange.who}`) : lastChange.who;
   const [before, after] = t(enabled ? "settings.turned-on" : "settings.turned-off", { ago: "\n", who }).split("\n");
-  return [before, awayFrom(lastChange.at), after ?? ""];
+  return [before, timeAgo(lastChange.at), after ?? ""];
 }
 
 const counted = (key, count) => t(count === 1 ? `${key}-1` : key, { count: number(count) });

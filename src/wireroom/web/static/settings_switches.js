@@ -1,9 +1,10 @@
 // The switches that Wireroom shares with other programs; those that it does not know may be any number.
 
-import { awayFrom, fill, setText, showRows } from "./agents_parts.js";
 import { call } from "./api.js";
 import { byId, el } from "./dom.js";
+import { timeAgo } from "./format.js";
 import { button, complain, tell } from "./notices.js";
+import { fill, setText, showRows } from "./rows.js";
 import { t } from "./texts.js";
 
 const OPERATOR = "task_operator";
@@ -43,8 +44,10 @@ function update(row, setting) {
   if (input.type === "checkbox") {
     if (input.dataset.busy === undefined) input.checked = setting.value === 1;
     setText(row.querySelector(".switch-word"), t(setting.value === 1 ? "settings.on" : "settings.off"));
-  } else if (document.activeElement !== input) {
-    input.value = setting.value;
+  } else {
+    const isTyped = input.value !== input.defaultValue;
+    input.defaultValue = setting.value;
+    if (!isTyped) input.value = setting.value;
   }
   fill(row.querySelector(".switch-changed"), setting.updated_at, () => changed(setting));
 }
@@ -53,7 +56,7 @@ function changed({ updated_at: stored }) {
   const when = stored && Date.parse(`${stored.replace(" ", "T").replace(/Z?$/, "Z")}`);
   if (!stored) return [t("settings.never-changed")];
   const [before, after] = t("settings.changed", { ago: "\n" }).split("\n");
-  return Number.isNaN(when) ? [before, stored, after ?? ""] : [before, awayFrom(new Date(when).toISOString()), after ?? ""];
+  return Number.isNaN(when) ? [before, stored, after ?? ""] : [before, timeAgo(new Date(when).toISOString()), after ?? ""];
 }
 
 async function save(input, name, value) {
