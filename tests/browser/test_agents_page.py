@@ -41,6 +41,8 @@ async def _make(page: Page, target: Receiver) -> None:
     await page.get_by_role("button", name="Create agent").click()
     await expect(page.locator("#w-targetUrl")).to_contain_text("http")
     await page.get_by_label("Address", exact=True).fill(target.url)
+    await page.reload()  # What was written is still there.
+    await expect(page.locator("#preview-words")).to_have_text("Every weekday at 07:30, Europe/Berlin")
     await page.get_by_text("Queue, overlaps").click()
     await page.get_by_label("Tries").fill("1")
     await page.get_by_role("button", name="Create agent").click()

@@ -1,13 +1,17 @@
 // The form that makes an agent or changes one. What is wrong is told at its field before anything is stored.
 
+import { link, path, viewPath } from "./agents_parts.js";
+import { chooseKind, missing, preview, schedule, showSchedule } from "./agents_schedule.js";
 import { call } from "./api.js";
-import { link, path, setText, viewPath } from "./agents_parts.js";
-import { missing, preview, schedule, showSchedule } from "./agents_schedule.js";
 import { byId, el } from "./dom.js";
+import { keepDraft, keptDraft } from "./drafts.js";
 import { complain, tell } from "./notices.js";
+import { setText } from "./rows.js";
 import { t } from "./texts.js";
 
 const OPTIONS = ["repository", "branch", "backend", "model"];
+const CHOICES = ["checkbox", "radio"];
+const DRAFT = "agent";
 const USUAL_CAP_MS = 300_000;
 const field = (name) => byId(`f-${name}`);
 const open = { name: undefined, known: null, before: null };
@@ -23,9 +27,27 @@ export async function openForm(name) {
   Object.assign(open, { name, known: name === null ? null : found.definition });
   showFields(open.known ?? {}, found.timezone);
   open.before = open.known && read();
+  takeUp(keptDraft(DRAFT));
   clearWrongs();
   return focusTitle();
 }
+
+/** Keep what somebody is writing, field by field, across a reload of the page. */
+function keep() {
+  const said = controls().map((control) => (CHOICES.includes(control.type) ? control.checked : control.value));
+  keepDraft(DRAFT, { name: open.name, said });
+}
+
+/** Go on with what was being written about this agent, if anything was. */
+function takeUp(draft) {
+  const fields = controls();
+  if (draft?.name !== open.name || draft.said.length !== fields.length) return;
+  fields.forEach((control, place) => (control[CHOICES.includes(control.type) ? "checked" : "value"] = draft.said[place]));
+  choose();
+  chooseKind();
+}
+
+const controls = () => [...byId("agent-form").querySelectorAll("input, select, textarea")];
 
 function focusTitle() {
   const { name } = open;
@@ -164,7 +186,7 @@ async function store(fields) {
     await call("POST", "/agents", fields);
   }
   tell(t(open.known ? "agents.saved" : "agents.created", { name }));
-  open.name = undefined;
+  leave();
   location.hash = link(name);
 }
 
@@ -198,10 +220,12 @@ function showWrongs(wrongs) {
 
 function leave() {
   open.name = undefined;
+  keepDraft(DRAFT, null);
 }
 
 byId("agent-form").addEventListener("submit", (event) => save(event).catch((error) => complain(error.message)));
 byId("agent-form").addEventListener("change", choose);
+for (const sign of ["input", "change"]) byId("agent-form").addEventListener(sign, keep);
 byId("form-cancel").addEventListener("click", leave);
 byId("form-back").addEventListener("click", leave);
 byId("agent-form").addEventListener("input", (event) => event.target.getAttribute("aria-invalid") && event.target.id !== "f-cron" && event.target.removeAttribute("aria-invalid"));

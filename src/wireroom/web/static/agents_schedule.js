@@ -1,8 +1,9 @@
 // The part of an agent's form that says when: how people choose it, what it means, and its next times.
 
+import { nextLines } from "./agents_parts.js";
 import { call } from "./api.js";
-import { fill, nextLines, setText } from "./agents_parts.js";
 import { byId, el } from "./dom.js";
+import { fill, setText } from "./rows.js";
 import { t } from "./texts.js";
 
 const PAUSE_MS = 250;
@@ -44,7 +45,7 @@ export function showSchedule(given, zone) {
   field("at").value = "";
   if (bare.every !== undefined) showEvery(Number(bare.every));
   else showPattern(bare.pattern ?? bare.cron);
-  choose();
+  chooseKind();
 }
 
 function showEvery(everyMs) {
@@ -88,7 +89,7 @@ function bound(name) {
 }
 
 /** Show the fields of the kind that is chosen, and what they mean. */
-function choose() {
+export function chooseKind() {
   const kind = field("kind").value;
   for (const part of document.querySelectorAll("[data-when]")) part.hidden = !part.dataset.when.split(" ").includes(kind);
   preview();
@@ -133,5 +134,5 @@ function offerZones() {
 
 for (const name of ["clock", "every", "unit", "cron", "at", "start", "end", "timezone"]) field(name).addEventListener("input", preview);
 for (const day of days()) day.addEventListener("change", preview);
-field("kind").addEventListener("change", choose);
+field("kind").addEventListener("change", chooseKind);
 offerZones();

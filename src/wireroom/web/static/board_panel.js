@@ -1,15 +1,15 @@
 // The panel at the side: one task with all its fields and its history, or a new one. `#12` in the address opens task 12.
 
 import { call } from "./api.js";
-import { keepDraft, keptDraft } from "./board_drafts.js";
+import { keepDraft, keptDraft } from "./drafts.js";
 import { changedFields, fillFields, keepBackend, readFields, showChoices } from "./board_fields.js";
 import { showHistory } from "./board_history.js";
 import { Needs } from "./board_needs.js";
 import { byId } from "./dom.js";
-import { ask, complain, tell } from "./notices.js";
+import { ask, attempt, complain, tell } from "./notices.js";
 import { t } from "./texts.js";
 
-const DRAFT = "panel";
+const DRAFT = "board-panel";
 const CONFLICT = 409;
 const GONE = 404;
 const panel = byId("panel");
@@ -91,7 +91,8 @@ export class Panel {
   }
 
   async #load(id) {
-    const found = await this.#ask(id);
+    let found = null;
+    await attempt(async () => (found = await this.#ask(id)));
     if (found) this.#fill(found);
     return Boolean(found);
   }
@@ -101,8 +102,8 @@ export class Panel {
       return await call("GET", `/api/board/tasks/${id}`);
     } catch (error) {
       if (error.status === undefined) throw error;
-      if (error.status !== GONE) complain(error.message);
-      else if (panel.open && id === this.#task?.id) this.#trouble(t("board.gone", { id }));
+      if (error.status !== GONE) throw error;
+      if (panel.open && id === this.#task?.id) this.#trouble(t("board.gone", { id }));
       else complain(t("board.gone", { id }));
       return null;
     }

@@ -1,12 +1,12 @@
 // The line at the top: type, Enter, next. What could not be added comes back into it.
 
 import { call } from "./api.js";
-import { keepDraft, keptDraft } from "./board_drafts.js";
+import { keepDraft, keptDraft } from "./drafts.js";
 import { announce, byId, recall, remember } from "./dom.js";
 import { complain } from "./notices.js";
 import { t } from "./texts.js";
 
-const DRAFT = "line";
+const DRAFT = "board-line";
 const TO = "board-quick-to";
 const line = byId("quick-text");
 const to = byId("quick-to");

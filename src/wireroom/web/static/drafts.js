@@ -5,7 +5,7 @@ const unstored = new Map();
 export function keepDraft(name, draft) {
   unstored.set(name, draft);
   try {
-    sessionStorage.setItem(`board-${name}`, JSON.stringify(draft));
+    sessionStorage.setItem(`draft-${name}`, JSON.stringify(draft));
   } catch {
     // A browser that refuses keeps it as long as the page lives.
   }
@@ -15,7 +15,7 @@ export function keepDraft(name, draft) {
 export function keptDraft(name) {
   if (unstored.has(name)) return unstored.get(name);
   try {
-    return JSON.parse(sessionStorage.getItem(`board-${name}`));
+    return JSON.parse(sessionStorage.getItem(`draft-${name}`));
   } catch {
     return null;
   }
