@@ -27,6 +27,7 @@ from wireroom.agents.scheduler import Scheduler, plan_look
 from wireroom.clock import to_ms
 from wireroom.jobs.embedded import EmbeddedJobs
 from wireroom.store.database import driver
+from wireroom.store.watched import WatchedConnection
 from wireroom.testing.clock import ManualClock
 
 pytestmark = pytest.mark.timeout(110)
@@ -224,7 +225,7 @@ def month(database_path: Path) -> Iterator[Month]:
 
 def in_memory(path: Path) -> Engine:
     """Return an engine on a copy of the file that no disk slows down."""
-    memory = pysqlite3.connect(":memory:", isolation_level=None)
+    memory = pysqlite3.connect(":memory:", isolation_level=None, factory=WatchedConnection)
     with closing(pysqlite3.connect(path)) as file:
         file.backup(memory)
     return create_engine(

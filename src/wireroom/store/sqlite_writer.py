@@ -156,21 +156,25 @@ class SqliteWriter:
             for call in batch:
                 self._run_unit(call)
             self._say.execute("COMMIT")
-        except (pysqlite3.Error, StoreUnavailable) as error:
+        except BaseException as error:
             self._roll_back()
+            if not self._survives(error):
+                # The thread ends of this; those whose units are in the batch must not wait for it.
+                stopped = f"The database writer stopped ({error!r}); nothing was stored."
+                for call in batch:
+                    call.error = StoreUnavailable(stopped)
+                _resolve_all(batch)
+                raise
             failure = translate(error, self._path)
             for call in batch:
                 call.error = failure
-        except BaseException as error:
-            # The thread ends of this; those whose units are in the batch must not wait for it.
-            self._roll_back()
-            for call in batch:
-                call.error = StoreUnavailable(f"The database writer stopped ({error!r}); nothing was stored.")
-            _resolve_all(batch)
-            raise
         COMMIT_SECONDS.observe(time.perf_counter() - started)
         COMMIT_UNITS.observe(len(batch))
         _resolve_all(batch)
+
+    def _survives(self, error: BaseException) -> bool:
+        """Tell whether the next commit may do better: the database refused, and its connection is open."""
+        return isinstance(error, (pysqlite3.Error, StoreUnavailable)) and not self._conn.closed
 
     def _set_synced(self, synced: bool) -> None:
         """Have the next commit fsync the log or not; the next one that does covers all before it."""
