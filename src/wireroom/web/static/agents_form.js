@@ -14,7 +14,7 @@ const CHOICES = ["checkbox", "radio"];
 const DRAFT = "agent";
 const USUAL_CAP_MS = 300_000;
 const field = (name) => byId(`f-${name}`);
-const open = { name: undefined, known: null, before: null };
+const open = { name: undefined, known: null, before: null, began: [] };
 
 /** Show the form: empty for `null`, else with what the agent is. What somebody is writing is left alone. */
 export async function openForm(name) {
@@ -33,21 +33,22 @@ export async function openForm(name) {
 }
 
 /** Keep what somebody is writing, field by field, across a reload of the page. */
-function keep() {
-  const said = controls().map((control) => (CHOICES.includes(control.type) ? control.checked : control.value));
-  keepDraft(DRAFT, { name: open.name, said });
-}
+const keep = () => keepDraft(DRAFT, { name: open.name, began: open.began, said: values() });
 
-/** Go on with what was being written about this agent, if anything was. */
+/** Go on with what was being written about this agent; fields that nobody touched are as the agent is now. */
 function takeUp(draft) {
   const fields = controls();
+  open.began = values();
   if (draft?.name !== open.name || draft.said.length !== fields.length) return;
-  fields.forEach((control, place) => (control[CHOICES.includes(control.type) ? "checked" : "value"] = draft.said[place]));
+  const touched = [...fields.keys()].filter((place) => draft.said[place] !== draft.began[place]);
+  for (const place of touched) fields[place][held(fields[place])] = draft.said[place];
   choose();
   chooseKind();
 }
 
 const controls = () => [...byId("agent-form").querySelectorAll("input, select, textarea")];
+const held = (control) => (CHOICES.includes(control.type) ? "checked" : "value");
+const values = () => controls().map((control) => control[held(control)]);
 
 function focusTitle() {
   const { name } = open;
