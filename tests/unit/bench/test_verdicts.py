@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from bench.baseline import Baseline, Figure, path_for, read_baseline, write_baseline
 from bench.harness import Measurement, find_benchmarks
-from bench.targets import REFERENCE_PER_SECOND, TARGETS, machine_speed, outcome
+from bench.targets import REFERENCE_PER_SECOND, TARGETS, YARDSTICK, machine_speed, outcome
 from bench.verdict import judge, relative_error
 
 MACHINE = {"cpu": "Some CPU, 2 cores", "kernel": "6", "python": "3.11.7", "sqlite": "3.53", "commit": "x"}
@@ -68,6 +68,15 @@ def test_latencies_are_scaled_the_other_way() -> None:
     held = outcome("webhook", found, machine_speed(REFERENCE_PER_SECOND / 2))
     assert held is not None
     assert (held.value, held.must_here, held.is_met) == (35.0, 40.0, True)
+
+
+def test_rate_is_scaled_by_the_yardstick_of_its_own_turns() -> None:
+    """A machine that slowed down since the webhook was measured is not held against what came later."""
+    what = "accepted durably and dispatched, 16 connections"
+    found = Measurement(what, [700.0], "/s", f"{YARDSTICK}, 16 connections", REFERENCE_PER_SECOND / 3)
+    held = outcome("dispatch", found, machine_speed(REFERENCE_PER_SECOND))
+    assert held is not None
+    assert (round(held.must_here), held.is_met, held.is_met_unscaled) == (667, True, False)
 
 
 def test_weights_are_not_scaled() -> None:
