@@ -368,3 +368,17 @@ async def test_limits_are_set_and_listed(program: Caller) -> None:
     assert (await program.call("PUT", "/api/tasks/limits/db", {"most": "x"})).status == 400
     await program.call("PUT", "/api/tasks/limits/db", {"most": None})
     assert (await program.get("/api/tasks/limits")).body == {"limits": {}}
+
+
+async def test_task_that_is_sent_again_is_one_task(program: Caller) -> None:
+    """A caller whose answer got lost asks again with its key; the key means no other task."""
+    wish = {"prompt": "paint the fence", "at": "end", "idempotencyKey": "k-1"}
+    first, second = [(await program.post("/api/tasks", wish)).body for _ in range(2)]
+    assert first["id"] == second["id"]
+    other = await program.post("/api/tasks", {**wish, "prompt": "paint the door"})
+    assert other.status == 409
+    assert "Use a fresh one" in other.body["error"]
+    assert (await program.post("/api/tasks", {**wish, "idempotencyKey": ["k"]})).status == 400
+    found = (await program.get("/api/tasks")).body
+    listed = found if isinstance(found, list) else found["tasks"]
+    assert [task["prompt"] for task in listed] == ["paint the fence"]

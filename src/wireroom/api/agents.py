@@ -29,15 +29,14 @@ from wireroom.api.guard import admission, caller_guard, caller_of, note_action
 from wireroom.api.lazy_routes import LazyRoute
 from wireroom.api.legacy import json_response
 from wireroom.api.program_bodies import read_fields
-from wireroom.api.requests import RowId
+from wireroom.api.requests import RowId, idempotency_key
 from wireroom.api.services import Services
 from wireroom.clock import to_ms
-from wireroom.errors import BadInput, Conflict, NotFound, WireroomError
+from wireroom.errors import Conflict, NotFound, WireroomError
 from wireroom.intake.webhook import BodyTooLarge
 
 T = TypeVar("T")
 MAX_BODY_BYTES = 1024 * 1024
-_MAX_KEY_CHARS = 255
 
 
 def router(services: Services) -> APIRouter:
@@ -127,7 +126,7 @@ class AgentRoutes:
         """
         fields = await read_body(request)
         definition = self._read(fields)
-        key = _idempotency_key(request, fields)
+        key = idempotency_key(request, fields)
         caller, now_ms = caller_of(request), to_ms(self._services.clock.now())
 
         def unit(conn: Connection) -> Saved:
@@ -174,7 +173,7 @@ class AgentRoutes:
 
     async def run_now(self, request: Request, name: str) -> Response:
         """Call it now, whatever its schedule says."""
-        key = _idempotency_key(request, await read_body(request))
+        key = idempotency_key(request, await read_body(request))
         saved = await self._act(
             request,
             "agent.run",
@@ -257,10 +256,3 @@ def _merged(known: Definition, changes: Mapping[str, Any]) -> dict[str, Any]:
     if changes.get("schedule"):
         merged["oneTime"] = False
     return merged
-
-
-def _idempotency_key(request: Request, fields: Mapping[str, Any]) -> str | None:
-    key = request.headers.get("idempotency-key") or fields.get("idempotencyKey") or None
-    if key is not None and (not isinstance(key, str) or len(key) > _MAX_KEY_CHARS):
-        raise BadInput(f"The idempotency key must be a string of at most {_MAX_KEY_CHARS} characters.")
-    return key

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -16,10 +16,11 @@ from starlette.types import Message
 from wireroom.api.bodies import AskedBody
 from wireroom.api.lazy_routes import LazyRoute
 from wireroom.delivery.outbox import Recipient
-from wireroom.errors import Conflict
+from wireroom.errors import BadInput, Conflict
 from wireroom.intake.ask import Asker, Question
 from wireroom.runs.queries import find_run
 
+_MAX_KEY_CHARS = 255
 LARGEST = 2**53
 """Of the numbers that are read from an address: what programs in JavaScript can say exactly."""
 RowId = Annotated[int, Path(ge=1, le=LARGEST)]
@@ -51,6 +52,18 @@ def ask_once(
     if earlier is None or (earlier.lane, earlier.prompt) != (question.lane, question.text):
         raise Conflict(f"The request id {question.request_id} was used for something else. Use a fresh one.")
     return AskedBody(run_id=earlier.id, request_id=question.request_id, created=False)
+
+
+def idempotency_key(request: Request, fields: Mapping[str, Any]) -> str | None:
+    """Return the key by which the caller repeats one wish: the header, or `idempotencyKey` in the body.
+
+    Raises:
+        BadInput: it is none.
+    """
+    key = request.headers.get("idempotency-key") or fields.get("idempotencyKey") or None
+    if key is not None and (not isinstance(key, str) or len(key) > _MAX_KEY_CHARS):
+        raise BadInput(f"The idempotency key must be a string of at most {_MAX_KEY_CHARS} characters.")
+    return key
 
 
 def bounded_route(limit_bytes: int) -> type[LazyRoute]:

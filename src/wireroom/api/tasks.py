@@ -8,7 +8,7 @@ Source: contract of cursor-runner, section 1.5; contract of cursor-agents, secti
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Annotated, Any, Literal, TypeVar
@@ -24,6 +24,7 @@ from wireroom.api.guard import caller_guard, caller_of, note_action
 from wireroom.api.lazy_routes import LazyRoute
 from wireroom.api.legacy import ShortRefusal, json_response, read_object
 from wireroom.api.paging import Cursor, next_link, older_piece, read_cursor
+from wireroom.api.requests import idempotency_key
 from wireroom.api.services import Services
 from wireroom.api.streaming import wants_lines, whole_list
 from wireroom.api.task_bodies import attempt_body, pagination_body, task_body
@@ -33,6 +34,7 @@ from wireroom.store.database import Database
 from wireroom.tasks import board
 from wireroom.tasks.listing import MOST_LISTED, Wanted, count_tasks, list_tasks
 from wireroom.tasks.moving import End, add_at
+from wireroom.tasks.once import add_once
 from wireroom.tasks.requests import TaskFields, read_fields, read_id, refuse_unknown_backend
 from wireroom.tasks.rows import TaskView, attempts_of, find_task, limits_by_label
 from wireroom.tasks.states import LABELS, shown_stamp
@@ -135,16 +137,20 @@ class _TaskRoutes:
         return json_response(paged, headers=headers)
 
     async def add(self, request: Request) -> Response:
-        """Add a task; with `at` as `top` or `end`, at that end of its column instead of by its `order`."""
+        """Add a task; with `at` as `top` or `end`, at that end of its column instead of by its `order`.
+
+        `Idempotency-Key`, or `idempotencyKey` in the body, makes repetitions one task.
+        """
         sent, jobs = await read_object(request), self._services.jobs
-        said, at = self._fields(sent, new=True), _end(sent.get("at"))
-        body = await self._change(
-            request,
-            "task.add",
-            lambda conn, now_ms: (
-                add_at(conn, jobs, said, at, now_ms) if at else board.add_task(conn, jobs, said, now_ms)
-            ),
-        )
+        said, at, key = self._fields(sent, new=True), _end(sent.get("at")), self._key(request, sent)
+
+        def add(conn: Connection, now_ms: int) -> TaskView:
+            return add_at(conn, jobs, said, at, now_ms) if at else board.add_task(conn, jobs, said, now_ms)
+
+        def unit(conn: Connection, now_ms: int) -> TaskView:
+            return add_once(conn, key, said.prompt, lambda: add(conn, now_ms)) if key else add(conn, now_ms)
+
+        body = await self._change(request, "task.add", unit)
         return json_response(body, HTTPStatus.CREATED)
 
     async def show(self, task_id: str) -> Response:
@@ -219,6 +225,12 @@ class _TaskRoutes:
         except BadInput as error:
             raise ShortRefusal(HTTPStatus.BAD_REQUEST, str(error)) from error
         return said
+
+    def _key(self, request: Request, sent: Mapping[str, Any]) -> str | None:
+        try:
+            return idempotency_key(request, sent)
+        except BadInput as error:
+            raise ShortRefusal(HTTPStatus.BAD_REQUEST, str(error)) from error
 
     async def _change(
         self, request: Request, action: str, change: Callable[[Connection, int], TaskView]

@@ -2,7 +2,7 @@
 
 import { call } from "./api.js";
 import { keepDraft, keptDraft } from "./drafts.js";
-import { announce, byId, recall, remember } from "./dom.js";
+import { announce, byId, freshId, recall, remember } from "./dom.js";
 import { complain } from "./notices.js";
 import { t } from "./texts.js";
 
@@ -11,6 +11,8 @@ const TO = "board-quick-to";
 const line = byId("quick-text");
 const to = byId("quick-to");
 let last = Promise.resolve();
+// What came back, with its key: sent again as it is, it is the same task.
+let returned = { prompt: "", key: "" };
 
 /** Let people add tasks; `added()` is called after each. */
 export function listenToQuickLine(added) {
@@ -24,7 +26,8 @@ export function listenToQuickLine(added) {
     if (!prompt) return line.focus();
     put("");
     // One after the other, so that they stand in the order in which they were written.
-    last = last.then(() => add({ prompt, status_label: target(), at: "end" }, added));
+    const idempotencyKey = returned.prompt === prompt ? returned.key : freshId("task");
+    last = last.then(() => add({ prompt, status_label: target(), at: "end", idempotencyKey }, added));
     line.focus();
   });
 }
@@ -38,6 +41,7 @@ async function add(task, added) {
     added();
   } catch (error) {
     if (error.status === undefined) throw error;
+    returned = { prompt: task.prompt, key: task.idempotencyKey };
     put([task.prompt, line.value].filter(Boolean).join(" "));
     complain(t("board.not-added", { reason: error.message }));
   }

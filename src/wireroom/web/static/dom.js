@@ -68,3 +68,13 @@ export function recall(key) {
     return null;
   }
 }
+
+/**
+ * A name for one wish, so that it is done once however often it is sent.
+ *
+ * Not `crypto.randomUUID`, which plain http on a home network lacks.
+ */
+export function freshId(prefix) {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return `${prefix}-${Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+}

@@ -2,7 +2,7 @@
 // and in every tab, so that however often it is sent it becomes one run.
 
 import { backoff, call, pause } from "./api.js";
-import { recall, remember } from "./dom.js";
+import { freshId, recall, remember } from "./dom.js";
 
 const KEY = "wireroom.outbox";
 
@@ -20,7 +20,7 @@ export class Outbox {
 
   /** Take a message with the ids of its files. */
   add(text, files = []) {
-    const item = { request_id: freshId(), text, files };
+    const item = { request_id: freshId("web"), text, files };
     this.#store([...this.items(), item]);
     return item;
   }
@@ -61,10 +61,4 @@ export class Outbox {
   #store(items) {
     remember(KEY, JSON.stringify(items));
   }
-}
-
-/** Not `crypto.randomUUID`, which plain http on a home network lacks. */
-function freshId() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return `web-${Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
 }
