@@ -173,7 +173,8 @@ def test_measure_that_takes_too_long_is_refused(tmp_path: Path) -> None:
 def test_benchmark_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
     """A service that it started hears of the end, too, and does not go on beside the next benchmark."""
     service = "trap 'echo ended > told; exit' INT; echo ready; while :; do sleep 0.05; done"
-    program = f"import subprocess; subprocess.call(['sh', '-c', {service!r}])"
+    heeds = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    program = f"{heeds}; import subprocess; subprocess.call(['sh', '-c', {service!r}])"
     with subprocess.Popen(
         [sys.executable, "-c", program],
         cwd=tmp_path,

@@ -19,6 +19,8 @@ const open = { name: undefined, known: null, before: null, began: [] };
 /** Show the form: empty for `null`, else with what the agent is. What somebody is writing is left alone. */
 export async function openForm(name) {
   if (open.name === name) return focusTitle();
+  // Not before it is filled: what somebody wrote into it would be lost.
+  byId("agent-form").hidden = true;
   const asked = [name === null ? "/api/agents?limit=1" : viewPath(name), "/api/queues", "/api/backends"];
   const [found, { queues }, { backends }] = await Promise.all(asked.map((one) => call("GET", one)));
   for (const [id, known] of [["queue-names", queues], ["backends", backends.filter((one) => one.is_ready)]]) {
@@ -29,6 +31,7 @@ export async function openForm(name) {
   open.before = open.known && read();
   takeUp(keptDraft(DRAFT));
   clearWrongs();
+  byId("agent-form").hidden = false;
   return focusTitle();
 }
 
