@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
+from markupsafe import Markup
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -36,6 +37,15 @@ class Assets:
         if name not in self.contents:
             raise KeyError(name)
         return f"/static/{self.digest}/{name}"
+
+    @property
+    def styles(self) -> Mapping[str, bytes]:
+        """The style sheets by name."""
+        return {name: content for name, content in self.contents.items() if name.endswith(".css")}
+
+    def style(self, name: str) -> Markup:
+        """Return a style sheet as a part of the page: one that is fetched holds the first paint up."""
+        return Markup("<style>") + Markup(self.styles[name].decode()) + Markup("</style>")  # noqa: S704 - our own file
 
     async def serve(self, request: Request) -> Response:
         """Answer `GET /static/{digest}/{name}`."""

@@ -37,7 +37,7 @@ from wireroom.api.services import Services
 from wireroom.clock import to_ms
 from wireroom.errors import BadInput
 from wireroom.intake.webhook import BodyTooLarge
-from wireroom.web.headers import PAGE_HEADERS
+from wireroom.web.headers import page_headers
 
 _MAX_BODY_BYTES = 4096
 _HOME = "/"
@@ -153,7 +153,7 @@ class LoginPage:
 
 
 def _to(path: str) -> Response:
-    return RedirectResponse(path, HTTPStatus.SEE_OTHER, PAGE_HEADERS)
+    return RedirectResponse(path, HTTPStatus.SEE_OTHER, page_headers(()))
 
 
 def _text(value: object) -> str:

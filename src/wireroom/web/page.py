@@ -19,7 +19,7 @@ from wireroom.api.auth import identify
 from wireroom.api.hosts import is_own_host, own_hosts
 from wireroom.api.services import Services
 from wireroom.web.assets import load_assets
-from wireroom.web.headers import PAGE_HEADERS
+from wireroom.web.headers import page_headers
 from wireroom.web.languages import load_texts, texts_of, translator
 from wireroom.web.login import LoginPage
 from wireroom.web.screens import SCREENS, Screen
@@ -54,6 +54,7 @@ class _Page:
         self._services = services
         self._own_hosts = own_hosts(services.settings)
         self.assets = load_assets()
+        self._headers = page_headers(self.assets.styles.values())
         self._templates = Environment(
             loader=PackageLoader("wireroom.web"), autoescape=True, trim_blocks=True, lstrip_blocks=True
         )
@@ -61,6 +62,7 @@ class _Page:
         self._templates.globals |= {
             "asset": self.assets.url,
             "screens": SCREENS,
+            "style": self.assets.style,
             "t": translator(self._texts),
             "version": __version__,
         }
@@ -98,4 +100,4 @@ class _Page:
 
     def _html(self, template: str, status: int, **values: object) -> Response:
         text = self._templates.get_template(template).render(values)
-        return HTMLResponse(text, status, PAGE_HEADERS)
+        return HTMLResponse(text, status, self._headers)

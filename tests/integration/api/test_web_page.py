@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
+import hashlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -108,12 +110,21 @@ async def test_pages_hold_the_browser_to_their_own_files(stranger: Client, path:
         assert response.headers["X-Content-Type-Options"] == "nosniff"
         assert response.headers["Referrer-Policy"] == "same-origin"
         assert response.headers["Cache-Control"] == "no-store"
-    assert (policy["default-src"], policy["script-src"], policy["style-src"]) == (
-        "'none'",
-        "'self'",
-        "'self'",
-    )
+    assert (policy["default-src"], policy["script-src"]) == ("'none'", "'self'")
+    assert re.fullmatch(r"'self'(?: 'sha256-[\w+/]{43}=')+", policy["style-src"])
     assert policy["frame-ancestors"] == policy["base-uri"] == "'none'"
+
+
+async def test_styles_within_a_page_are_those_that_its_policy_names(page: Client) -> None:
+    """Each stands there whole, or the browser would leave the page bare; any other would not be obeyed."""
+    for screen in SCREENS:
+        async with page.get(screen.path) as response:
+            policy, html = response.headers["Content-Security-Policy"], await response.text()
+        styles = re.findall(r"<style>(.*?)</style>", html, re.DOTALL)
+        assert len(styles) >= 2
+        for style in styles:
+            digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+            assert f"'sha256-{digest}'" in policy
 
 
 async def test_every_screen_is_small_and_loads_only_its_own_files(page: Client) -> None:
@@ -123,7 +134,7 @@ async def test_every_screen_is_small_and_loads_only_its_own_files(page: Client) 
         async with page.get(screen.path) as response:
             html = await response.text()
         assert not re.search(
-            r"<script(?![^>]*\b(?:src=|type=.application/json))|\son\w+=|\sstyle=|<style", html
+            r"<script(?![^>]*\b(?:src=|type=.application/json))|\son\w+=|\sstyle=|<style[^>]|stylesheet", html
         )
         links = re.findall(r'(?:src|href)="([^"#]+)"', html)
         assert len(links) > 2
