@@ -147,6 +147,8 @@ def line(found: Measurement) -> str:
     if found.reference_value:
         ratio = statistics.median(found.ratios)
         text += f"; {ratio:.2f}x of {found.reference} ({_number(found.reference_value)} {found.unit})"
+    if found.elsewhere:
+        text += f"; elsewhere {found.elsewhere}"
     return text
 
 

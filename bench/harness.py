@@ -43,6 +43,8 @@ class Measurement:
     paired: Sequence[float] = ()
     """Where both were measured by turns: the ratio of each turn, which a machine that changes its speed
     hardly moves."""
+    elsewhere: str = ""
+    """What was measured on another day or machine: for people to read, never to judge by."""
     fsync: str = "on"
     """`on`: committed with fsync before it counted; `off` or `none` otherwise."""
 

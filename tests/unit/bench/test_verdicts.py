@@ -111,3 +111,10 @@ def test_baseline_keeps_what_was_not_measured_again(tmp_path: Path) -> None:
     assert known.ratios_of("webhook", "acknowledged") == [0.4, 0.5]
     assert known.ratios_of("jobs", "no-op") == [0.9]
     assert known.ratios_of("jobs", "new") == []
+
+
+def test_what_was_measured_elsewhere_is_told_and_never_judged_by() -> None:
+    """A figure of another day is no yardstick of this run."""
+    found = Measurement("one", [2.0], "ms", elsewhere="the older one: 2.35 ms")
+    assert line(found).endswith("; elsewhere the older one: 2.35 ms")
+    assert not found.ratios
