@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from bench.baseline import Baseline, Figure, path_for, read_baseline, write_baseline
+from bench.commands import line
 from bench.harness import Measurement, find_benchmarks
 from bench.targets import REFERENCE_PER_SECOND, TARGETS, YARDSTICK, machine_speed, outcome
 from bench.verdict import judge, relative_error
