@@ -35,7 +35,7 @@ async def health(request: Request) -> Response:
 
 def ready_route(
     db: Database,
-    worker_runs: Callable[[], bool],
+    worker_runs: Callable[[], bool] | None,
     problems: Callable[[], list[str]],
     helpful: Callable[[], Mapping[str, str]] = dict,
 ) -> Route:
@@ -43,16 +43,16 @@ def ready_route(
 
     200 or 503 with `{"ready": bool, "checks": {name: "ok" | what is wrong}}`. A poller without updates is
     named but does not make the service unready: everything else still works. Nor does a part that is only
-    helpful, such as Redis, which `helpful` tells of as `ok` or `degraded: …`.
+    helpful, such as Redis, which `helpful` tells of as `ok` or `degraded: …`. A process that works no jobs
+    has no `worker` among its checks; `worker_runs` is None there.
     """
     probe = _WriteProbe(db)
 
     async def ready(request: Request) -> Response:
         del request
-        checks = {
-            "database": await probe.look(),
-            "worker": "ok" if worker_runs() else "the job worker is not running",
-        }
+        checks = {"database": await probe.look()}
+        if worker_runs is not None:
+            checks["worker"] = "ok" if worker_runs() else "the job worker is not running"
         fine = all(value == "ok" for value in checks.values())
         body = {"ready": fine, "checks": {**checks, **helpful()}, "problems": problems()}
         return Response(msgspec.json.encode(body), 200 if fine else 503, media_type="application/json")

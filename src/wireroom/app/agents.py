@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -29,8 +30,8 @@ class AgentWork:
     """What runs for agents."""
 
     handlers: dict[str, Handler]
-    chores: dict[str, Coroutine[Any, Any, None]]
-    """Endless; each is to run as a task of its own."""
+    chores: Mapping[str, Callable[[], Coroutine[Any, Any, None]]]
+    """What begins them; each is endless, and to run as a task of its own."""
 
 
 def make_agents(
@@ -74,7 +75,7 @@ def make_agents(
     return AgentWork(
         handlers={CALL_KIND: caller.handle, **prompts.handlers, **scheduler.handlers},
         chores={
-            "agents": scheduler.watch(),
-            "agent calls": forget_old_calls(db, clock, timedelta(days=settings.call_days)),
+            "agents": scheduler.watch,
+            "agent calls": partial(forget_old_calls, db, clock, timedelta(days=settings.call_days)),
         },
     )

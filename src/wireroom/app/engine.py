@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -86,8 +86,15 @@ def lane_rules(settings: Settings) -> LaneRules:
 
 
 @asynccontextmanager
-async def open_engine(settings: Settings, clock: Clock) -> AsyncIterator[Engine]:
+async def open_engine(
+    settings: Settings, clock: Clock, *, queues: Collection[str] | None = None
+) -> AsyncIterator[Engine]:
     """Open what the database's URL names, brought to this release's schema.
+
+    Args:
+        settings: See `settings`.
+        clock: Where the time comes from.
+        queues: On PostgreSQL, the queues that this process's worker serves; None: all.
 
     Raises:
         StoreUnavailable: it cannot be used, or another process works on the file; the message says which.
@@ -96,7 +103,7 @@ async def open_engine(settings: Settings, clock: Clock) -> AsyncIterator[Engine]
     set_repeat_limit(settings.statement_repeats)
     path = sqlite_path(settings.url)
     if path is None:
-        async with _postgres(settings, clock) as engine:
+        async with _postgres(settings, clock, queues) as engine:
             yield engine
         return
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -141,7 +148,9 @@ async def open_for_commands(settings: Settings, clock: Clock) -> AsyncIterator[E
 
 
 @asynccontextmanager
-async def _postgres(settings: Settings, clock: Clock) -> AsyncIterator[Engine]:
+async def _postgres(
+    settings: Settings, clock: Clock, queues: Collection[str] | None = None
+) -> AsyncIterator[Engine]:
     # Heavy, and an extra of the package: only an installation on PostgreSQL pays for it.
     from wireroom.jobs.procrastinate import ProcrastinateJobs, ProcrastinateWorker  # noqa: PLC0415
     from wireroom.store.postgres import PostgresDatabase  # noqa: PLC0415
@@ -155,7 +164,8 @@ async def _postgres(settings: Settings, clock: Clock) -> AsyncIterator[Engine]:
     )
     try:
         jobs = ProcrastinateJobs(clock)
-        worker = ProcrastinateWorker(db, queue_specs(settings), clock)
+        served = [spec for spec in queue_specs(settings) if queues is None or spec.name in queues]
+        worker = ProcrastinateWorker(db, served, clock)
         yield Engine(db, jobs, worker, lanes=Lanes(lane_rules(settings)))
     finally:
         await db.close()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import timedelta
@@ -36,12 +36,14 @@ from wireroom.app.outgoing import http_session, known_hosts
 from wireroom.app.pairing import new_pairing_code
 from wireroom.app.probes import make_probes
 from wireroom.app.redis import make_redis_work
+from wireroom.app.roles import Role, check_role
 from wireroom.app.runner import Surroundings, make_callback_sender, make_executor
 from wireroom.app.tasks import make_operator
 from wireroom.app.traces import begin_traces, traced
 from wireroom.app.updates import make_update_handler
 from wireroom.app.watched_database import WatchedDatabase
 from wireroom.app.web_server import WebServer, bind
+from wireroom.app.worker_http import build_worker_http
 from wireroom.backends.protocol import AnyBackend
 from wireroom.callbacks import outbox
 from wireroom.callbacks.lookups import Lookups
@@ -72,7 +74,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Service:
-    """A whole Wireroom in one process.
+    """A whole Wireroom in one process, or one process's share of it.
 
     async with Service(settings) as service:
         print(service.address)
@@ -83,6 +85,7 @@ class Service:
         self,
         settings: Settings,
         *,
+        role: Role = Role.ALL,
         clock: Clock | None = None,
         backend: AnyBackend | None = None,
         engine: OpenEngine = open_engine,
@@ -91,11 +94,13 @@ class Service:
 
         Args:
             settings: See `settings`.
+            role: What of the installation this process is to do.
             clock: Where the time comes from; the machine's own by default.
             backend: The coding agent for new runs instead of the one that settings name.
             engine: Opens the database and the job engine; a test may put a fault in between.
         """
         self.settings = settings
+        self.role = role
         self.clock: Clock = clock or SystemClock()
         self._open_engine = engine
         self._backends = Backends(settings, os.environ, backend)
@@ -155,6 +160,7 @@ class Service:
 
     async def _start(self) -> None:
         settings, stack = self.settings, self._stack
+        check_role(self.role, settings)
         make_data_dir(settings.data_dir)
         stack.push_async_callback(begin_traces(settings))
         engine = await self._open_stores()
@@ -209,7 +215,8 @@ class Service:
         handlers[outbox.KIND] = make_callback_sender(around, session, api_secret).handle
         handlers |= agents.handlers
         engine.db.on_outside_change(feed.publish_all)
-        await executor.adopt_orphans()
+        if self.role.works:
+            await executor.adopt_orphans()
         if engine.db.dialect == "sqlite":  # one owner; else the chore looks at whose attempts are alive
             await asyncio.to_thread(remove_leftovers, settings.data_dir)
         make_scripts_folder(scripts_folder(settings), around.workspaces.root)
@@ -253,26 +260,20 @@ class Service:
         self, engine: Engine, handlers: dict[str, Handler], workspaces: Workspaces, agents: AgentWork
     ) -> None:
         """Begin to run jobs and what goes with them; on the way out agents get time to end."""
-        tasks = [
-            self._task(engine.worker.run(handlers), "jobs"),
-            self._task(self._board.run(), "task board"),
-            *(self._task(probe, name) for name, probe in self._probes.tasks().items()),
-            *(self._task(part, name) for name, part in self.redis.chores().items()),
-            *(self._task(part, name) for name, part in cache_chores(self._cache, self.services).items()),
-            *(
-                self._task(chore, name)
-                for name, chore in (
-                    chores(self.settings, engine, self.clock, self.services.feed, workspaces) | agents.chores
-                ).items()
-            ),
-        ]
-        self._worker_task = tasks[0]
+        parts = self._probes.tasks() | self.redis.chores() | cache_chores(self._cache, self.services)
+        if self.role.works:
+            parts |= {"jobs": engine.worker.run(handlers), "task board": self._board.run()}
+            parts |= chores(self.settings, engine, self.clock, self.services.feed, workspaces)
+            parts |= {name: begin() for name, begin in agents.chores.items()}
+        tasks = [self._task(part, name) for name, part in parts.items()]
+        self._worker_task = next((task for task in tasks if task.get_name() == "jobs"), None)
         self._probes.pauses.start()
         self._stack.callback(self._probes.pauses.stop)
         self._stack.push_async_callback(self._probes.shelf.close)
         self._stack.push_async_callback(_cancel_all, tasks)
-        self._stack.push_async_callback(self._drain, engine.worker)
-        if self.bot is not None:
+        if self.role.works:
+            self._stack.push_async_callback(self._drain, engine.worker)
+        if self.bot is not None and self.role.works:
             self._stack.push_async_callback(self.bot.signs.close)
             intake = [self._task(self.bot.setup.run(), "bot setup", may_end=True)]
             if self.bot.poller is not None:
@@ -301,21 +302,31 @@ class Service:
         rest = documented(self.services, workspaces)
         tools = McpDoor(InnerRoutes(rest, api_secret))
         self._stack.push_async_callback(_cancel_all, [self._task(tools.run(), "tools")])
-        http = build_http(
-            self.services,
-            Doors(webhook, admin, inbox, McpGate(self.services, tools)),
-            rest,
-            ready=ready_route(
-                engine.db, lambda: not self._worker_task.done(), self._problems, self.redis.health
-            ),
-            metrics=metrics_route(engine.db, engine.jobs, self._cache),
-            state=lambda: self._watched.state,
-        )
+        gate = McpGate(self.services, tools)
+        ready = ready_route(engine.db, self._worker_runs(), self._problems, self.redis.health)
+        metrics = metrics_route(engine.db, engine.jobs, self._cache)
+        if self.role.serves_people:
+            http = build_http(
+                self.services,
+                Doors(webhook, admin, inbox, gate),
+                rest,
+                ready=ready,
+                metrics=metrics,
+                state=lambda: self._watched.state,
+            )
+        else:
+            http = build_worker_http(inbox, gate, ready=ready, metrics=metrics)
         server = WebServer(self.redis.counted(http), self._listener)
         serving = self._task(server.run(), "http")
         self._stack.push_async_callback(_stop_server, server, serving)
         self._stack.callback(self.services.feed.close)
-        self._note_address()
+        if self.role.serves_people:
+            self._note_address()
+
+    def _worker_runs(self) -> Callable[[], bool] | None:
+        """Return what tells whether jobs are worked; None where none are."""
+        task = self._worker_task
+        return None if task is None else lambda: not task.done()
 
     def _note_address(self) -> None:
         """Tell the command line where we listen; without it only `login` shows a wrong address."""

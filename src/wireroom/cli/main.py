@@ -40,6 +40,8 @@ cli = typer.Typer(
     help="Runs coding agents from a chat and from a task board, and never loses a message.",
 )
 cli.command("up")(service.up)
+cli.command("web")(service.web)
+cli.command("worker")(service.worker)
 cli.command("login")(service.login)
 cli.command("pair")(service.pair)
 cli.command("doctor")(doctor.doctor)

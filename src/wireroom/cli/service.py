@@ -1,10 +1,11 @@
-"""`wireroom up`, `login`, `pair`: run the service, and let a browser or a person in."""
+"""`wireroom up`, `web`, `worker`, `login`, `pair`: run the service, and let a browser or a person in."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 import typer
@@ -13,6 +14,7 @@ from wireroom.cli.session import open_services, run
 from wireroom.perf.gc_tuning import spare_the_collector
 
 if TYPE_CHECKING:
+    from wireroom.app.roles import Role
     from wireroom.app.service import Service
     from wireroom.settings import Settings
 
@@ -22,28 +24,76 @@ def up() -> None:
 
     The first one lets agents end for as long as is set; a second one ends the wait.
     """
+    _run_service("all")
+
+
+def web() -> None:
+    """Run the part that serves people and programs: page, API, webhook; needs PostgreSQL and workers beside.
+
+    Any number of them may run, behind anything that spreads requests; none of them works jobs.
+    """
+    _run_service("web")
+
+
+def worker(
+    queues: str = typer.Option(
+        "",
+        metavar="NAME,NAME",
+        help="Work these queues alone: intake (what people sent), runs (agents), tasks (the board's turns),"
+        " delivery (answers), callbacks, agent-calls, agent-times (schedules). Default: all of them.",
+    ),
+    concurrency: int | None = typer.Option(
+        None,
+        min=1,
+        max=1000,
+        help="Agents that work at once in this process, for the queue runs; default: WIREROOM_RUN_SLOTS."
+        " The other queues hardly compute and keep their own: intake 64, tasks 1, delivery 64, callbacks 16,"
+        " agent-calls 64, agent-times 8.",
+    ),
+) -> None:
+    """Run the part that works: jobs, agents, schedules, answers; needs PostgreSQL, any number may run.
+
+    Listens on HOST:PORT with /health, /ready, /metrics, and for its own agents' tools and callbacks. The
+    first Ctrl-C or SIGTERM lets agents end for as long as is set; a second one ends the wait.
+    """
+    _run_service("worker", queues=queues, concurrency=concurrency)
+
+
+def _run_service(name: str, *, queues: str = "", concurrency: int | None = None) -> None:
+    """Run a process of this role; exit 1 when a part of it failed on its own."""
     import uvloop  # noqa: PLC0415 - only the service needs it
 
-    from wireroom.cli.logs import set_up_logs  # noqa: PLC0415 - heavy; see cli.main
+    from wireroom.app.roles import Role  # noqa: PLC0415 - heavy; see cli.main
+    from wireroom.cli.logs import set_up_logs  # noqa: PLC0415 - as above
     from wireroom.settings import load_settings  # noqa: PLC0415 - as above
 
     settings = load_settings()
+    if concurrency is not None:
+        settings = settings.model_copy(update={"run_slots": concurrency})
     set_up_logs(settings.log_level, coloured=sys.stderr.isatty())
+    service = _service(settings, Role(name), queues)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        failed = runner.run(_serve(settings))
+        failed = runner.run(_serve(service))
     if failed:
         sys.exit(1)
 
 
-async def _serve(settings: Settings) -> bool:
+def _service(settings: Settings, role: Role, queues: str) -> Service:
+    from wireroom.app.engine import open_engine, queue_specs  # noqa: PLC0415 - heavy; see cli.main
+    from wireroom.app.roles import chosen_queues  # noqa: PLC0415 - as above
+    from wireroom.app.service import Service  # noqa: PLC0415 - as above
+
+    chosen = chosen_queues(queues, [spec.name for spec in queue_specs(settings)])
+    return Service(settings, role=role, engine=partial(open_engine, queues=chosen))
+
+
+async def _serve(service: Service) -> bool:
     """Run until told to stop; True when a part failed on its own."""
     import structlog  # noqa: PLC0415 - heavy; see cli.main
 
-    from wireroom.app.service import Service  # noqa: PLC0415 - as above
-
+    settings = service.settings
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    service = Service(settings)
 
     def end() -> None:
         if stop.is_set():
@@ -68,6 +118,9 @@ async def _serve(settings: Settings) -> bool:
 async def _greet(service: Service) -> None:
     """Print what a newcomer needs: the address, a one-time login, the agent and, with a bot, how to pair."""
     typer.echo(f"Wireroom listens on {service.address}")
+    if not service.role.serves_people:
+        sys.stdout.flush()
+        return
     typer.echo(f"Log in (once, within 12 hours): {await service.login_link()}")
     typer.echo(f"Coding agent: {service.services.asker.backend}")
     if service.bot is None:
