@@ -1,22 +1,27 @@
 """A database that dies, or fails, at an exact commit; named by the function of the product that writes.
 
-A fault is one line, `<what> <function> <number>`, such as `within Sender._fill 1`. Functions are named as
-Python does (`__qualname__`); those that call the one that writes count too. `UpdateHandler.handle#1` means
-the job of row 1 alone. What happens:
+A fault is a file of one line, `<what> <function> <number>`, such as `within Sender._fill 1`. Functions are
+named as Python does (`__qualname__`); those that call the one that writes count too. `UpdateHandler.handle#1`
+means the job of row 1 alone. What happens:
 
     within    at the n-th write: kill -9 with the unit done and not committed
     after     at the n-th write: kill -9 with the unit committed and nobody told
     raise     at each of the first n writes: the unit raises
+
+Several processes may share the file: writes are counted over all of them, and the one that is at the n-th
+dies. It may be written anew while they run.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import NoReturn, TypeVar
 
 from sqlalchemy import Connection
@@ -30,30 +35,45 @@ from wireroom.store.database import Database, Unit
 T = TypeVar("T")
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Fault:
-    """What goes wrong, where, and at which write."""
+    """What goes wrong, where, and at which write; in a file, with the number still to go."""
 
-    what: str
-    function: str
-    number: int
+    file: Path
 
-    def comes_now(self) -> bool:
-        """Count this write if it is one of the function's; True when the fault is due."""
-        if self.function not in _callers():
-            return False
-        self.number -= 1
-        return self.number >= 0 if self.what == "raise" else self.number == 0
+    def due(self) -> str:
+        """Count this write if it is one of the function's; return what goes wrong with it, "" for nothing."""
+        if not self.file.stat().st_size:
+            return ""
+        with self.file.open("r+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            due, line = _count(file.read())
+            file.seek(0)
+            file.write(line)
+            file.truncate()
+        return due
 
 
-def open_faulty_engine(line: str) -> OpenEngine:
-    """Return an opener of the product's own engine with the fault in front of it; "" is no fault."""
+def _count(line: str) -> tuple[str, str]:
+    """Return what is due at this write, and the line for the next one."""
     if not line:
+        return "", line
+    what, function, left = line.split()
+    if function not in _callers():
+        return "", line
+    number = int(left) - 1
+    is_due = number >= 0 if what == "raise" else number == 0
+    return what if is_due else "", f"{what} {function} {number}"
+
+
+def open_faulty_engine(file: str) -> OpenEngine:
+    """Return an opener of the product's own engine with the fault in this file in front of it; "" is none."""
+    if not file:
         return open_engine
-    what, function, number = line.split()
+    fault = Fault(Path(file))
 
     def opener(settings: Settings, clock: Clock) -> AbstractAsyncContextManager[Engine]:
-        return _opened(settings, clock, Fault(what, function, int(number)))
+        return _opened(settings, clock, fault)
 
     return opener
 
@@ -78,11 +98,12 @@ class FaultyDatabase:
 
     async def write(self, unit: Unit[T]) -> T:
         """Write, and die or fail if this is the write that the fault names."""
-        if not self._fault.comes_now():
+        due = self._fault.due()
+        if not due:
             return await self._db.write(unit)
-        if self._fault.what == "raise":
+        if due == "raise":
             return await self._db.write(_fail)
-        if self._fault.what == "within":
+        if due == "within":
             return await self._db.write(_and_die(unit))
         await self._db.write(unit)
         return die()
@@ -120,7 +141,7 @@ def _fail(_conn: Connection) -> NoReturn:
 
 def _callers() -> Iterator[str]:
     """Yield the functions under way, innermost first, each also with the row of its job."""
-    frame = sys._getframe(2)
+    frame = sys._getframe(3)
     while frame is not None:
         name, job = frame.f_code.co_qualname, frame.f_locals.get("job")
         yield name

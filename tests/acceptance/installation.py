@@ -1,26 +1,30 @@
-"""One installation under test: its data folder, its scripted agent, and its process, which may be killed."""
+"""One installation under test: its data folder, its scripted agent, and its process, which may be killed.
+
+With WIREROOM_TEST_SITE=cluster it is three web and three worker processes on PostgreSQL and Redis behind
+one address, see `cluster`. Then a start starts whoever does not run, a kill kills all, as a power cut does,
+and a fault is armed in all: the first process to reach it dies, and the others go on.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import signal
-import socket
 import sys
-import time
 from asyncio.subprocess import PIPE
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from processes import Fork, Program, ServiceProcess, gone
-
+from cluster import Alone, Cluster, Member, Site, kill_all, shared_by, shared_servers
 from wireroom.runs.process_group import SCOPE_VARIABLE
 from wireroom.testing import BotAPIServer, ScriptedAgent
 from wireroom.testing.eventually import eventually
 
-_START_SECONDS = 20.0
+IS_CLUSTER = os.environ.get("WIREROOM_TEST_SITE") == "cluster"
+"""Whether installations are clusters."""
+_COMMAND_SECONDS = 20.0
 UNHURRIED: Mapping[str, str] = {
     "WIREROOM_CHAT_MESSAGES_PER_SECOND": "1000",
     "WIREROOM_MESSAGES_PER_SECOND": "10000",
@@ -41,69 +45,53 @@ class Printed:
 class Installation:
     """Starts, kills and restarts the service on one data folder; see `installed`."""
 
-    def __init__(self, folder: Path, telegram: BotAPIServer, by: str, settings: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, telegram: BotAPIServer, site: Site) -> None:
         self.telegram = telegram
-        self.data_dir = folder / "data"
         self.agent = ScriptedAgent(folder / "agent")
-        self.log = folder / "service.log"
-        self.url = f"http://127.0.0.1:{_free_port()}"
-        self.environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(folder),
-            "PORT": self.url.rpartition(":")[2],
-            "WIREROOM_DATA_DIR": str(self.data_dir),
-            "WIREROOM_ALLOWED_USERS": ",".join(str(number) for number in range(1, 100)),
-            "TELEGRAM_BOT_TOKEN": telegram.token,
-            "TELEGRAM_API_URL": telegram.url,
-            "ACCEPTANCE_AGENT": str(folder / "agent"),
-            "ACCEPTANCE_READY": str(folder / "ready"),
-            **settings,
-        }
-        self.come_by(by)
-        self._ready = folder / "ready"
-        self._process: ServiceProcess | None = None
+        self.environment = site.environment
+        self.url = site.url
+        self._fault = folder / "fault"
+        self._site = site
 
     def come_by(self, way: str) -> None:
         """Let updates come by `webhook` or by `polling` from the next start on."""
         self.environment["TELEGRAM_WEBHOOK_BASE_URL"] = self.url if way == "webhook" else ""
 
     @property
-    def process(self) -> ServiceProcess:
-        """Its process, running or not.
+    def members(self) -> list[Member]:
+        """Its processes, running or not."""
+        return self._site.members
 
-        Raises:
-            AssertionError: it was never started.
-        """
-        assert self._process is not None
-        return self._process
+    @property
+    def log(self) -> str:
+        """What its processes have printed."""
+        return "".join(member.log.read_text() for member in self.members if member.log.exists())
 
     async def start(self, fault: str = "", *, forked: bool = False) -> float:
-        """Start it and return the seconds until it listened, or until it died of the fault before that."""
-        started = time.monotonic()
-        self._ready.unlink(missing_ok=True)
-        environment = {**self.environment, "ACCEPTANCE_FAULT": fault}
-        self._process = Fork(environment, self.log) if forked else Program(environment, self.log)
-        await eventually(self._is_up_or_dead, "the service listens", _START_SECONDS)
-        assert self._ready.exists() or fault, f"it did not start:\n{self.log.read_text()}"
-        return time.monotonic() - started
+        """Start what does not run; return the seconds until it listened, or died of the fault before that."""
+        self._fault.write_text(fault)
+        self.environment["ACCEPTANCE_FAULT"] = str(self._fault) if fault or IS_CLUSTER else ""
+        return await self._site.start(forked=forked or IS_CLUSTER, may_die=bool(fault))
 
     async def died(self, timeout_seconds: float = 10.0) -> None:
-        """Return once the process has been killed, by its fault or by us."""
-        assert await gone(self.process, timeout_seconds) in {None, -signal.SIGKILL}
+        """Return once a process has been killed, by its fault or by us."""
+        await eventually(self._dead, "a process dies", timeout_seconds)
+        assert {await member.ended(0) for member in self._dead()} <= {None, -signal.SIGKILL}
 
     async def kill(self) -> None:
-        """Kill -9."""
-        os.kill(self.process.pid, signal.SIGKILL)
-        await self.died()
+        """Kill -9, all of it at once."""
+        await kill_all(self.members)
 
     def tell_to_stop(self) -> None:
         """Send SIGTERM and do not wait."""
-        os.kill(self.process.pid, signal.SIGTERM)
+        for member in self.members:
+            member.send(signal.SIGTERM)
 
     async def stop(self, timeout_seconds: float = 30.0) -> int | None:
-        """Send SIGTERM and return the exit code once it has ended."""
+        """Send SIGTERM and return the exit code once it has ended: the first that is not 0."""
         self.tell_to_stop()
-        return await gone(self.process, timeout_seconds)
+        codes = [await member.ended(timeout_seconds) for member in self.members]
+        return next((code for code in codes if code != 0), 0)
 
     async def command(self, *arguments: str, **settings: str) -> Printed:
         """Run `wireroom` with these arguments beside the service."""
@@ -113,7 +101,7 @@ class Installation:
             stdout=PIPE,
             stderr=PIPE,
         )
-        async with asyncio.timeout(_START_SECONDS):
+        async with asyncio.timeout(_COMMAND_SECONDS):
             out, err = await process.communicate()
         assert process.returncode is not None
         return Printed(process.returncode, out.decode(), err.decode())
@@ -125,13 +113,12 @@ class Installation:
 
     async def close(self) -> None:
         """End whatever of it still runs."""
-        if self._process is not None and self._process.is_alive():
-            await self.kill()
+        await self._site.close()
         for pid in self.agents():
             os.kill(pid, signal.SIGKILL)
 
-    def _is_up_or_dead(self) -> bool:
-        return self._ready.exists() or not self.process.is_alive()
+    def _dead(self) -> list[Member]:
+        return [member for member in self.members if not member.is_alive()]
 
     def _is_agent(self, pid: str) -> bool:
         ledger = os.fsencode(self.agent.ledger.path)
@@ -152,17 +139,35 @@ async def installed(
         paced: Keep the flood rules of the product's defaults.
         settings: More environment variables.
     """
-    service = Installation(folder, telegram, by, {**({} if paced else UNHURRIED), **settings})
-    try:
-        yield service
-    finally:
-        await service.close()
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "WIREROOM_DATA_DIR": str(folder / "data"),
+        "WIREROOM_ALLOWED_USERS": ",".join(str(number) for number in range(1, 100)),
+        "TELEGRAM_BOT_TOKEN": telegram.token,
+        "TELEGRAM_API_URL": telegram.url,
+        "ACCEPTANCE_AGENT": str(folder / "agent"),
+        **({} if paced else UNHURRIED),
+    }
+    with _site(folder, environment, settings) as site:
+        service = Installation(folder, telegram, site)
+        service.come_by(by)
+        try:
+            yield service
+        finally:
+            await service.close()
 
 
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+@contextmanager
+def _site(folder: Path, environment: dict[str, str], settings: Mapping[str, str]) -> Iterator[Site]:
+    """Lend the processes that make the installation; each cluster has a database of its own."""
+    if not IS_CLUSTER:
+        yield Alone(folder, {**environment, **settings})
+        return
+    postgres, redis = shared_servers()
+    redis.command("FLUSHALL")
+    with postgres.database() as url:
+        yield Cluster(folder, {**environment, **shared_by(url, redis), **settings})
 
 
 def _read(path: str) -> bytes:

@@ -5,16 +5,19 @@ That is left out when the environment names a back end.
 Started by `installation`. The environment holds the product's settings and, beside them:
 
     ACCEPTANCE_AGENT   the scripted agent's folder
-    ACCEPTANCE_FAULT   see `faulty_store`; empty for none
+    ACCEPTANCE_FAULT   the file of a fault, see `faulty_store`; empty for none
     ACCEPTANCE_READY   a file to make once the service listens
+    ACCEPTANCE_ROLE    its share of the work, see `wireroom.app.roles`
 
 With the argument `nursery` it imports everything once and then forks a service for each line it reads: JSON,
-{"environment": {...}, "log": path}. It answers with the pid. That is a start without Python's imports.
+{"environment": {...}, "log": path, "code": path, "modules": [names]}. It answers with the pid. That is a
+start without Python's imports. A service that ends by itself leaves its exit code in the file `code`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import os
 import signal
@@ -25,6 +28,7 @@ import structlog
 import uvloop
 from faulty_store import open_faulty_engine
 
+from wireroom.app.roles import Role
 from wireroom.app.service import Service
 from wireroom.cli.logs import set_up_logs
 from wireroom.settings import load_settings
@@ -39,7 +43,8 @@ async def serve() -> bool:
     if "WIREROOM_BACKEND" not in os.environ:
         backend = ScriptedBackend(ScriptedAgent(Path(os.environ["ACCEPTANCE_AGENT"])))
     engine = open_faulty_engine(os.environ["ACCEPTANCE_FAULT"])
-    service = Service(load_settings(), backend=backend, engine=engine)
+    role = Role(os.environ["ACCEPTANCE_ROLE"])
+    service = Service(load_settings(), role=role, backend=backend, engine=engine)
     async with service:
         os.close(os.open(os.environ["ACCEPTANCE_READY"], os.O_CREAT))
         waits = [asyncio.create_task(event.wait()) for event in (stop, service.stopped)]
@@ -62,9 +67,13 @@ def nurse() -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     for line in sys.stdin:
         wanted = json.loads(line)
+        for module in wanted["modules"]:
+            importlib.import_module(module)
         pid = os.fork()
         if pid == 0:
-            os._exit(_grow_up(wanted["environment"], wanted["log"]))
+            code = _grow_up(wanted["environment"], wanted["log"])
+            Path(wanted["code"]).write_text(str(code))
+            os._exit(code)
         os.write(1, f"{pid}\n".encode())
 
 

@@ -3,7 +3,7 @@
 The environment holds the product's settings and, beside them:
 
     ACCEPTANCE_AGENT     the scripted agent's folder
-    ACCEPTANCE_FAULT     see `faulty_store`; empty for none
+    ACCEPTANCE_FAULT     the file of a fault, see `faulty_store`; empty for none
     ACCEPTANCE_REVIEWS   the reviewers' scripts, JSON; see `loop_backend`
 """
 

@@ -42,14 +42,14 @@ class Scene:
 
     async def logged(self, *events: str) -> None:
         """Return once the service has logged one of the events."""
-        await eventually(lambda: any(event in self.service.log.read_text() for event in events), str(events))
+        await eventually(lambda: any(event in self.service.log for event in events), str(events))
 
     async def works(self) -> None:
         """Return once an agent has been started."""
         await eventually(self.service.agent.ledger.starts, "an agent works")
 
     def _limit_files(self, size: int) -> None:
-        resource.prlimit(self.service.process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+        resource.prlimit(self.service.members[0].pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
 
 @pytest.fixture(params=["webhook", "polling"])

@@ -85,7 +85,7 @@ async def test_blocked_bot_leaves_a_dead_letter_that_is_sent_after_unblocking(sc
     rule = scene.telegram.fault(blocked(), chat=scene.ada, method="sendMessage", count=None)
     asked = await ask(scene.telegram, scene.ada, "token-1")
     await eventually(lambda: scene.service.agent.ledger.ends().total() == 1, "the agent has ended")
-    await eventually(lambda: "delivery_given_up" in scene.service.log.read_text(), "it is given up")
+    await eventually(lambda: "delivery_given_up" in scene.service.log, "it is given up")
     assert rule.hits == 1
     listed = (await scene.service.command("deliveries", "list", "--state", "dead")).out
     assert "bot was blocked by the user" in listed

@@ -173,6 +173,6 @@ async def test_kill_during_a_graceful_stop_answers_each_message_once(tmp_path: P
         questions = await scene.say(script=agent.gate("drain"))
         await eventually(lambda: agent.ledger.starts().total() == 2, "two agents work")
         scene.service.tell_to_stop()
-        await eventually(lambda: "stopping" in scene.service.log.read_text(), "the stop has begun")
+        await eventually(lambda: "stopping" in scene.service.log, "the stop has begun")
         await scene.service.kill()
         await recover(scene, questions, "during a graceful stop", gate="drain")

@@ -42,13 +42,15 @@ class Installation:
 
     def start(self, fault: str = "") -> None:
         """Start the service and do not wait."""
+        faults = self._folder / "fault"
+        faults.write_text(fault)
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(self._folder),
             "PORT": "0",
             "WIREROOM_DATA_DIR": str(self._folder),
             "ACCEPTANCE_AGENT": str(self._folder / "agent"),
-            "ACCEPTANCE_FAULT": fault,
+            "ACCEPTANCE_FAULT": str(faults),
             "ACCEPTANCE_REVIEWS": json.dumps(self._reviews),
         }
         with (self._folder / "service.log").open("ab") as log:

@@ -200,7 +200,7 @@ async def test_poison_update_becomes_a_dead_letter_that_can_be_retried(tmp_path:
         ada = telegram.private_chat(telegram.user(7))
         poison = await ask(telegram, ada, "token-poison")
         await told(telegram, ada, "Please repeat token-1.", "token-1")
-        await eventually(lambda: "update_given_up" in service.log.read_text(), "it is given up")
+        await eventually(lambda: "update_given_up" in service.log, "it is given up")
         assert "a fault of the test" in (await service.command("updates", "list")).out
         assert (await service.command("updates", "retry", "1")).code == 0
         await replied(telegram, ada, poison.message_id, "token-poison")

@@ -53,7 +53,7 @@ async def test_stop_waits_for_the_agent_and_answers(scene: Scene) -> None:
     asked = await ask(scene.telegram, scene.ada, "token-1", scene.service.agent.gate("work"))
     await eventually(scene.service.agent.ledger.starts, "the agent works")
     scene.service.tell_to_stop()
-    await eventually(lambda: "stopping" in scene.service.log.read_text(), "the stop has begun")
+    await eventually(lambda: "stopping" in scene.service.log, "the stop has begun")
     scene.service.agent.open_gate("work")
     assert await scene.service.stop() == 0
     assert_each_once(scene.telegram, [asked])
@@ -87,7 +87,7 @@ async def test_second_service_on_the_same_folder_is_refused(scene: Scene) -> Non
     await scene.service.start(forked=True)
     second = await scene.service.command("up", PORT="0")
     assert second.code == 1
-    assert f"Process {scene.service.process.pid} already runs the work of" in second.err
+    assert f"Process {scene.service.members[0].pid} already runs the work of" in second.err
     assert "Traceback" not in second.err
     asked = await ask(scene.telegram, scene.ada, "token-1")
     await all_answered(scene.telegram, [asked], 10)

@@ -9,13 +9,14 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+import uuid
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from wireroom.testing.eventually import eventually
 
-_PROGRAM = Path(__file__).with_name("serve.py")
+_PROGRAM = Path(__file__).parent / "acceptance" / "serve.py"
 
 
 class ServiceProcess(Protocol):
@@ -54,8 +55,16 @@ class Program:
 class Fork:
     """The service forked from the nursery: the same code, without 1.2 s of imports."""
 
-    def __init__(self, environment: Mapping[str, str], log: Path) -> None:
-        self.pid = _nursery().fork(environment, log)
+    def __init__(self, environment: Mapping[str, str], log: Path, modules: Sequence[str] = ()) -> None:
+        """Fork it.
+
+        Args:
+            environment: All of its environment.
+            log: What it prints is added to this file.
+            modules: What the nursery imports first, beside what every service needs.
+        """
+        self._code = log.with_name(f"{log.name}.{uuid.uuid4().hex}.code")
+        self.pid = _nursery().fork(environment, log, self._code, modules)
         self._descriptor: int | None = os.pidfd_open(self.pid)
 
     def is_alive(self) -> bool:
@@ -71,8 +80,8 @@ class Fork:
         return True
 
     def exit_code(self) -> int | None:
-        """Return None: only its parent, the nursery, could tell."""
-        return None
+        """Return what it noted at its end; None if it was killed."""
+        return int(self._code.read_text()) if self._code.exists() else None
 
 
 class _Nursery:
@@ -82,11 +91,16 @@ class _Nursery:
         )
         atexit.register(self.close)
 
-    def fork(self, environment: Mapping[str, str], log: Path) -> int:
+    def fork(self, environment: Mapping[str, str], log: Path, code: Path, modules: Sequence[str]) -> int:
         """Return the pid of a new service; the first one waits for the imports."""
         assert self._popen.stdin is not None
         assert self._popen.stdout is not None
-        wanted = {"environment": dict(environment), "log": str(log)}
+        wanted = {
+            "environment": dict(environment),
+            "log": str(log),
+            "code": str(code),
+            "modules": list(modules),
+        }
         self._popen.stdin.write(json.dumps(wanted).encode() + b"\n")
         self._popen.stdin.flush()
         return int(self._popen.stdout.readline())
