@@ -19,7 +19,7 @@ from sqlalchemy import Connection, insert, select
 
 from wireroom.clock import to_ms
 from wireroom.errors import LeaseLost
-from wireroom.jobs.port import CancelResult, Dead, Done, Job, Outcome, QueueCounts, RunAgainAt
+from wireroom.jobs.port import CancelResult, Dead, Demand, Done, Job, Outcome, QueueCounts, RunAgainAt
 from wireroom.store.schema import audit
 from wireroom.testing.eventually import eventually
 
@@ -260,6 +260,31 @@ async def test_oldest_due_tells_since_when_the_longest_waiting_job_of_a_queue_is
     assert found["work"] == to_ms(overdue)
     assert before_ms <= found["narrow"] <= to_ms(datetime.now(UTC))
     assert "far" not in found
+
+
+async def test_demand_counts_a_key_once_and_leaves_out_what_no_slot_could_begin(engine: Engine) -> None:
+    """Of a chat only its first job counts; one for later does not count at all."""
+    overdue = _soon(-60_000)
+    for ref in ("first", "second"):
+        await engine.enqueue(ref, key="chat", run_at=overdue)
+    await engine.enqueue("alone")
+    await engine.enqueue("later", run_at=_soon(60_000))
+    await engine.enqueue("later", queue="narrow", run_at=_soon(60_000))
+    found = await engine.db.read(engine.jobs.demand)
+    assert found == {"work": Demand(running=0, startable=2, oldest_due_ms=to_ms(overdue))}
+
+
+async def test_demand_counts_what_runs_and_not_what_waits_behind_it(engine: Engine) -> None:
+    """A chat whose agent works asks for the slot that it has, however many messages it has waiting."""
+    work = Recorder(gated=True)
+    for ref in ("runs", "behind it", "behind it, too"):
+        await engine.enqueue(ref, key="busy")
+    engine.start(work)
+    await eventually(lambda: work.started == ["runs"], "the first of the key runs")
+    assert (await engine.db.read(engine.jobs.demand))["work"] == Demand(running=1)
+    work.gate.set()
+    await _empty(engine)
+    assert "work" not in await engine.db.read(engine.jobs.demand)
 
 
 async def test_delayed_job_does_not_hold_up_its_key(engine: Engine) -> None:

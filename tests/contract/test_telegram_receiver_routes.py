@@ -568,7 +568,10 @@ async def test_metrics_are_readable_and_count_updates(http: aiohttp.ClientSessio
     for result in ("durable", "duplicate", "rejected"):
         sample = f"wireroom_intake_updates_total result={result}"
         assert after[sample] == before.get(sample, 0) + 1
-    assert set(without_store) >= {name for name in after if not name.startswith("wireroom_jobs_depth")}
+    of_the_store = ("wireroom_jobs_depth", "wireroom_queue_")
+    assert set(without_store) >= {name for name in after if not name.startswith(of_the_store)}
+    assert after["wireroom_queue_depth queue=runs"] == 0
+    assert "wireroom_queue_depth queue=runs" not in without_store
 
 
 async def _families(http: aiohttp.ClientSession) -> set[str]:

@@ -87,7 +87,7 @@ def test_statement_searches_by_index_and_never_sorts(conn: Connection, name: str
     plan = [row[3] for row in driver(conn).execute(f"EXPLAIN QUERY PLAN {statement}", values)]
     steps = [step for step in plan if "jobs" in step.lower()]
     assert all("INDEX" in step or "PRIMARY KEY" in step for step in steps), plan
-    if name not in {"_COUNTS", "_OLDEST_DUE", "_PROMOTE"}:
+    if name not in {"_COUNTS", "_DEMAND", "_OLDEST_DUE", "_PROMOTE"}:
         assert not [step for step in plan if "TEMP B-TREE" in step], plan
     if name in {"_CANDIDATES", "_RELEASE", "_BY_REF"}:
         assert any(step.startswith("SEARCH jobs USING") for step in steps), plan

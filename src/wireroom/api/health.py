@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 import msgspec
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -13,10 +14,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from wireroom import __version__
+from wireroom.api.queue_gauges import QueueGauges
 from wireroom.cache.cache import Cache
 from wireroom.cache.names import DEPTHS
 from wireroom.errors import StoreUnavailable
-from wireroom.jobs.port import Jobs, QueueCounts
+from wireroom.jobs.port import Demand, Jobs, QueueCounts
 from wireroom.perf.metrics import JOBS_NOW, REGISTRY
 from wireroom.store.database import Database
 from wireroom.store.schema import page_sessions
@@ -60,24 +62,41 @@ def ready_route(
     return ready
 
 
-def metrics_route(db: Database, jobs: Jobs, cache: Cache) -> Route:
-    """Return the route that shows the figures of `perf.metrics`; jobs are counted at most once a second."""
-    depths = cache.open(DEPTHS, dict[str, QueueCounts])
+def metrics_route(db: Database, jobs: Jobs, cache: Cache, queues: Iterable[str] = ()) -> Route:
+    """Return the route that shows the figures of `perf.metrics`; jobs are counted at most once a second.
 
-    async def counts() -> dict[str, QueueCounts]:
-        return dict(await db.read(jobs.counts))
+    Args:
+        db: Where the jobs are.
+        jobs: Counts them.
+        cache: Keeps the counts.
+        queues: Those whose demand is shown even while it is 0.
+    """
+    depths = cache.open(DEPTHS, _Depths)
+    gauges = QueueGauges(queues)
+
+    async def count() -> _Depths:
+        return await db.read(lambda conn: _Depths(dict(jobs.counts(conn)), dict(jobs.demand(conn))))
 
     async def metrics(request: Request) -> Response:
         del request
         try:
-            _note_depths(await depths.get_or_compute("all", counts))
+            found = await depths.get_or_compute("all", count)
+            _note_depths(found.counts)
+            gauges.show(found.demand, time.time())
         except StoreUnavailable:
             JOBS_NOW.clear()
+            gauges.clear()
         # In a thread: every figure is put into words, 10 ms when all routes were called.
         shown = await asyncio.to_thread(generate_latest, REGISTRY)
         return Response(shown, media_type=CONTENT_TYPE_LATEST)
 
     return metrics
+
+
+@dataclass(frozen=True, slots=True)
+class _Depths:
+    counts: dict[str, QueueCounts]
+    demand: dict[str, Demand]
 
 
 class _WriteProbe:

@@ -94,7 +94,7 @@ TREES = Cached(
 )
 DEPTHS = Cached(
     "depths",
-    "how many jobs each queue has, for /metrics",
+    "how many jobs each queue has and asks slots for, for /metrics",
     Source.FIGURES,
     timedelta(seconds=1),
     "nothing: a scrape may be a second old",

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from wireroom.clock import Clock, to_ms
 from wireroom.errors import LeaseLost
 from wireroom.jobs.embedded_worker import EmbeddedWorker
-from wireroom.jobs.port import CancelResult, Job, JobRef, QueueCounts
+from wireroom.jobs.port import CancelResult, Demand, Job, JobRef, QueueCounts
 from wireroom.store import job_rows
 from wireroom.store.database import after_commit, driver
 
@@ -140,6 +140,11 @@ class EmbeddedJobs:
     def oldest_due(self, conn: Connection) -> Mapping[str, int]:
         """Return, by queue, since when the job that waits longest is due; see `Jobs.oldest_due`."""
         return job_rows.oldest_due(driver(conn), to_ms(self._clock.now()))
+
+    def demand(self, conn: Connection) -> Mapping[str, Demand]:
+        """Return, by queue, what could keep a slot busy now; see `Jobs.demand`."""
+        rows = job_rows.demand(driver(conn), to_ms(self._clock.now()))
+        return {queue: Demand(running, startable, due_ms) for queue, running, startable, due_ms in rows}
 
     def _remove(self, conn: Connection, row: job_rows.Found) -> CancelResult:
         raw = driver(conn)

@@ -133,6 +133,22 @@ class QueueCounts:
     dead: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What one queue asks of all workers together."""
+
+    running: int = 0
+    startable: int = 0
+    """Those that a free slot could begin now: due, and no other of their key runs or goes first."""
+    oldest_due_ms: int | None = None
+    """Since when the longest of the startable ones is due, ms since the epoch; None without any."""
+
+    @property
+    def depth(self) -> int:
+        """Slots that have or could have work; a key counts once, however many jobs wait behind its first."""
+        return self.running + self.startable
+
+
 class Jobs(Protocol):
     """What the rooms see. The methods that take a connection are called inside a unit of work."""
 
@@ -208,6 +224,10 @@ class Jobs(Protocol):
 
     def oldest_due(self, conn: Connection) -> Mapping[str, int]:
         """Return, by queue, since when the job that waits longest is due; ms since the epoch."""
+        ...
+
+    def demand(self, conn: Connection) -> Mapping[str, Demand]:
+        """Return, by queue, what could keep a slot busy now; a queue without any is absent."""
         ...
 
 

@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 
 from wireroom.clock import Clock, to_ms
 from wireroom.errors import LeaseLost
-from wireroom.jobs.port import CancelResult, Job, JobRef, QueueCounts
+from wireroom.jobs.port import CancelResult, Demand, Job, JobRef, QueueCounts
 from wireroom.jobs.procrastinate_worker import ProcrastinateWorker
 from wireroom.store import job_rows_postgres as rows
 
@@ -130,6 +130,13 @@ class ProcrastinateJobs:
     def oldest_due(self, conn: Connection) -> Mapping[str, int]:
         """Return, by queue, since when the job that waits longest is due; see `Jobs.oldest_due`."""
         return {queue: int(due_ms) for queue, due_ms in conn.execute(rows.OLDEST_DUE)}
+
+    def demand(self, conn: Connection) -> Mapping[str, Demand]:
+        """Return, by queue, what could keep a slot busy now; see `Jobs.demand`."""
+        return {
+            queue: Demand(running, startable, None if due_ms is None else int(due_ms))
+            for queue, running, startable, due_ms in conn.execute(rows.DEMAND)
+        }
 
     @staticmethod
     def _notify(conn: Connection, queue: str, row_id: int) -> None:

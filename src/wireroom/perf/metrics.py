@@ -48,6 +48,21 @@ JOBS_NOW = Gauge(
     ["queue", "state"],
     registry=REGISTRY,
 )
+QUEUE_DEPTH = Gauge(
+    "wireroom_queue_depth",
+    "Jobs of all processes that have or could have a slot now: running, or due and first of their key",
+    ["queue"],
+    registry=REGISTRY,
+)
+QUEUE_OLDEST_SECONDS = Gauge(
+    "wireroom_queue_oldest_seconds",
+    "How long the oldest job waits that a free slot could begin now, 0 without any",
+    ["queue"],
+    registry=REGISTRY,
+)
+LEADS = Gauge(
+    "wireroom_leads", "1 in the process that does what only one may do, such as polling", registry=REGISTRY
+)
 RUNS = Counter(
     "wireroom_runs_total", "Runs that ended, by back end and state", ["backend", "state"], registry=REGISTRY
 )

@@ -144,6 +144,23 @@ SELECT queue, min(run_at) FROM (
 """
 
 
+# Jobs that are put behind another add nothing: that other one stands for their key.
+_DEMAND = """
+WITH busy AS MATERIALIZED (SELECT key FROM jobs INDEXED BY ix_jobs_key WHERE state = 'running'),
+due AS (
+    SELECT queue, key, run_at FROM jobs INDEXED BY ix_jobs_claim WHERE state = 'waiting'
+    UNION ALL SELECT queue, key, run_at FROM jobs INDEXED BY ix_jobs_delayed
+        WHERE state = 'delayed' AND run_at <= ?)
+SELECT queue, sum(running), sum(startable), min(oldest) FROM (
+    SELECT queue, 0 AS running, count(*) - count(key) + count(DISTINCT key) AS startable,
+        min(run_at) AS oldest
+    FROM due WHERE key IS NULL OR key NOT IN (SELECT key FROM busy WHERE key IS NOT NULL) GROUP BY queue
+    UNION ALL
+    SELECT queue, count(*), 0, NULL FROM jobs INDEXED BY ix_jobs_key WHERE state = 'running' GROUP BY queue
+) GROUP BY queue
+"""
+
+
 def _json(values: Sequence[Any]) -> str:
     return msgspec.json.encode(values).decode()
 
@@ -309,6 +326,13 @@ def counts(raw: Any, now_ms: int) -> list[tuple[str, str, int]]:
 def oldest_due(raw: Any, now_ms: int) -> dict[str, int]:
     """Return, by queue, since when the job that waits longest is due, ms."""
     return {queue: int(due_ms) for queue, due_ms in raw.execute(_OLDEST_DUE, (now_ms,))}
+
+
+def demand(raw: Any, now_ms: int) -> list[tuple[str, int, int, int | None]]:
+    """Return (queue, running, startable, since when the oldest startable is due in ms)."""
+    return [
+        (queue, int(runs), int(may), due_ms) for queue, runs, may, due_ms in raw.execute(_DEMAND, (now_ms,))
+    ]
 
 
 def requeue_all(raw: Any, now_ms: int) -> int:

@@ -101,6 +101,28 @@ FROM procrastinate_jobs WHERE status = 'todo' AND (scheduled_at IS NULL OR sched
 GROUP BY 1
 """)
 
+# What has or could have a slot: each key once, since its jobs run one at a time. Of those without a time of
+# their own the first id is the oldest; only its row is read, which at 100,000 jobs is half of the time.
+DEMAND = text("""
+WITH keys AS (
+    SELECT queue_name, lock, count(*) AS jobs, min(scheduled_at) AS due,
+        min(id) FILTER (WHERE scheduled_at IS NULL) AS first
+    FROM procrastinate_jobs AS waiting
+    WHERE status = 'todo' AND (scheduled_at IS NULL OR scheduled_at <= now())
+        AND NOT EXISTS (
+            SELECT 1 FROM procrastinate_jobs AS busy WHERE busy.status = 'doing' AND busy.lock = waiting.lock)
+    GROUP BY queue_name, lock),
+sides AS (
+    SELECT queue_name, 0 AS running, sum(CASE WHEN lock IS NULL THEN jobs ELSE 1 END) AS startable,
+        extract(epoch FROM min(due)) * 1000 AS due_ms, min(first) AS first
+    FROM keys GROUP BY 1
+    UNION ALL
+    SELECT queue_name, count(*), 0, NULL, NULL FROM procrastinate_jobs WHERE status = 'doing' GROUP BY 1)
+SELECT queue_name, sum(running)::int, sum(startable)::int, least(
+    min(due_ms), (SELECT CAST(args->>'at' AS bigint) FROM procrastinate_jobs WHERE id = min(sides.first)))
+FROM sides GROUP BY 1
+""")
+
 # Claim up to `limit` jobs that are due, each the first due one of its lock. Unlike Procrastinate's own
 # function, a delayed job does not hold up the later jobs of its lock.
 FETCH = """
