@@ -73,6 +73,11 @@ def queue_specs(
     ]
 
 
+def queue_names(settings: Settings) -> list[str]:
+    """Return the names of all queues, whichever of them this process works."""
+    return [spec.name for spec in queue_specs(settings)]
+
+
 def lane_rules(settings: Settings) -> LaneRules:
     """Return the flood rules; a Bot API server of one's own, or paid broadcasts, may allow more."""
     spacing = 1 / settings.chat_messages_per_second

@@ -28,7 +28,7 @@ from wireroom.app.bot import make_bot
 from wireroom.app.cache import cache_chores, make_cache
 from wireroom.app.chores import chores
 from wireroom.app.desk import make_desk
-from wireroom.app.engine import Engine, OpenEngine, open_engine
+from wireroom.app.engine import Engine, OpenEngine, open_engine, queue_names
 from wireroom.app.http import Doors, build_http, documented
 from wireroom.app.ids import new_id, workdir_of
 from wireroom.app.mcp import InnerRoutes, McpGate
@@ -304,7 +304,7 @@ class Service:
         self._stack.push_async_callback(_cancel_all, [self._task(tools.run(), "tools")])
         gate = McpGate(self.services, tools)
         ready = ready_route(engine.db, self._worker_runs(), self._problems, self.redis.health)
-        metrics = metrics_route(engine.db, engine.jobs, self._cache)
+        metrics = metrics_route(engine.db, engine.jobs, self._cache, queue_names(settings))
         if self.role.serves_people:
             http = build_http(
                 self.services,
