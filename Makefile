@@ -25,7 +25,7 @@ AGENTS_STAMP := .agents/.installed
 # Two quiets: errors are shown, notes about the machine's own pip configuration are not.
 PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check --no-input install
 COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 \
-	--generate-hashes --no-annotate --no-header --quiet --extra postgres --group build
+	--generate-hashes --no-annotate --no-header --quiet --extra postgres --extra redis --group build
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
