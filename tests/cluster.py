@@ -30,7 +30,10 @@ from wireroom.testing.eventually import eventually
 from wireroom.testing.postgres_server import PostgresServer, running_postgres
 from wireroom.testing.redis_server import RedisServer, free_port, running_redis
 
+IS_CLUSTER = os.environ.get("WIREROOM_TEST_SITE") == "cluster"
+"""Whether tests of the whole service are to run on clusters."""
 API_SECRET = "api-secret-of-the-cluster"
+WEBHOOK_SECRET = "webhook-secret-of-the-cluster"
 START_SECONDS = 40.0
 _GONE_SECONDS = 30.0
 _MODULES = ("wireroom.store.postgres", "wireroom.jobs.procrastinate", "redis.asyncio")
@@ -186,7 +189,13 @@ class Cluster(Site):
     """Web and worker processes behind one balancer."""
 
     def __init__(
-        self, folder: Path, environment: Mapping[str, str], *, webs: int = 3, workers: int = 3
+        self,
+        folder: Path,
+        environment: Mapping[str, str],
+        *,
+        webs: int = 3,
+        workers: int = 3,
+        more_webs: Sequence[int] = (),
     ) -> None:
         """Take the ports; nothing runs yet.
 
@@ -195,10 +204,11 @@ class Cluster(Site):
             environment: What each member gets; PORT and the role are each member's own.
             webs: How many take requests.
             workers: How many work jobs and run agents.
+            more_webs: Ports of webs that somebody else runs.
         """
         self.webs = _members(folder, Role.WEB, webs)
         self.workers = _members(folder, Role.WORKER, workers)
-        self._balancer = Balancer([member.port for member in self.webs])
+        self._balancer = Balancer([*(member.port for member in self.webs), *more_webs])
         super().__init__(environment, self._balancer.url, [*self.webs, *self.workers])
 
     async def start(self, *, forked: bool = True, may_die: bool = False) -> float:
@@ -267,7 +277,7 @@ def shared_by(database_url: str, redis: RedisServer) -> dict[str, str]:
         "WIREROOM_DATABASE_URL": database_url,
         "REDIS_URL": redis.url,
         "WEBHOOK_SECRET": API_SECRET,
-        "TELEGRAM_WEBHOOK_SECRET": "webhook-secret-of-the-cluster",
+        "TELEGRAM_WEBHOOK_SECRET": WEBHOOK_SECRET,
         **CONNECTIONS,
     }
 

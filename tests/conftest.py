@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 
@@ -56,8 +57,15 @@ def postgres() -> Iterator[PostgresServer]:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the tests that mostly wait, so that none of them is left when the other workers are done."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with the tests that mostly wait, so that none of them is left when the other workers are done.
+
+    On a cluster leave out what is about one process.
+    """
+    if os.environ.get("WIREROOM_TEST_SITE") == "cluster":
+        alone = [item for item in items if item.get_closest_marker("one_process")]
+        items[:] = [item for item in items if item not in alone]
+        config.hook.pytest_deselected(items=alone)
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 

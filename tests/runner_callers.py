@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 from multidict import CIMultiDictProxy
 
+from clustered_service import IS_CLUSTER, clustered
 from wireroom.app.service import Service
 from wireroom.settings import Settings
 from wireroom.testing.eventually import eventually
@@ -72,7 +73,10 @@ async def runner_service(
     With a `script`, the agent follows that whatever it is asked.
     """
     known: Json = {"data_dir": data_dir, "port": 0, "webhook_secret": SECRET, "drain_seconds": 0}
-    async with Service(Settings(**{**known, **settings}), backend=ScriptedBackend(agent, script)) as service:
+    wanted, backend = Settings(**{**known, **settings}), ScriptedBackend(agent, script)
+    async with (
+        clustered(wanted, agent, script) if IS_CLUSTER else Service(wanted, backend=backend) as service
+    ):
         yield service
 
 

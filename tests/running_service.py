@@ -1,4 +1,4 @@
-"""A whole service in the test's own process, on a migrated file and a port of its own."""
+"""A whole service in the test's own process, on a migrated file and a port of its own; or in a cluster."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import aiohttp
 from sqlalchemy import Connection
 
+from clustered_service import IS_CLUSTER, clustered
 from wireroom.app.engine import Engine, OpenEngine, open_engine
 from wireroom.app.service import Service
 from wireroom.clock import Clock
@@ -50,7 +51,9 @@ async def running_service(
     }
     if telegram is not None:
         known |= {"bot_token": telegram.token, "telegram_api_url": telegram.url}
-    async with Service(Settings(**{**known, **settings}), engine=engine) as service:
+    wanted = Settings(**{**known, **settings})
+    on_cluster = IS_CLUSTER and engine is open_engine
+    async with clustered(wanted) if on_cluster else Service(wanted, engine=engine) as service:
         yield service
 
 

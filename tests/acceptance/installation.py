@@ -17,13 +17,11 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from cluster import Alone, Cluster, Member, Site, kill_all, shared_by, shared_servers
+from cluster import IS_CLUSTER, Alone, Cluster, Member, Site, kill_all, shared_by, shared_servers
 from wireroom.runs.process_group import SCOPE_VARIABLE
 from wireroom.testing import BotAPIServer, ScriptedAgent
 from wireroom.testing.eventually import eventually
 
-IS_CLUSTER = os.environ.get("WIREROOM_TEST_SITE") == "cluster"
-"""Whether installations are clusters."""
 _COMMAND_SECONDS = 20.0
 UNHURRIED: Mapping[str, str] = {
     "WIREROOM_CHAT_MESSAGES_PER_SECOND": "1000",
@@ -69,9 +67,10 @@ class Installation:
 
     async def start(self, fault: str = "", *, forked: bool = False) -> float:
         """Start what does not run; return the seconds until it listened, or died of the fault before that."""
+        several = len(self.members) > 1
         self._fault.write_text(fault)
-        self.environment["ACCEPTANCE_FAULT"] = str(self._fault) if fault or IS_CLUSTER else ""
-        return await self._site.start(forked=forked or IS_CLUSTER, may_die=bool(fault))
+        self.environment["ACCEPTANCE_FAULT"] = str(self._fault) if fault or several else ""
+        return await self._site.start(forked=forked or several, may_die=bool(fault))
 
     async def died(self, timeout_seconds: float = 10.0) -> None:
         """Return once a process has been killed, by its fault or by us."""
@@ -128,7 +127,13 @@ class Installation:
 
 @asynccontextmanager
 async def installed(
-    folder: Path, telegram: BotAPIServer, *, by: str = "webhook", paced: bool = False, **settings: str
+    folder: Path,
+    telegram: BotAPIServer,
+    *,
+    by: str = "webhook",
+    paced: bool = False,
+    cluster: bool = IS_CLUSTER,
+    **settings: str,
 ) -> AsyncIterator[Installation]:
     """Lend an installation that is not started yet; people 1 to 99 may talk to it.
 
@@ -137,6 +142,7 @@ async def installed(
         telegram: Where its chats are.
         by: `webhook` or `polling`.
         paced: Keep the flood rules of the product's defaults.
+        cluster: Have several processes, whatever the variable says.
         settings: More environment variables.
     """
     environment = {
@@ -149,7 +155,7 @@ async def installed(
         "ACCEPTANCE_AGENT": str(folder / "agent"),
         **({} if paced else UNHURRIED),
     }
-    with _site(folder, environment, settings) as site:
+    with _site(folder, {**environment, **settings}, cluster=cluster) as site:
         service = Installation(folder, telegram, site)
         service.come_by(by)
         try:
@@ -159,15 +165,15 @@ async def installed(
 
 
 @contextmanager
-def _site(folder: Path, environment: dict[str, str], settings: Mapping[str, str]) -> Iterator[Site]:
+def _site(folder: Path, environment: Mapping[str, str], *, cluster: bool) -> Iterator[Site]:
     """Lend the processes that make the installation; each cluster has a database of its own."""
-    if not IS_CLUSTER:
-        yield Alone(folder, {**environment, **settings})
+    if not cluster:
+        yield Alone(folder, environment)
         return
     postgres, redis = shared_servers()
     redis.command("FLUSHALL")
     with postgres.database() as url:
-        yield Cluster(folder, {**environment, **shared_by(url, redis), **settings})
+        yield Cluster(folder, {**shared_by(url, redis), **environment})
 
 
 def _read(path: str) -> bytes:

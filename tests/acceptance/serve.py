@@ -5,6 +5,7 @@ That is left out when the environment names a back end.
 Started by `installation`. The environment holds the product's settings and, beside them:
 
     ACCEPTANCE_AGENT   the scripted agent's folder
+    ACCEPTANCE_SCRIPT  what that agent follows, whatever it is asked; its prompt where this is missing
     ACCEPTANCE_FAULT   the file of a fault, see `faulty_store`; empty for none
     ACCEPTANCE_READY   a file to make once the service listens
     ACCEPTANCE_ROLE    its share of the work, see `wireroom.app.roles`
@@ -41,7 +42,9 @@ async def serve() -> bool:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     backend = None
     if "WIREROOM_BACKEND" not in os.environ:
-        backend = ScriptedBackend(ScriptedAgent(Path(os.environ["ACCEPTANCE_AGENT"])))
+        backend = ScriptedBackend(
+            ScriptedAgent(Path(os.environ["ACCEPTANCE_AGENT"])), os.environ.get("ACCEPTANCE_SCRIPT")
+        )
     engine = open_faulty_engine(os.environ["ACCEPTANCE_FAULT"])
     role = Role(os.environ["ACCEPTANCE_ROLE"])
     service = Service(load_settings(), role=role, backend=backend, engine=engine)

@@ -20,6 +20,10 @@ from wireroom.testing import BotAPIServer
 from wireroom.testing.bot_api import Chat, When
 from wireroom.testing.eventually import eventually
 
+pytestmark = pytest.mark.one_process(
+    "the disk that is full is that of the SQLite file; PostgreSQL has its own"
+)
+
 FULL_BYTES = 4096
 """Less than the database's log has already."""
 

@@ -1,4 +1,4 @@
-"""A stream of messages while the service is killed again and again at random moments.
+"""A stream of messages while the service, or one process of a cluster, is killed again and again at random.
 
 `WIREROOM_TEST_KILLS` and `WIREROOM_TEST_UPDATES` set the size; the full one is 200 and 2,000.
 """
@@ -53,11 +53,11 @@ async def talk(telegram: BotAPIServer, chats: list[Chat], stream: Stream, draw: 
 async def kill_again_and_again(
     service: Installation, talking: asyncio.Task[None], draw: random.Random
 ) -> list[float]:
-    """Kill and restart at random moments; return how long each start took, in seconds."""
+    """Kill and restart a process at random moments; return how long each start took, in seconds."""
     starts = [await service.start(forked=True)]
     for _ in range(KILLS):
         await asyncio.sleep(draw.uniform(*LIFE_SECONDS))
-        await service.kill()
+        await draw.choice(service.members).kill()
         starts.append(await service.start(forked=True))
     await talking
     return starts

@@ -82,6 +82,7 @@ async def test_stop_hands_a_longer_run_to_the_next_start(tmp_path: Path) -> None
         assert_each_once(telegram, [asked])
 
 
+@pytest.mark.one_process("any number of processes may share a PostgreSQL database")
 async def test_second_service_on_the_same_folder_is_refused(scene: Scene) -> None:
     """A second instance says in one sentence who owns the folder, and exits with 1; the first goes on."""
     await scene.service.start(forked=True)
