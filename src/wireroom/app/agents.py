@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import Any
 
 import aiohttp
 
@@ -18,6 +17,7 @@ from wireroom.agents.exchange import AgentClient
 from wireroom.agents.prompts import Place, Prompts
 from wireroom.agents.retention import forget_old_calls
 from wireroom.agents.scheduler import Scheduler
+from wireroom.app.led import Part
 from wireroom.app.runner import Surroundings, make_guard
 from wireroom.backends.registry import NAMES
 from wireroom.callbacks.exchange import GuardedClient
@@ -30,8 +30,8 @@ class AgentWork:
     """What runs for agents."""
 
     handlers: dict[str, Handler]
-    chores: Mapping[str, Callable[[], Coroutine[Any, Any, None]]]
-    """What begins them; each is endless, and to run as a task of its own."""
+    chores: Mapping[str, Part]
+    """Endless; one process does them for all."""
 
 
 def make_agents(

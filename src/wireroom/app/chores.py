@@ -13,10 +13,10 @@ import structlog
 from sqlalchemy import Connection, select, text
 
 from wireroom.app.engine import Engine
+from wireroom.app.led import Part
 from wireroom.callbacks.inbox import forget_results
 from wireroom.clock import Clock, to_ms
 from wireroom.intake.housekeeping import keep_tombstones
-from wireroom.perf.pools import watch_pools
 from wireroom.runs.feed import Feed
 from wireroom.runs.overdue import Overdue
 from wireroom.runs.retention import forget_old_conversations
@@ -42,24 +42,31 @@ _LIVING = Statement("""
 """Whether some process works on the attempt."""
 
 
-def chores(
-    settings: Settings, engine: Engine, clock: Clock, feed: Feed, workspaces: Workspaces
-) -> dict[str, Coroutine[Any, Any, None]]:
-    """Return the endless chores by name; each is to run as a task of its own."""
+def row_chores(settings: Settings, engine: Engine, clock: Clock, feed: Feed) -> dict[str, Part]:
+    """Return the endless chores about rows by name, which one process does for all."""
     db = engine.db
     queue_wait = timedelta(seconds=settings.queue_wait_seconds)
+    found: dict[str, Part] = {
+        "tombstones": partial(keep_tombstones, db, clock, timedelta(days=settings.tombstone_days)),
+        "remote results": partial(forget_remote_results, db, clock),
+        "overdue runs": Overdue(db, engine.jobs, clock, feed, limit=queue_wait).run,
+    }
+    if settings.conversation_days:
+        age = timedelta(days=settings.conversation_days)
+        found["retention"] = partial(forget_old_conversations, db, clock, age)
+    return found
+
+
+def folder_chores(
+    settings: Settings, db: Database, clock: Clock, workspaces: Workspaces
+) -> dict[str, Coroutine[Any, Any, None]]:
+    """Return the endless chores about this machine's folders by name; each is to run as a task of its own."""
     found = {
-        "tombstones": keep_tombstones(db, clock, timedelta(days=settings.tombstone_days)),
         "worktrees": sweep_worktrees(db, workspaces),
-        "remote results": forget_remote_results(db, clock),
-        "overdue runs": Overdue(db, engine.jobs, clock, feed, limit=queue_wait).run(),
         "given files": sweep_given_files(settings, clock),
-        "pools": watch_pools(settings.connection_held_seconds),
     }
     if db.dialect != "sqlite":
         found["private folders"] = sweep_private_folders(db, clock, settings.data_dir)
-    if settings.conversation_days:
-        found["retention"] = forget_old_conversations(db, clock, timedelta(days=settings.conversation_days))
     return found
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from wireroom.agents import admission
+from wireroom.app.led import Leadership, SoleProcess
 from wireroom.callbacks import outbox as callback_outbox
 from wireroom.clock import Clock
 from wireroom.delivery import outbox
@@ -48,6 +49,8 @@ class Engine:
     """What is told when receiving updates must go before handling them."""
     lanes: Lanes = field(default_factory=Lanes)
     """Permits to send; the queue of deliveries keeps their pace."""
+    leadership: Leadership = field(default_factory=SoleProcess)
+    """Says when this process does what only one may do."""
 
 
 OpenEngine = Callable[[Settings, Clock], AbstractAsyncContextManager[Engine]]
@@ -158,6 +161,7 @@ async def _postgres(
 ) -> AsyncIterator[Engine]:
     # Heavy, and an extra of the package: only an installation on PostgreSQL pays for it.
     from wireroom.jobs.procrastinate import ProcrastinateJobs, ProcrastinateWorker  # noqa: PLC0415
+    from wireroom.store.leader import Leader  # noqa: PLC0415 - as above
     from wireroom.store.postgres import PostgresDatabase  # noqa: PLC0415
 
     await asyncio.to_thread(ensure_schema, settings.url)
@@ -171,6 +175,7 @@ async def _postgres(
         jobs = ProcrastinateJobs(clock)
         served = [spec for spec in queue_specs(settings) if queues is None or spec.name in queues]
         worker = ProcrastinateWorker(db, served, clock)
-        yield Engine(db, jobs, worker, lanes=Lanes(lane_rules(settings)))
+        lanes = Lanes(lane_rules(settings))
+        yield Engine(db, jobs, worker, lanes=lanes, leadership=Leader(settings.url))
     finally:
         await db.close()

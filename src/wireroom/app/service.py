@@ -9,41 +9,39 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, Self
+from typing import Self
 
 import structlog
 
 from wireroom.api.auth import new_login_link
-from wireroom.api.callback_inbox import CallbackInbox
-from wireroom.api.health import metrics_route, ready_route
 from wireroom.api.services import Services
-from wireroom.api.telegram_admin import WebhookAdmin
 from wireroom.app.agents import AgentWork, make_agents
 from wireroom.app.backends import Backends
 from wireroom.app.bot import make_bot
 from wireroom.app.cache import cache_chores, make_cache
-from wireroom.app.chores import chores
+from wireroom.app.chores import folder_chores, row_chores
 from wireroom.app.desk import make_desk
-from wireroom.app.engine import Engine, OpenEngine, open_engine, queue_names
-from wireroom.app.http import Doors, build_http, documented
+from wireroom.app.engine import Engine, OpenEngine, open_engine
+from wireroom.app.http import documented
 from wireroom.app.ids import new_id, workdir_of
+from wireroom.app.led import led_parts, term_of
 from wireroom.app.mcp import InnerRoutes, McpGate
 from wireroom.app.outgoing import http_session, known_hosts
 from wireroom.app.pairing import new_pairing_code
+from wireroom.app.parts import Parts, drain
 from wireroom.app.probes import make_probes
 from wireroom.app.redis import make_redis_work
 from wireroom.app.roles import Role, check_role
 from wireroom.app.runner import Surroundings, make_callback_sender, make_executor
+from wireroom.app.surface import Secrets, Surface
 from wireroom.app.tasks import make_operator
 from wireroom.app.traces import begin_traces, traced
 from wireroom.app.updates import make_update_handler
 from wireroom.app.watched_database import WatchedDatabase
 from wireroom.app.web_server import WebServer, bind
-from wireroom.app.worker_http import build_worker_http
 from wireroom.backends.protocol import AnyBackend
 from wireroom.callbacks import outbox
 from wireroom.callbacks.lookups import Lookups
@@ -51,16 +49,15 @@ from wireroom.clock import Clock, SystemClock
 from wireroom.delivery.progress import NoProgress
 from wireroom.intake import accept
 from wireroom.intake.ask import Asker
-from wireroom.intake.receipts import Receipts
-from wireroom.intake.webhook import Webhook
-from wireroom.jobs.port import Handler, Worker
+from wireroom.jobs.port import Handler
 from wireroom.mcp.door import PATH as TOOLS_PATH
 from wireroom.mcp.door import McpDoor, token_for_agents
+from wireroom.perf.pools import watch_pools
 from wireroom.runs import records
 from wireroom.runs.agent_host import Outside
 from wireroom.runs.executor import Executor
 from wireroom.runs.feed import Feed
-from wireroom.secret_files import ADDRESS_FILE, make_data_dir, secret_of
+from wireroom.secret_files import ADDRESS_FILE, make_data_dir
 from wireroom.settings import Settings
 from wireroom.system_settings import SystemSettings
 from wireroom.tasks import wake
@@ -104,10 +101,12 @@ class Service:
         self.clock: Clock = clock or SystemClock()
         self._open_engine = engine
         self._backends = Backends(settings, os.environ, backend)
-        self.stopped = asyncio.Event()
-        """Set when a part of the service has ended that must not."""
         self._hurry = asyncio.Event()
+        self._worker_task: asyncio.Task[None] | None = None
         self._stack = AsyncExitStack()
+        self._parts = Parts(self._stack)
+        self.stopped = self._parts.stopped
+        """Set when a part of the service has ended that must not."""
 
     async def __aenter__(self) -> Self:
         """Open the database, recover, begin to work and to listen.
@@ -130,18 +129,6 @@ class Service:
     def hurry(self) -> None:
         """Have a stop that is under way, or comes, not wait for agents."""
         self._hurry.set()
-
-    async def _drain(self, worker: Worker) -> None:
-        """Let agents end for as long as is set, or until somebody is in a hurry."""
-        drain = asyncio.create_task(worker.drain(timedelta(seconds=self.settings.drain_seconds)))
-        hurry = asyncio.create_task(self._hurry.wait())
-        await asyncio.wait((drain, hurry), return_when=asyncio.FIRST_COMPLETED)
-        await _cancel_all([hurry])
-        if drain.done():
-            await drain
-            return
-        await _cancel_all([drain])
-        await worker.drain(timedelta())
 
     @property
     def address(self) -> str:
@@ -167,15 +154,13 @@ class Service:
         lookups = Lookups()
         stack.push_async_callback(lookups.close)
         session = await stack.enter_async_context(http_session(lookups, settings))
-        secret = settings.telegram_webhook_secret.get_secret_value()
-        webhook_secret = secret_of(settings.data_dir, "webhook-secret", secret)
-        api_secret = secret_of(settings.data_dir, "api-secret", settings.webhook_secret.get_secret_value())
+        known = Secrets.of(settings)
         self._listener = stack.enter_context(bind(settings.host, settings.port))
         feed = Feed()
         asker = Asker(
             engine.jobs, feed, backend=self._backends.default, workdir=workdir_of(settings), new_id=new_id
         )
-        self.bot = make_bot(settings, engine, self.clock, session, webhook_secret)
+        self.bot = make_bot(settings, engine, self.clock, session, known.webhook)
         self._probes = make_probes(settings, engine, self.clock)
         self.services = Services(
             settings=settings,
@@ -186,7 +171,7 @@ class Service:
             asker=asker,
             system_settings=SystemSettings(engine.db, self._cache),
             desk=make_desk(settings, engine.jobs),
-            api_secret=api_secret,
+            api_secret=known.api,
             base_url=lambda: self.address,
             fresh_pairing_code=None if self.bot is None else self.pairing_code,
             problems=self._problems,
@@ -196,7 +181,7 @@ class Service:
             cache=self._cache,
             changes=lambda: self._watched.sure_state,
         )
-        outside = Outside(session, self._callback_url, api_secret)
+        outside = Outside(session, self._callback_url, known.api)
         around = Surroundings(
             settings=settings,
             environment=os.environ,
@@ -207,12 +192,13 @@ class Service:
             workspaces=Workspaces(settings, os.environ, self.clock, self._cache),
             lookups=lookups,
             hosts=known_hosts(settings),
-            own_tools=OwnServer(lambda: self.address + TOOLS_PATH, token_for_agents(api_secret)),
+            own_tools=OwnServer(lambda: self.address + TOOLS_PATH, token_for_agents(known.api)),
         )
-        executor = self._executor(around, outside)
+        progress = NoProgress() if self.bot is None else self.bot.signs
+        executor = make_executor(around, progress, outside)
         agents = make_agents(around, session, asker, self.services.desk)
         handlers = self._handlers(around, asker, executor)
-        handlers[outbox.KIND] = make_callback_sender(around, session, api_secret).handle
+        handlers[outbox.KIND] = make_callback_sender(around, session, known.api).handle
         handlers |= agents.handlers
         engine.db.on_outside_change(feed.publish_all)
         if self.role.works:
@@ -221,7 +207,7 @@ class Service:
             await asyncio.to_thread(remove_leftovers, settings.data_dir)
         make_scripts_folder(scripts_folder(settings), around.workspaces.root)
         self._work(engine, traced(handlers, engine.db), around.workspaces, agents)
-        self._listen(engine, webhook_secret, api_secret, around.workspaces)
+        self._listen(engine, known, around.workspaces)
 
     async def _open_stores(self) -> Engine:
         """Open the database with its job engine, Redis where it is set, and what is kept over both."""
@@ -253,80 +239,53 @@ class Service:
         base = self.settings.telegram_webhook_base_url.rstrip("/") or self.address
         return f"{base}/cursor-runner/callback"
 
-    def _executor(self, around: Surroundings, outside: Outside) -> Executor:
-        return make_executor(around, NoProgress() if self.bot is None else self.bot.signs, outside)
-
     def _work(
         self, engine: Engine, handlers: dict[str, Handler], workspaces: Workspaces, agents: AgentWork
     ) -> None:
-        """Begin to run jobs and what goes with them; on the way out agents get time to end."""
+        """Begin what runs beside the routes: in a process that works, the jobs and what goes with them."""
         parts = self._probes.tasks() | self.redis.chores() | cache_chores(self._cache, self.services)
+        parts["pools"] = watch_pools(self.settings.connection_held_seconds)
         if self.role.works:
-            parts |= {"jobs": engine.worker.run(handlers), "task board": self._board.run()}
-            parts |= chores(self.settings, engine, self.clock, self.services.feed, workspaces)
-            parts |= {name: begin() for name, begin in agents.chores.items()}
-        tasks = [self._task(part, name) for name, part in parts.items()]
-        self._worker_task = next((task for task in tasks if task.get_name() == "jobs"), None)
+            parts |= folder_chores(self.settings, engine.db, self.clock, workspaces)
         self._probes.pauses.start()
         self._stack.callback(self._probes.pauses.stop)
         self._stack.push_async_callback(self._probes.shelf.close)
-        self._stack.push_async_callback(_cancel_all, tasks)
+        self._parts.begin(parts)
         if self.role.works:
-            self._stack.push_async_callback(self._drain, engine.worker)
-        if self.bot is not None and self.role.works:
-            self._stack.push_async_callback(self.bot.signs.close)
-            intake = [self._task(self.bot.setup.run(), "bot setup", may_end=True)]
-            if self.bot.poller is not None:
-                intake.append(self._task(self.bot.poller.run(), "polling"))
-            self._stack.push_async_callback(_cancel_all, intake)
+            self._work_jobs(engine, handlers)
+            self._lead(engine, agents)
 
-    def _listen(self, engine: Engine, webhook_secret: str, api_secret: str, workspaces: Workspaces) -> None:
-        settings = self.settings
-        receipts = Receipts(
-            engine.db, engine.jobs, self.clock, bot_id=settings.bot_id, gives_way=engine.gives_way
-        )
-        webhook = Webhook(receipts, bot_id=settings.bot_id, secret=webhook_secret)
-        admin = WebhookAdmin(
-            None if self.bot is None else self.bot.client,
-            api_secret=api_secret,
-            webhook_secret=webhook_secret,
-            base_url=settings.telegram_webhook_base_url,
-        )
-        inbox = CallbackInbox(
-            engine.db,
-            self.clock,
-            self.services.feed,
-            secrets=[api_secret, settings.cursor_runner_secret.get_secret_value()],
-            older=self.redis.older_requests(engine.jobs, settings.bot_id),
-        )
+    def _work_jobs(self, engine: Engine, handlers: dict[str, Handler]) -> None:
+        """Begin to run jobs; on the way out agents get time to end."""
+        (self._worker_task,) = self._parts.begin({"jobs": engine.worker.run(handlers)})
+        grace = timedelta(seconds=self.settings.drain_seconds)
+        self._stack.push_async_callback(drain, engine.worker, grace, self._hurry)
+        if self.bot is not None:
+            self._stack.push_async_callback(self.bot.signs.close)
+            self._parts.begin_once(self.bot.setup.learn_name(), "bot name")
+
+    def _lead(self, engine: Engine, agents: AgentWork) -> None:
+        """Stand for what only one may do; on the way out that goes first, for another to take it up."""
+        rows = row_chores(self.settings, engine, self.clock, self.services.feed)
+        term = term_of(led_parts(self._board, agents, self.bot, rows))
+        self._parts.begin({"leadership": engine.leadership.run(term)})
+
+    def _listen(self, engine: Engine, known: Secrets, workspaces: Workspaces) -> None:
         rest = documented(self.services, workspaces)
-        tools = McpDoor(InnerRoutes(rest, api_secret))
-        self._stack.push_async_callback(_cancel_all, [self._task(tools.run(), "tools")])
-        gate = McpGate(self.services, tools)
-        ready = ready_route(engine.db, self._worker_runs(), self._problems, self.redis.health)
-        metrics = metrics_route(engine.db, engine.jobs, self._cache, queue_names(settings))
-        if self.role.serves_people:
-            http = build_http(
-                self.services,
-                Doors(webhook, admin, inbox, gate),
-                rest,
-                ready=ready,
-                metrics=metrics,
-                state=lambda: self._watched.state,
-            )
-        else:
-            http = build_worker_http(inbox, gate, ready=ready, metrics=metrics)
-        server = WebServer(self.redis.counted(http), self._listener)
-        serving = self._task(server.run(), "http")
-        self._stack.push_async_callback(_stop_server, server, serving)
+        tools = McpDoor(InnerRoutes(rest, self.services.api_secret))
+        self._parts.begin({"tools": tools.run()})
+        surface = Surface(self.role, self.services, engine, self.redis, self.bot)
+        http = surface.build(
+            known,
+            rest,
+            McpGate(self.services, tools),
+            worker_runs=None if (jobs := self._worker_task) is None else lambda: not jobs.done(),
+            state=lambda: self._watched.state,
+        )
+        self._parts.serve(WebServer(self.redis.counted(http), self._listener))
         self._stack.callback(self.services.feed.close)
         if self.role.serves_people:
             self._note_address()
-
-    def _worker_runs(self) -> Callable[[], bool] | None:
-        """Return what tells whether jobs are worked; None where none are."""
-        task = self._worker_task
-        return None if task is None else lambda: not task.done()
 
     def _note_address(self) -> None:
         """Tell the command line where we listen; without it only `login` shows a wrong address."""
@@ -337,28 +296,3 @@ class Service:
 
     def _problems(self) -> list[str]:
         return [] if self.bot is None else self.bot.problems
-
-    def _task(
-        self, work: Coroutine[Any, Any, None], name: str, *, may_end: bool = False
-    ) -> asyncio.Task[None]:
-        task = asyncio.create_task(work, name=name)
-        if not may_end:
-            task.add_done_callback(self._ended)
-        return task
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        """A part that runs for ever has ended: say why, and let the service be stopped as a whole."""
-        if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("part_failed", part=task.get_name(), exc_info=error)
-        self.stopped.set()
-
-
-async def _cancel_all(tasks: Sequence[asyncio.Task[Any]]) -> None:
-    for task in tasks:
-        task.cancel("the service stops")
-    await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _stop_server(server: WebServer, serving: asyncio.Task[None]) -> None:
-    server.stop()
-    await asyncio.gather(serving, return_exceptions=True)

@@ -75,6 +75,12 @@ class Poller:
 
     async def run(self) -> None:
         """Poll until cancelled, waiting longer after each failure in a row."""
+        try:
+            await self._poll_for_ever()
+        finally:
+            self.problem = None
+
+    async def _poll_for_ever(self) -> None:
         failures = 0
         while True:
             try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import structlog
 
@@ -31,27 +32,45 @@ class BotSetup:
         self._webhook_secret = webhook_secret
         self.username = ""
         """The bot's name without the @, once known."""
-        self.problem: str | None = None
-        """Why it has not worked yet, in plain words."""
+        self._problems: dict[str, str] = {}
 
-    async def run(self) -> None:
-        """Return once Telegram knows everything."""
+    @property
+    def problem(self) -> str | None:
+        """Why it has not worked yet, in plain words; None while nothing is wrong."""
+        return next(iter(self._problems.values()), None)
+
+    async def learn_name(self) -> None:
+        """Return once the bot's name is known; every process that handles updates must know it."""
+        await self._until_done("name", self._ask_name)
+
+    async def introduce(self) -> None:
+        """Return once Telegram knows everything; it may be told again, and by several processes."""
+        await self._until_done("setup", self._tell)
+
+    async def _until_done(self, what: str, step: Callable[[], Awaitable[None]]) -> None:
         wait = _FIRST_WAIT_SECONDS
-        while True:
-            try:
-                await self._introduce()
-            except TelegramError as error:
-                self.problem = f"Telegram: {error}"
-                _log.warning("bot_setup_failed", reason=str(error), retry_seconds=wait)
+        try:
+            while not await self._is_done(what, step, wait):
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, _LONGEST_WAIT_SECONDS)
-            else:
-                self.problem = None
-                return
+        finally:
+            self._problems.pop(what, None)
 
-    async def _introduce(self) -> None:
+    async def _is_done(self, what: str, step: Callable[[], Awaitable[None]], retry_seconds: float) -> bool:
+        try:
+            await step()
+        except TelegramError as error:
+            self._problems[what] = f"Telegram: {error}"
+            _log.warning("bot_setup_failed", what=what, reason=str(error), retry_seconds=retry_seconds)
+            return False
+        return True
+
+    async def _ask_name(self) -> None:
         me = await self._client.call(GetMe())
         self.username = me.username or ""
+        _log.info("bot_known", username=self.username)
+
+    async def _tell(self) -> None:
         if self._webhook_url is not None:
             await self._client.call(
                 SetWebhook(
@@ -67,4 +86,4 @@ class BotSetup:
             if name is not CommandName.PAIR
         )
         await self._client.call(SetMyCommands(commands=commands))
-        _log.info("bot_ready", username=self.username, webhook=self._webhook_url is not None)
+        _log.info("bot_ready", webhook=self._webhook_url is not None)
