@@ -25,7 +25,7 @@ from wireroom.clock import Clock
 from wireroom.jobs.port import Handler, QueueSpec
 from wireroom.jobs.procrastinate_queue import CLEAN_UP_SECONDS, QueueWorker
 from wireroom.store import job_rows_postgres as rows
-from wireroom.store.postgres import PostgresDatabase
+from wireroom.store.postgres import SILENT_AFTER, PostgresDatabase, liveliness
 from wireroom.store.postgres_statements import NotedCursor
 
 log = structlog.get_logger(__name__)
@@ -77,7 +77,7 @@ class ProcrastinateWorker:
             max_size=2 * len(self._queues) + 2,
             name="wireroom-jobs",
             pool_factory=_pool,
-            kwargs={"cursor_factory": self._cursor},
+            kwargs={"cursor_factory": self._cursor, **liveliness(SILENT_AFTER)},
         )
         self._over.clear()
         try:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TypeVar
 
 from sqlalchemy import Connection, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -24,8 +26,27 @@ from wireroom.store.postgres_statements import StatementWatch, plan_of
 
 T = TypeVar("T")
 
+SILENT_AFTER = timedelta(seconds=10)
+"""When a server that says nothing is taken for gone."""
+
 _MOST_PLANS = 2
 """Plans looked up at once; a slow statement beyond that is logged without."""
+
+
+def liveliness(silent_after: timedelta) -> Mapping[str, int]:
+    """Return the parameters of a connection that notices when its peer is gone. Pure.
+
+    By default the kernel asks after two hours whether an idle peer still lives, and sends what it owes for a
+    quarter of an hour. Source: PostgreSQL manual, libpq, Parameter Key Words.
+    """
+    seconds = max(1, int(silent_after.total_seconds()))
+    return {
+        "connect_timeout": max(2, seconds),
+        "keepalives_idle": max(1, seconds // 2),
+        "keepalives_interval": max(1, seconds // 6),
+        "keepalives_count": 3,
+        "tcp_user_timeout": round(silent_after.total_seconds() * 1000),
+    }
 
 
 class PostgresDatabase:
@@ -34,7 +55,13 @@ class PostgresDatabase:
     dialect = "postgresql"
 
     def __init__(
-        self, url: str, *, pool_size: int = 20, max_overflow: int = 30, acquire_seconds: float = 10.0
+        self,
+        url: str,
+        *,
+        pool_size: int = 20,
+        max_overflow: int = 30,
+        acquire_seconds: float = 10.0,
+        silent_after: timedelta = SILENT_AFTER,
     ) -> None:
         """Prepare the pool; connections are opened on first use.
 
@@ -43,6 +70,7 @@ class PostgresDatabase:
             pool_size: Connections kept.
             max_overflow: Further connections under load, closed afterwards.
             acquire_seconds: How long a unit waits for a connection before `StoreBusy`.
+            silent_after: When a peer that says nothing is taken for gone, here and on the server.
         """
         self.url = url
         self._engine = create_async_engine(
@@ -52,7 +80,9 @@ class PostgresDatabase:
             pool_timeout=acquire_seconds,
             pool_pre_ping=True,
             hide_parameters=True,
+            connect_args=dict(liveliness(silent_after)),
         )
+        self._silent_ms = round(silent_after.total_seconds() * 1000)
         self.pool = PoolWatch("postgres", size=pool_size, overflow=max_overflow)
         event.listen(self._engine.sync_engine, "connect", self._connected)
         self.statements = StatementWatch(self._engine.sync_engine, self._look)
@@ -94,8 +124,21 @@ class PostgresDatabase:
         self.statements.close()
         self.pool.close()
 
-    def _connected(self, *_: object) -> None:
+    def _connected(self, connection: DBAPIConnection, _: object) -> None:
         self.pool.connected()
+        self._bound_silence(connection)
+
+    def _bound_silence(self, connection: DBAPIConnection) -> None:
+        """Have the server undo a unit that says no more: its locks would hold everybody up for hours.
+
+        A unit never waits for anything but the database, so a pause within one is a process that froze or was
+        cut off. Source: PostgreSQL manual, Client Connection Defaults.
+        """
+        connection.autocommit = True
+        cursor = connection.cursor()
+        cursor.execute(f"SET idle_in_transaction_session_timeout = {self._silent_ms}")
+        cursor.close()
+        connection.autocommit = False
 
     def _look(self, sql: str, tell: Callable[[str], None]) -> None:
         """Look a plan up on a connection of its own: an error must not undo the slow statement's unit."""
@@ -148,6 +191,8 @@ _MEANINGS: dict[str, tuple[type[StoreUnavailable], str]] = {
     "25006": (StoreReadOnly, "PostgreSQL refuses to write: it is a replica or being restored."),
     "53300": (StoreBusy, "PostgreSQL has no free connection; raise max_connections or lower the pool."),
     "40001": (StoreBusy, "PostgreSQL let another transaction go first; nothing was stored."),
+    "55P03": (StoreBusy, "PostgreSQL let another transaction keep a lock for too long; nothing was stored."),
+    "25P03": (StoreUnavailable, "PostgreSQL has ended a transaction that did nothing; nothing was stored."),
     "40P01": (StoreBusy, "PostgreSQL ended a deadlock in favour of another transaction; nothing was stored."),
 }
 
