@@ -113,3 +113,27 @@ async def test_retry_runs_the_last_request_again(ada: Conversation) -> None:
     await ada.ask("append one line to log.txt", "log.txt")
     await ada.ask("/retry", "log.txt")
     await ada.ask("read log.txt", "one line\none line")
+
+
+async def test_buttons_below_an_answer_go_on_from_it(ada: Conversation) -> None:
+    """Ada need not type: the answer offers to do it again, to go on, and to begin anew."""
+    first = await ada.ask("append one line to log.txt", "log.txt")
+    await ada.telegram.user_presses(first.button("🔁 Again"))
+    await ada.answer_to(first.id, "log.txt")
+    whole = await ada.ask("read log.txt", "one line\none line")
+    await ada.telegram.user_presses(whole.button("▶️ Go on"))
+    await ada.answer_to(whole.id, "demo agent")
+    await ada.ask("what did I ask before?", "Go on.")
+    await ada.telegram.user_presses(whole.button("🆕 New"))
+    await ada.answer_to(whole.id, "New conversation")
+    await ada.ask("what did I ask before?", "This is your first request here.")
+
+
+async def test_go_on_below_an_answer_of_an_earlier_conversation_asks_nothing(ada: Conversation) -> None:
+    """What it would go on with is out of the agent's mind, so the button says so and does nothing."""
+    answer = await ada.ask("calculate 6 * 7", "42")
+    await ada.ask("/new", "New conversation")
+    await ada.telegram.user_presses(answer.button("▶️ Go on"))
+    over = "That conversation is over."
+    await eventually(lambda: over in str(ada.telegram.callback_answers), "the press is answered")
+    await ada.ask("what did I ask before?", "This is your first request here.")

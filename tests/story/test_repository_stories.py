@@ -56,11 +56,14 @@ async def service(telegram: BotAPIServer, shop: Path, tmp_path: Path) -> AsyncIt
 
 async def _ask(telegram: BotAPIServer, chat: Chat, text: str, expected: str) -> SeenMessage:
     message_id = telegram.message_id_of(await telegram.user_says(chat, text))
+    return await _replied(telegram, chat, message_id, expected)
 
+
+async def _replied(telegram: BotAPIServer, chat: Chat, message_id: int, expected: str) -> SeenMessage:
     def matching() -> list[SeenMessage]:
         return [reply for reply in telegram.answers_to(message_id, chat) if expected in reply.text]
 
-    await eventually(matching, f"{text!r} is answered with {expected!r}", timeout_seconds=15)
+    await eventually(matching, f"a reply to {message_id} says {expected!r}", timeout_seconds=15)
     return matching()[0]
 
 
@@ -74,7 +77,12 @@ async def test_person_chooses_a_repository_and_sees_what_was_changed_there(
     await _ask(telegram, chat, "/repo ../..", "There is no repository")
     await _ask(telegram, chat, "/diff", "no earlier request")
     await _ask(telegram, chat, "/repo shop", "in shop")
-    await _ask(telegram, chat, "write hello to notes.txt", "notes.txt")
+    written = await _ask(telegram, chat, "write hello to notes.txt", "notes.txt")
+    await telegram.user_presses(written.button("📄 Diff"))
+    await eventually(
+        lambda: any("+hello" in one.text for one in telegram.answers_to(written.id, chat)),
+        "the diff is shown",
+    )
     assert (shop / "notes.txt").read_text().strip() == "hello"
     shown = await _ask(telegram, chat, "/diff", "1 file changed")
     assert "+hello" in shown.text

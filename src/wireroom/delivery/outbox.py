@@ -20,6 +20,8 @@ from wireroom.store.statement import Statement
 
 QUEUE = "delivery"
 KIND = "deliver"
+_ROW_CHARS = 30
+"""Of buttons beside each other."""
 _BATCH = 500
 """Dead deliveries sent again by one statement."""
 
@@ -235,4 +237,18 @@ def _key(bot_id: int, chat_id: int) -> str:
 def _encoded(buttons: tuple[Button, ...]) -> str | None:
     if not buttons:
         return None
-    return msgspec.json.encode([[{"text": button.text, "data": button.data}] for button in buttons]).decode()
+    rows = [[{"text": button.text, "data": button.data} for button in row] for row in rows_of(buttons)]
+    return msgspec.json.encode(rows).decode()
+
+
+def rows_of(buttons: Sequence[Button]) -> Sequence[Sequence[Button]]:
+    """Return the buttons by rows, as many in one as a phone shows without cutting their words. Pure."""
+    rows: list[list[Button]] = []
+    room = 0
+    for button in buttons:
+        if not rows or len(button.text) > room:
+            rows.append([])
+            room = _ROW_CHARS
+        rows[-1].append(button)
+        room -= len(button.text)
+    return rows

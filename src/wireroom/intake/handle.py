@@ -19,15 +19,14 @@ from wireroom.delivery.outbox import Button, Recipient, send_notice
 from wireroom.intake import people, words
 from wireroom.intake.accept import UpdateState, close_update, take_update
 from wireroom.intake.access import Access, Role, access_of, looks_like_code
-from wireroom.intake.again import same_question
 from wireroom.intake.ask import Asker, Question
 from wireroom.intake.chat_commands import ChatCommands, Sender
 from wireroom.intake.commands import CommandName, parse_command
+from wireroom.intake.own_buttons import OwnButtons, Press, Reaction
 from wireroom.intake.update import Incoming, Other, Place, Pressed, Said, Speaker, read_update
 from wireroom.jobs.port import Dead, Done, Job, Jobs, Outcome
-from wireroom.runs.cancel import cancel_run
 from wireroom.runs.permissions import press_answer
-from wireroom.runs.queries import find_run, reword_waiting, run_of_message
+from wireroom.runs.queries import reword_waiting, run_of_message
 from wireroom.store.database import Database, after_commit
 from wireroom.store.patience import write_patiently
 
@@ -96,6 +95,7 @@ class UpdateHandler:
         self._commands = commands
         self._bot_id = bot_id
         self._bot_username = bot_username
+        self._buttons = OwnButtons(jobs, asker, bot_id)
         self._allowed = allowed
         self._max_attempts = max_attempts
         self._publish = publish
@@ -244,35 +244,20 @@ class UpdateHandler:
                     publish=self._publish,
                 )
             case ["w", action, ref]:
-                return self._own_button(scene, action, ref)
+                place = Press(scene.conn, action, ref, scene.lane, scene.to, scene.now_ms)
+                return self._obey(scene, self._buttons.react(place))
             case _ if pressed.data:
                 self._ask(scene, pressed.data, f"telegram-{self._bot_id}-{pressed.update_id}")
                 return "Processing …"
             case _:
                 return "This button says nothing."
 
-    def _own_button(self, scene: _Scene, action: str, ref: str) -> str:
-        """Do what one of our own buttons says; it acts only in the chat that it was shown in."""
-        if action == "rerun":
-            text = people.stored_text(scene.conn, int(ref), scene.lane) if ref.isdigit() else None
-            if text is not None:
-                # One button, one run: however often it is pressed.
-                self._ask(scene, text, f"telegram-{self._bot_id}-rerun-{ref}")
-            return "That wording is gone." if text is None else "Running the new wording."
-        run = find_run(scene.conn, ref)
-        if run is None or run.lane != scene.lane:
-            return "That request is gone."
-        if action == "stop":
-            cancel_run(scene.conn, self._jobs, run.id, scene.now_ms)
-            return "Stopping."
-        if action == "retry":
-            # One button, one run, here too.
-            again = same_question(
-                run, f"telegram-{self._bot_id}-retry-{run.id}", message_id=scene.to.reply_to
-            )
-            self._ask_question(scene, again)
-            return "Trying again."
-        return "This button is from another release."
+    def _obey(self, scene: _Scene, reaction: Reaction) -> str:
+        if reaction.question is not None:
+            self._ask_question(scene, reaction.question)
+        if reaction.notice is not None:
+            self._notify(scene, reaction.notice)
+        return reaction.said
 
     def _notify(self, scene: _Scene, body: str, buttons: tuple[Button, ...] = ()) -> None:
         send_notice(scene.conn, self._jobs, scene.to, body, now_ms=scene.now_ms, buttons=buttons)

@@ -8,11 +8,11 @@ from msgspec import structs
 from sqlalchemy import Connection
 
 from wireroom.conversations.threads import append_message
-from wireroom.delivery.outbox import Button
 from wireroom.errors import LeaseLost
 from wireroom.jobs.port import Jobs
 from wireroom.runs import loop, rounds
 from wireroom.runs import statements as sql
+from wireroom.runs.answer_buttons import answer_buttons
 from wireroom.runs.events import append_events, state_event, text_so_far
 from wireroom.runs.options import RunReport, encode, read_report
 from wireroom.runs.records import load_run
@@ -60,7 +60,8 @@ def finish_run(
     answer = answer_markdown(verdict)
     if run.started_at is not None:
         append_message(conn, run.conversation_id, "assistant", answer, run_id=run_id, now_ms=now_ms)
-    buttons = () if verdict.state is RunState.SUCCEEDED else (Button("🔁 Try again", f"w:retry:{run_id}"),)
+    has_diff = report is not None and bool(report.diff)
+    buttons = answer_buttons(run_id, verdict.state, has_diff=has_diff)
     tell_end(conn, jobs, run_id, answer, buttons, now_ms=now_ms)
 
 

@@ -1,0 +1,107 @@
+"""What the buttons mean that Wireroom itself shows: below progress, below answers, below a late edit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from wireroom.conversations.threads import find_current
+from wireroom.delivery.outbox import Recipient
+from wireroom.intake import people, words
+from wireroom.intake.again import same_question
+from wireroom.intake.ask import Asker, Question
+from wireroom.jobs.port import Jobs
+from wireroom.runs import answer_buttons
+from wireroom.runs.cancel import cancel_run
+from wireroom.runs.queries import RunView, find_run
+
+GO_ON = "Go on."
+"""What the coding agent is asked by the button of that name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Press:
+    """A pressed button and where it was shown."""
+
+    conn: Connection
+    action: str
+    ref: str
+    """A run's id, or of a late edit the row of its update."""
+    lane: str
+    to: Recipient
+    now_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reaction:
+    """What follows from a press."""
+
+    said: str
+    """One line that acknowledges it."""
+    question: Question | None = None
+    """What a coding agent is to be asked."""
+    notice: str | None = None
+    """What is said in the chat, as Markdown."""
+
+
+class OwnButtons:
+    """Reads buttons; a button acts only in the chat that it was shown in, and asks at most once."""
+
+    def __init__(self, jobs: Jobs, asker: Asker, bot_id: int) -> None:
+        """Keep the neighbours."""
+        self._jobs = jobs
+        self._asker = asker
+        self._bot_id = bot_id
+        self._by_action: Mapping[str, Callable[[Press, RunView], Reaction]] = {
+            "stop": self._stop,
+            answer_buttons.RETRY: self._retry,
+            answer_buttons.CONTINUE: self._go_on,
+            answer_buttons.DIFF: lambda _, run: Reaction("Here is what it changed.", notice=words.diff(run)),
+            answer_buttons.NEW: self._new,
+        }
+
+    def react(self, press: Press) -> Reaction:
+        """Do what the button says, as far as it is not a question to ask."""
+        if press.action == "rerun":
+            return self._rerun(press)
+        run = find_run(press.conn, press.ref)
+        if run is None or run.lane != press.lane:
+            return Reaction("That request is gone.")
+        obey = self._by_action.get(press.action)
+        return Reaction("This button is from another release.") if obey is None else obey(press, run)
+
+    def _stop(self, press: Press, run: RunView) -> Reaction:
+        cancel_run(press.conn, self._jobs, run.id, press.now_ms)
+        return Reaction("Stopping.")
+
+    def _retry(self, press: Press, run: RunView) -> Reaction:
+        return Reaction("Trying again.", same_question(run, self._once(press), message_id=press.to.reply_to))
+
+    def _rerun(self, press: Press) -> Reaction:
+        text = people.stored_text(press.conn, int(press.ref), press.lane) if press.ref.isdigit() else None
+        if text is None:
+            return Reaction("That wording is gone.")
+        question = Question(self._once(press), text, press.lane, "telegram", press.to.reply_to)
+        return Reaction("Running the new wording.", question)
+
+    def _go_on(self, press: Press, run: RunView) -> Reaction:
+        """Ask on in the conversation of the answer, while it is the current one."""
+        current = find_current(press.conn, press.lane)
+        if current is None or current.id != run.conversation_id:
+            return Reaction("That conversation is over.")
+        question = Question(self._once(press), GO_ON, press.lane, "telegram", press.to.reply_to)
+        return Reaction("Going on.", question)
+
+    def _new(self, press: Press, run: RunView) -> Reaction:
+        """Begin a conversation as `/new` does; a second press finds it begun."""
+        current = find_current(press.conn, press.lane)
+        if current is None or current.id != run.conversation_id:
+            return Reaction("A new conversation has begun already.")
+        self._asker.begin(press.conn, press.lane, "telegram", press.now_ms)
+        return Reaction("A new conversation.", notice=words.NEW_CONVERSATION)
+
+    def _once(self, press: Press) -> str:
+        """Return the request id of all presses of one button."""
+        return f"telegram-{self._bot_id}-{press.action}-{press.ref}"
