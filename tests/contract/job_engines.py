@@ -32,7 +32,11 @@ from wireroom.store.postgres import PostgresDatabase
 from wireroom.store.sqlite import SqliteDatabase
 
 FAST_RETRY = RetryPolicy(max_attempts=3, base=timedelta(milliseconds=20), cap=timedelta(milliseconds=50))
-QUEUES = (QueueSpec("work", 10, FAST_RETRY), QueueSpec("narrow", 2, FAST_RETRY))
+QUEUES = (
+    QueueSpec("work", 10, FAST_RETRY),
+    QueueSpec("narrow", 2, FAST_RETRY),
+    QueueSpec("answers", 2, FAST_RETRY, drains=True),
+)
 
 
 @dataclass

@@ -670,6 +670,23 @@ async def test_drain_lets_handlers_end_and_claims_nothing_more(engine: Engine) -
     assert await engine.counts("narrow") == QueueCounts()
 
 
+async def test_drain_serves_what_is_left_to_say(engine: Engine) -> None:
+    """A queue that drains begins what is due until the very end, also what comes during the drain."""
+    work = Recorder(gated=True)
+    engine.start(work)
+    await engine.enqueue("running", queue="narrow")
+    await eventually(lambda: work.started == ["running"], "the job runs")
+    stopping = asyncio.create_task(engine.stop(timedelta(seconds=5)))
+    await asyncio.sleep(0.05)
+    await engine.enqueue("left")
+    await engine.enqueue("answer", queue="answers")
+    await engine.enqueue("later", queue="answers", run_at=_soon(60_000))
+    work.gate.set()
+    await stopping
+    assert sorted(work.ended) == ["answer", "running"]
+    assert await engine.counts() == QueueCounts(waiting=1)
+
+
 async def test_drain_gives_back_what_does_not_end_in_its_grace(engine: Engine) -> None:
     """A handler that is cancelled by a drain leaves its job waiting, as if it had not been started."""
     work = Recorder(gated=True)

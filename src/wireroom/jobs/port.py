@@ -115,8 +115,7 @@ class QueueSpec:
     concurrency: int
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     drains: bool = False
-    """Jobs of it that are due are still begun while the worker drains, such as the answers of runs that end.
-    On PostgreSQL they wait for the next start."""
+    """Jobs of it that are due are still begun while the worker drains, as the answers of runs that end."""
     pace: Pace | None = None
     """What holds its jobs back for a moment; the embedded engine asks it."""
 

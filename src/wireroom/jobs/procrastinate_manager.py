@@ -57,6 +57,8 @@ class FencedJobManager(JobManager):
         self._free_slots = free_slots
         self._wake_in = wake_in
         self._woken_meanwhile = False
+        self.found_nothing = False
+        """Whether nothing was due at the last look, and nothing has asked for another since."""
         self._fetched: deque[procrastinate_jobs.Job] = deque()
         self._endings: dict[int, Ending] = {}
         self._removals: list[tuple[procrastinate_jobs.Job, asyncio.Future[None]]] = []
@@ -79,6 +81,7 @@ class FencedJobManager(JobManager):
     def note_wake(self) -> None:
         """Say that there may be work, so that a fetch under way does not end in sleep."""
         self._woken_meanwhile = True
+        self.found_nothing = False
 
     def fetched_ids(self) -> set[int | None]:
         """Return the claims that wait in memory for the worker to take them."""
@@ -139,6 +142,7 @@ class FencedJobManager(JobManager):
             return
         found.sort(key=lambda row: (-row["priority"], row["id"]))
         self._fetched.extend(procrastinate_jobs.Job.from_row(row) for row in found)
+        self.found_nothing = not found and not self._woken_meanwhile
         if not found:
             await self._set_alarm()
 

@@ -65,6 +65,7 @@ class QueueWorker(StockWorker):
             stalled_worker_timeout=stalled_after,
         )
         self.queue = spec.name
+        self.drains = spec.drains
         self.manager = FencedJobManager(
             connector,
             queue=spec.name,
@@ -92,6 +93,14 @@ class QueueWorker(StockWorker):
             if context.job.id not in self._job_ids_to_abort:
                 self._abort_job(task, context, AbortReason.USER_REQUEST)
         return bool(found)
+
+    def look_now(self) -> None:
+        """Look for jobs to claim, whatever was found before."""
+        self._wake()
+
+    def is_idle(self) -> bool:
+        """Return whether nothing is at work here and nothing was due at the last look."""
+        return self.manager.found_nothing and not self._running_jobs
 
     async def _perform(self, context: JobContext, **_: Any) -> None:
         """Run the handler, as Procrastinate's task; it always succeeds, what counts is the noted ending."""

@@ -31,6 +31,8 @@ from wireroom.store.postgres_statements import NotedCursor
 log = structlog.get_logger(__name__)
 
 _RESTART_PAUSE_SECONDS = 0.5
+_LAST_WORDS_SECONDS = 2.0
+_LAST_LOOKS = 200
 _LOOK_NOW = '{"type": "job_inserted", "job_id": 0}'
 
 
@@ -65,6 +67,7 @@ class ProcrastinateWorker:
         self._stalled_after = stalled_after.total_seconds()
         self._draw = draw
         self._crews: list[QueueWorker] = []
+        self._working: dict[QueueWorker, asyncio.Task[None]] = {}
         self._draining = asyncio.Event()
         self._over = asyncio.Event()
         self._over.set()
@@ -85,11 +88,11 @@ class ProcrastinateWorker:
             self._crews = [self._crew(connector, spec, handlers) for spec in self._queues]
             async with asyncio.TaskGroup() as group:
                 watch = group.create_task(self._watch(connector), name="jobs:watch")
-                running = [
-                    group.create_task(self._keep_running(crew), name=f"jobs:{crew.queue}")
+                self._working = {
+                    crew: group.create_task(self._keep_running(crew), name=f"jobs:{crew.queue}")
                     for crew in self._crews
-                ]
-                await asyncio.wait(running)
+                }
+                await asyncio.wait(self._working.values())
                 watch.cancel()
         finally:
             await connector.close_async()
@@ -98,11 +101,19 @@ class ProcrastinateWorker:
     async def drain(self, grace: timedelta) -> None:
         """Stop claiming, let handlers end, cancel the rest; see `Worker.drain`."""
         self._draining.set()
-        for crew in self._crews:
+        serving = [crew for crew in self._crews if crew.drains]
+        await self._stop([crew for crew in self._crews if not crew.drains], grace)
+        await _idle(serving)
+        await self._stop(serving, grace)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._over.wait(), CLEAN_UP_SECONDS)
+
+    async def _stop(self, crews: Sequence[QueueWorker], grace: timedelta) -> None:
+        for crew in crews:
             crew.shutdown_graceful_timeout = grace.total_seconds()
             crew.stop()  # type: ignore[no-untyped-call]  # Procrastinate leaves it unannotated
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._over.wait(), grace.total_seconds() + 2 * CLEAN_UP_SECONDS)
+        if working := [self._working[crew] for crew in crews if crew in self._working]:
+            await asyncio.wait(working, timeout=grace.total_seconds() + 2 * CLEAN_UP_SECONDS)
 
     def cancel_running(self, *, kind: str, ref: str) -> bool:
         """Cancel the handler of (kind, ref); see `Worker.cancel_running`."""
@@ -166,6 +177,16 @@ class _Connector(PsycopgConnector):
     ) -> None:
         await on_notification(channel="", payload=_LOOK_NOW)
         await super()._loop_notify(on_notification, connection, timeout)
+
+
+async def _idle(crews: Sequence[QueueWorker]) -> None:
+    """Return once none of them has anything that is due, or the time for last words is over."""
+    for crew in crews:  # What was just enqueued has perhaps not woken them yet.
+        crew.look_now()
+    for _ in range(_LAST_LOOKS):
+        if all(crew.is_idle() for crew in crews):
+            return
+        await asyncio.sleep(_LAST_WORDS_SECONDS / _LAST_LOOKS)
 
 
 def _pool(**options: Any) -> AsyncConnectionPool:
