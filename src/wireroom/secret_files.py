@@ -1,4 +1,4 @@
-"""The data folder, and the secrets that nobody set: made on first start, readable by its owner only."""
+"""The data folder, the secrets that nobody set, made on first start, and the address of the last one."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import os
 import secrets
 from pathlib import Path
 
+import structlog
+
 from wireroom.errors import SettingsError
 
+_log = structlog.get_logger(__name__)
 ADDRESS_FILE = "address"
 """Where a running service notes the address it listens on, for the command line."""
 
@@ -22,6 +25,14 @@ def make_data_dir(data_dir: Path) -> None:
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise SettingsError(f"WIREROOM_DATA_DIR: {data_dir} cannot be made ({error.strerror}).") from error
+
+
+def note_address(data_dir: Path, address: str) -> None:
+    """Tell the command line where we listen; without it only `login` shows a wrong address."""
+    try:
+        (data_dir / ADDRESS_FILE).write_text(address + "\n")
+    except OSError as error:
+        _log.warning("address_not_noted", reason=error.strerror)
 
 
 def secret_of(data_dir: Path, name: str, given: str) -> str:

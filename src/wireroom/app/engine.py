@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from wireroom.agents import admission
 from wireroom.app.led import Leadership, SoleProcess
@@ -31,6 +32,9 @@ from wireroom.store.owner import OwnerLock
 from wireroom.store.sqlite import SqliteDatabase
 from wireroom.tasks import wake
 
+if TYPE_CHECKING:
+    from wireroom.store.wake_ups import WakeUps  # with its driver, only where there is PostgreSQL
+
 _INTAKE_CONCURRENCY = 64
 _DELIVERY_CONCURRENCY = 64
 _CALLBACK_CONCURRENCY = 16
@@ -51,6 +55,8 @@ class Engine:
     """Permits to send; the queue of deliveries keeps their pace."""
     leadership: Leadership = field(default_factory=SoleProcess)
     """Says when this process does what only one may do."""
+    wake_ups: WakeUps | None = None
+    """Tells other processes where there is news; None where the database's file tells them."""
 
 
 OpenEngine = Callable[[Settings, Clock], AbstractAsyncContextManager[Engine]]
@@ -163,6 +169,7 @@ async def _postgres(
     from wireroom.jobs.procrastinate import ProcrastinateJobs, ProcrastinateWorker  # noqa: PLC0415
     from wireroom.store.leader import Leader  # noqa: PLC0415 - as above
     from wireroom.store.postgres import PostgresDatabase  # noqa: PLC0415
+    from wireroom.store.wake_ups import WakeUps  # noqa: PLC0415 - as above
 
     await asyncio.to_thread(ensure_schema, settings.url)
     db = PostgresDatabase(
@@ -176,6 +183,13 @@ async def _postgres(
         served = [spec for spec in queue_specs(settings) if queues is None or spec.name in queues]
         worker = ProcrastinateWorker(db, served, clock)
         lanes = Lanes(lane_rules(settings))
-        yield Engine(db, jobs, worker, lanes=lanes, leadership=Leader(settings.url))
+        yield Engine(
+            db,
+            jobs,
+            worker,
+            lanes=lanes,
+            leadership=Leader(settings.url),
+            wake_ups=WakeUps(db, settings.url),
+        )
     finally:
         await db.close()

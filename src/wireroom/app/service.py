@@ -14,8 +14,6 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Self
 
-import structlog
-
 from wireroom.api.auth import new_login_link
 from wireroom.api.services import Services
 from wireroom.app.agents import AgentWork, make_agents
@@ -57,7 +55,7 @@ from wireroom.runs import records
 from wireroom.runs.agent_host import Outside
 from wireroom.runs.executor import Executor
 from wireroom.runs.feed import Feed
-from wireroom.secret_files import ADDRESS_FILE, make_data_dir
+from wireroom.secret_files import make_data_dir, note_address
 from wireroom.settings import Settings
 from wireroom.system_settings import SystemSettings
 from wireroom.tasks import wake
@@ -66,8 +64,6 @@ from wireroom.workspaces.mcp import OwnServer
 from wireroom.workspaces.private_dir import remove_leftovers
 from wireroom.workspaces.scripts import make_scripts_folder, scripts_folder
 from wireroom.workspaces.workspace import Workspaces
-
-_log = structlog.get_logger(__name__)
 
 
 class Service:
@@ -156,7 +152,7 @@ class Service:
         session = await stack.enter_async_context(http_session(lookups, settings))
         known = Secrets.of(settings)
         self._listener = stack.enter_context(bind(settings.host, settings.port))
-        feed = Feed()
+        feed = Feed(None if engine.wake_ups is None else engine.wake_ups.tell)
         asker = Asker(
             engine.jobs, feed, backend=self._backends.default, workdir=workdir_of(settings), new_id=new_id
         )
@@ -200,7 +196,7 @@ class Service:
         handlers = self._handlers(around, asker, executor)
         handlers[outbox.KIND] = make_callback_sender(around, session, known.api).handle
         handlers |= agents.handlers
-        engine.db.on_outside_change(feed.publish_all)
+        engine.db.on_outside_change(feed.wake_all)
         if self.role.works:
             await executor.adopt_orphans()
         if engine.db.dialect == "sqlite":  # one owner; else the chore looks at whose attempts are alive
@@ -245,6 +241,9 @@ class Service:
         """Begin what runs beside the routes: in a process that works, the jobs and what goes with them."""
         parts = self._probes.tasks() | self.redis.chores() | cache_chores(self._cache, self.services)
         parts["pools"] = watch_pools(self.settings.connection_held_seconds)
+        if engine.wake_ups is not None:
+            feed = self.services.feed
+            parts["wake-ups"] = engine.wake_ups.run(feed.wake, feed.wake_all)
         if self.role.works:
             parts |= folder_chores(self.settings, engine.db, self.clock, workspaces)
         self._probes.pauses.start()
@@ -285,14 +284,7 @@ class Service:
         self._parts.serve(WebServer(self.redis.counted(http), self._listener))
         self._stack.callback(self.services.feed.close)
         if self.role.serves_people:
-            self._note_address()
-
-    def _note_address(self) -> None:
-        """Tell the command line where we listen; without it only `login` shows a wrong address."""
-        try:
-            (self.settings.data_dir / ADDRESS_FILE).write_text(self.address + "\n")
-        except OSError as error:
-            _log.warning("address_not_noted", reason=error.strerror)
+            note_address(self.settings.data_dir, self.address)
 
     def _problems(self) -> list[str]:
         return [] if self.bot is None else self.bot.problems

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
@@ -16,20 +16,27 @@ class News(asyncio.Event):
 class Feed:
     """A switchboard of wake-ups by topic. Holds nothing that a crash could take."""
 
-    def __init__(self) -> None:
-        """Start without readers."""
+    def __init__(self, tell_others: Callable[[str], None] | None = None) -> None:
+        """Start without readers; `tell_others` wakes those of a topic in other processes."""
         self._readers: dict[str, set[News]] = {}
+        self._tell_others = tell_others
         self._closed = False
 
     def publish(self, topic: str) -> None:
-        """Wake the topic's readers. Call it on the event loop, after the commit."""
+        """Wake the topic's readers, wherever they are. Call it on the event loop, after the commit."""
+        self.wake(topic)
+        if self._tell_others is not None:
+            self._tell_others(topic)
+
+    def wake(self, topic: str) -> None:
+        """Wake the topic's readers in this process: another one has published it."""
         for event in self._readers.get(topic, ()):
             event.set()
 
-    def publish_all(self) -> None:
-        """Wake every reader: another process has committed, and nobody knows what."""
+    def wake_all(self) -> None:
+        """Wake every reader in this process: another one has committed, and nobody knows what."""
         for topic in tuple(self._readers):
-            self.publish(topic)
+            self.wake(topic)
 
     def close(self) -> None:
         """Tell every reader that it is over, so that no open page holds up the end of the service."""
@@ -37,7 +44,7 @@ class Feed:
         for readers in self._readers.values():
             for event in readers:
                 event.over = True
-        self.publish_all()
+        self.wake_all()
 
     @contextmanager
     def listen(self, topic: str) -> Iterator[News]:
