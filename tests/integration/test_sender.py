@@ -21,6 +21,7 @@ from wireroom.delivery.lanes import LaneRules, Lanes
 from wireroom.delivery.live import LiveSigns
 from wireroom.delivery.outbox import Recipient
 from wireroom.delivery.outgoing import load_outgoing, mark_part, move_chat
+from wireroom.delivery.permits import MemoryPermits, Permits
 from wireroom.delivery.plan import Doubt, PartState
 from wireroom.delivery.sender import Sender, SenderPolicy
 from wireroom.delivery.strays import ACTS_WITHIN_SECONDS, Strays
@@ -44,7 +45,7 @@ class Post:
     engine: Engine
     client: TelegramClient
     strays: Strays
-    lanes: Lanes
+    permits: Permits
     chat: Chat
 
     def to(self, reply_to: int | None = None) -> Recipient:
@@ -130,13 +131,14 @@ async def _posted(folder: Path, policy: SenderPolicy) -> AsyncIterator[Post]:
         open_engine(settings, SystemClock()) as engine,
         aiohttp.ClientSession() as session,
     ):
-        client, strays, lanes = TelegramClient(telegram.token, session, telegram.url), Strays(), Lanes(fast)
+        client, strays = TelegramClient(telegram.token, session, telegram.url), Strays()
+        permits = MemoryPermits(Lanes(fast), SystemClock())
         sender = Sender(
             client=client,
             db=engine.db,
             jobs=engine.jobs,
             clock=SystemClock(),
-            lanes=lanes,
+            permits=permits,
             strays=strays,
             policy=policy,
             draw=lambda: 0.0,
@@ -144,7 +146,7 @@ async def _posted(folder: Path, policy: SenderPolicy) -> AsyncIterator[Post]:
         task = asyncio.create_task(engine.worker.run({outbox.KIND: sender.handle}))
         try:
             yield Post(
-                telegram, engine, client, strays, lanes, telegram.private_chat(telegram.user(7, "Ada"))
+                telegram, engine, client, strays, permits, telegram.private_chat(telegram.user(7, "Ada"))
             )
         finally:
             task.cancel()
@@ -217,7 +219,7 @@ async def test_progress_edit_without_an_answer_is_remembered(post: Post) -> None
     """A progress edit gives up after three seconds, sooner than it is cut off, and leaves a note."""
     await post.open("r1", 1)
     await post.placed()
-    signs = LiveSigns(post.client, post.engine.db, SystemClock(), post.lanes, post.strays)
+    signs = LiveSigns(post.client, post.engine.db, SystemClock(), post.permits, post.strays)
     spot = await signs.spot("r1")
     assert spot is not None
     post.telegram.fault(Hang(8), method="editMessageText")

@@ -6,12 +6,14 @@ from collections import defaultdict
 from datetime import timedelta
 from itertools import pairwise
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wireroom.delivery.lanes import Kind, LaneRules, Lanes
+from wireroom.delivery.lanes import BotClock, ChatClock, Kind, LaneRules, Lanes
 from wireroom.delivery.pace import SendingPace
+from wireroom.delivery.permits import MemoryPermits
 from wireroom.testing.clock import ManualClock
 
 PERSON, OTHER, GROUP = 7, 8, -100
@@ -227,10 +229,114 @@ def test_sending_pace_gives_room_for_as_many_messages_as_may_be_sent() -> None:
     """The queue of deliveries claims what has a permit, never more than it has slots, else it waits."""
     clock = ManualClock()
     lanes = Lanes(LaneRules(overall_limit=3))
-    pace = SendingPace(lanes, clock.monotonic)
+    pace = SendingPace(MemoryPermits(lanes, clock))
     assert (pace.seconds_held(), pace.room(2), pace.room(64)) == (0, 2, 3)
     for chat in range(3):
         assert lanes.ask(clock.monotonic(), chat, "send") == 0
     clock.advance(timedelta(milliseconds=250))
     assert pace.room(64) == 0
     assert pace.seconds_held() == pytest.approx(0.75)
+
+
+def test_messages_of_a_chat_go_in_their_order_however_late_they_ask() -> None:
+    """Who was refused keeps its place before later ones, also when those ask at a better moment."""
+    lanes = Lanes()
+    assert lanes.ask(0.0, PERSON, "send", 1) == 0
+    assert lanes.ask(0.2, PERSON, "send", 2) == pytest.approx(0.8)
+    assert lanes.ask(1.0, PERSON, "send", 3) > 0
+    assert lanes.ask(1.1, PERSON, "edit") == 0
+    assert lanes.ask(1.2, PERSON, "send", 2) == 0
+    assert lanes.ask(2.2, PERSON, "send", 3) == 0
+
+
+def test_an_earlier_message_takes_no_place_from_the_first() -> None:
+    """A message that was begun long ago may send its next part; the one that waits keeps its own."""
+    lanes = Lanes(LaneRules(chat_spacing_seconds=0.1))
+    lanes.flood(0.0, PERSON, 1)
+    assert lanes.ask(0.0, PERSON, "send", 5) == 1
+    assert lanes.ask(1.0, PERSON, "send", 4) == 0
+    assert lanes.ask(1.2, PERSON, "send", 6) > 0
+    assert lanes.ask(1.2, PERSON, "send", 5) == 0
+
+
+def test_a_message_that_never_comes_again_loses_its_place() -> None:
+    """It may have been dropped: after a while the next one goes."""
+    lanes = Lanes()
+    lanes.flood(0.0, PERSON, 1)
+    assert lanes.ask(0.0, PERSON, "send", 5) == 1
+    assert lanes.ask(10.9, PERSON, "send", 6) > 0
+    assert lanes.ask(11.1, PERSON, "send", 6) == 0
+
+
+CAREFUL = LaneRules(call_seconds=5)
+
+
+def test_a_send_counts_from_its_end() -> None:
+    """However long the call takes, the next one of the chat is made a second after its end."""
+    lanes = Lanes(CAREFUL)
+    assert lanes.ask(0.0, GROUP, "send") == 0
+    assert lanes.ask(3.0, GROUP, "send") > 0
+    lanes.settle(3.5, GROUP)
+    assert lanes.ask(4.0, GROUP, "send") == 0.5
+    assert lanes.chats[GROUP].sends == [3.5]
+
+
+def test_a_send_that_is_never_settled_counts_for_as_long_as_it_may_arrive() -> None:
+    """Its process was killed: five seconds for the call, and one of the limit."""
+    lanes = Lanes(CAREFUL)
+    assert lanes.ask(0.0, PERSON, "send") == 0
+    assert lanes.ask(5.9, PERSON, "send") > 0
+    assert lanes.ask(6.0, PERSON, "send") == 0
+
+
+def test_sends_under_way_use_up_the_overall_limit() -> None:
+    """As many as may be made are under way: the next one asks again soon, as any may end."""
+    lanes = Lanes(LaneRules(overall_limit=2, call_seconds=5))
+    assert [lanes.ask(0.0, chat, "send") for chat in (1, 2)] == [0, 0]
+    assert lanes.permits(2.0) == 0
+    assert 0 < lanes.ask(2.0, 3, "send") < 1
+    lanes.settle(2.0, 1)
+    assert lanes.permits(2.9) == 0
+    assert lanes.permits(3.0) == 1
+
+
+def test_three_refused_chats_mean_the_bot() -> None:
+    """Two chats are those chats' affair; with the third everybody waits, for the shortest of the waits."""
+    lanes = Lanes()
+    for chat, seconds in ((1, 60), (1, 60), (2, 30)):
+        lanes.flood(0.0, chat, seconds)
+    assert lanes.ask(1.0, OTHER, "send") == 0
+    lanes.flood(1.0, 3, 90)
+    assert lanes.ask(2.0, OTHER, "edit") == pytest.approx(28)
+    assert (lanes.permits(2.0), lanes.seconds_to_permit(2.0)) == (0, 28)
+    assert lanes.ask(30.0, OTHER, "edit") == 0
+
+
+def test_refusals_far_apart_say_nothing_of_the_bot() -> None:
+    """Three chats within minutes are three chats."""
+    lanes = Lanes()
+    for number, at in enumerate((0.0, 3.0, 6.0)):
+        lanes.flood(at, number + 1, 60)
+    assert lanes.ask(6.0, 9, "send") == 0
+
+
+@settings(deadline=None)
+@given(questions)
+def test_clocks_that_are_stored_after_each_question_answer_the_same(
+    script: list[tuple[float, int, Kind, float | None]],
+) -> None:
+    """What many processes share in a database, as JSON, loses nothing of the rules."""
+    kept, bot, chats, now = Lanes(CAREFUL), b"{}", dict[int, bytes](), 0.0
+    for pause, chat, kind, flood in script:
+        now += pause
+        stored = Lanes(
+            CAREFUL,
+            bot=msgspec.json.decode(bot, type=BotClock),
+            chats={one: msgspec.json.decode(state, type=ChatClock) for one, state in chats.items()},
+        )
+        for lanes in (kept, stored):
+            if flood is not None:
+                lanes.flood(now, chat, flood)
+        assert kept.ask(now, chat, kind, chat) == stored.ask(now, chat, kind, chat)
+        bot = msgspec.json.encode(stored.bot)
+        chats = {one: msgspec.json.encode(state) for one, state in stored.chats.items()}

@@ -55,7 +55,7 @@ def make_bot(
         db=engine.db,
         jobs=engine.jobs,
         clock=clock,
-        lanes=engine.lanes,
+        permits=engine.permits,
         strays=strays,
         policy=SenderPolicy(max_attempts=settings.delivery_attempts),
         draw=random.random,
@@ -68,6 +68,6 @@ def make_bot(
             webhook_secret=webhook_secret,
         ),
         poller=None if base_url else Poller(client, engine.db, engine.jobs, clock),
-        signs=LiveSigns(client, engine.db, clock, engine.lanes, strays),
+        signs=LiveSigns(client, engine.db, clock, engine.permits, strays),
         handlers={outbox.KIND: sender.handle},
     )

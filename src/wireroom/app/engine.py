@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 from wireroom.agents import admission
 from wireroom.app.led import Leadership, SoleProcess
 from wireroom.callbacks import outbox as callback_outbox
-from wireroom.clock import Clock
+from wireroom.clock import Clock, SystemClock
 from wireroom.delivery import outbox
 from wireroom.delivery.lanes import LaneRules, Lanes
 from wireroom.delivery.pace import SendingPace
+from wireroom.delivery.permits import MemoryPermits, Permits
+from wireroom.delivery.shared_permits import SharedPermits
 from wireroom.errors import SettingsError
 from wireroom.intake import accept
 from wireroom.jobs.embedded import EmbeddedJobs
@@ -51,7 +53,7 @@ class Engine:
     worker: Worker
     gives_way: GiveWay = field(default_factory=GiveWay)
     """What is told when receiving updates must go before handling them."""
-    lanes: Lanes = field(default_factory=Lanes)
+    permits: Permits = field(default_factory=lambda: MemoryPermits(Lanes(), SystemClock()))
     """Permits to send; the queue of deliveries keeps their pace."""
     leadership: Leadership = field(default_factory=SoleProcess)
     """Says when this process does what only one may do."""
@@ -127,10 +129,10 @@ async def open_engine(
     await asyncio.to_thread(ensure_schema, settings.url)
     db = SqliteDatabase(path, readers=settings.reader_threads)
     try:
-        gives_way, lanes = GiveWay(), Lanes(lane_rules(settings))
-        specs = queue_specs(settings, gives_way, SendingPace(lanes, clock.monotonic))
+        gives_way, permits = GiveWay(), MemoryPermits(Lanes(lane_rules(settings)), clock)
+        specs = queue_specs(settings, gives_way, SendingPace(permits))
         worker = EmbeddedWorker(db, specs, clock)
-        yield Engine(db, EmbeddedJobs(clock, worker), worker, gives_way, lanes)
+        yield Engine(db, EmbeddedJobs(clock, worker), worker, gives_way, permits)
     finally:
         await db.close()
 
@@ -180,14 +182,15 @@ async def _postgres(
     )
     try:
         jobs = ProcrastinateJobs(clock)
-        served = [spec for spec in queue_specs(settings) if queues is None or spec.name in queues]
+        permits = SharedPermits(db, settings.bot_id, lane_rules(settings), clock)
+        specs = queue_specs(settings, sending=SendingPace(permits))
+        served = [spec for spec in specs if queues is None or spec.name in queues]
         worker = ProcrastinateWorker(db, served, clock)
-        lanes = Lanes(lane_rules(settings))
         yield Engine(
             db,
             jobs,
             worker,
-            lanes=lanes,
+            permits=permits,
             leadership=Leader(settings.url),
             wake_ups=WakeUps(db, settings.url),
         )

@@ -1,7 +1,7 @@
 """Signs of life in a chat: "typing …", progress edits, acknowledged buttons.
 
-Nothing here is stored. A sign that cannot be given at once, at the pace of the lanes, is dropped; progress is
-replaced by newer progress and shown at most once a second a chat.
+Nothing here is stored. A sign that cannot be given at once, at the pace of the permits, is dropped; progress
+is replaced by newer progress and shown at most once a second a chat.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from sqlalchemy import Connection, select
 
 from wireroom.clock import Clock
 from wireroom.delivery.clean import clean_terminal_text, whole_characters
-from wireroom.delivery.lanes import Lanes
 from wireroom.delivery.parts import TEXT_LIMIT, TextPart
+from wireroom.delivery.permits import Permits
 from wireroom.delivery.progress import NoProgress, ProgressLine
 from wireroom.delivery.render import render
 from wireroom.delivery.split import split
@@ -55,13 +55,13 @@ class LiveSigns:
     """Gives signs for one bot; both `intake.handle.Hints` and `delivery.progress.Progress`."""
 
     def __init__(
-        self, client: TelegramClient, db: Database, clock: Clock, lanes: Lanes, strays: Strays
+        self, client: TelegramClient, db: Database, clock: Clock, permits: Permits, strays: Strays
     ) -> None:
-        """Share the lanes with the sender, so that signs and answers together keep the limits, and strays."""
+        """Share permits with the sender, so that signs and answers together keep the limits, and strays."""
         self._client = client
         self._db = db
         self._clock = clock
-        self._lanes = lanes
+        self._permits = permits
         self._strays = strays
         self._tasks: set[asyncio.Task[None]] = set()
         self._typed: deque[float] = deque(maxlen=_TYPED_A_SECOND)
@@ -100,7 +100,7 @@ class LiveSigns:
         """Show the text if the lane lets us; True when it is done with, False to try again soon."""
         if spot.message_id is None:
             return False
-        if self._lanes.ask(self._clock.monotonic(), spot.chat_id, "progress") > 0:
+        if not await self._may_show(spot):
             return False
         # In a thread: 9 ms for what a message can hold, each second, for each agent at work.
         first = await asyncio.to_thread(first_message, text)
@@ -120,10 +120,17 @@ class LiveSigns:
         except (Uncertain, TimeoutError):
             self._strays.note(run_id, self._clock.monotonic())
         except FloodWait as error:
-            self._lanes.flood(self._clock.monotonic(), spot.chat_id, error.retry_after_seconds)
+            await self._permits.flood(spot.chat_id, error.retry_after_seconds)
         except TelegramError as error:
             _log.debug("progress_not_shown", run_id=run_id, reason=str(error))
         return True
+
+    async def _may_show(self, spot: _Spot) -> bool:
+        try:
+            return await self._permits.ask(spot.chat_id, "progress") is None
+        except StoreUnavailable:
+            # A moment without a database ends no line of progress.
+            return False
 
     async def _typing(self, chat_id: int, thread_id: int | None) -> None:
         await self._client.call(SendChatAction(chat_id=chat_id, action="typing", message_thread_id=thread_id))

@@ -6,26 +6,23 @@ statements and a task for each, and again at its next turn.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from wireroom.delivery.lanes import Lanes
+from wireroom.delivery.permits import Permits
 
 
 class SendingPace:
-    """Asks the lanes of the sender, who asks them again for each message: this takes no permit."""
+    """Looks at the permits of the sender, who asks for one for each call: this takes none."""
 
-    def __init__(self, lanes: Lanes, monotonic: Callable[[], float]) -> None:
-        """Share the sender's lanes and the clock that they are asked with."""
-        self._lanes = lanes
-        self._monotonic = monotonic
+    def __init__(self, permits: Permits) -> None:
+        """Share the sender's permits."""
+        self._permits = permits
 
     def seconds_held(self) -> float:
         """Return how long the overall limit leaves no permit."""
-        return self._lanes.seconds_to_permit(self._monotonic())
+        return self._permits.seconds_to_permit()
 
     def room(self, free: int) -> int:
         """Return as many of the free slots as there are permits."""
-        return min(free, self._lanes.permits(self._monotonic()))
+        return min(free, self._permits.permits())
 
     def note_claim(self) -> None:
-        """Do nothing: what counts is who asks the lanes."""
+        """Do nothing: what counts is who asks for a permit."""

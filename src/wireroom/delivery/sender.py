@@ -1,6 +1,6 @@
 """Moves deliveries on: the handler of jobs of kind `deliver`.
 
-It does the steps that `delivery.plan` names, each at the pace of `delivery.lanes`, and records each before
+It does the steps that `delivery.plan` names, each at the pace of `delivery.permits`, and records each before
 the next. It never sleeps: a chat that must wait gives its job back until then, so no other chat is held up.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -17,7 +16,6 @@ from sqlalchemy import Connection
 
 from wireroom.clock import Clock, from_ms, to_ms
 from wireroom.delivery.high_water import HighWater
-from wireroom.delivery.lanes import Kind, Lanes
 from wireroom.delivery.lost import lost_candidates, note_search, remove_lost
 from wireroom.delivery.outbox import DeliveryState
 from wireroom.delivery.outgoing import (
@@ -32,6 +30,7 @@ from wireroom.delivery.outgoing import (
     store_parts,
 )
 from wireroom.delivery.parts import TextPart
+from wireroom.delivery.permits import Permits
 from wireroom.delivery.plan import Complete, Fill, PartState, Place, Render, Search, Wait, next_step
 from wireroom.delivery.reaction import Call, GiveUp, Later, MoveChat, PlaceAgain, SendPlain, Shown, react
 from wireroom.delivery.requests import content_edit, placeholder
@@ -43,7 +42,7 @@ from wireroom.perf.metrics import DELIVERIES, DELIVERY_SECONDS, TELEGRAM_CALLS
 from wireroom.store.database import Database
 from wireroom.store.patience import write_patiently
 from wireroom.telegram.client import TelegramClient
-from wireroom.telegram.errors import BotAPIError, FloodWait
+from wireroom.telegram.errors import BotAPIError, FloodWait, Uncertain
 from wireroom.telegram.methods import Method
 
 _log = structlog.get_logger(__name__)
@@ -75,7 +74,7 @@ class Sender:
         db: Database,
         jobs: Jobs,
         clock: Clock,
-        lanes: Lanes,
+        permits: Permits,
         strays: Strays,
         policy: SenderPolicy,
         draw: Callable[[], float],
@@ -85,7 +84,7 @@ class Sender:
         self._db = db
         self._jobs = jobs
         self._clock = clock
-        self._lanes = lanes
+        self._permits = permits
         self._strays = strays
         self._policy = policy
         self._draw = draw
@@ -97,8 +96,8 @@ class Sender:
 
         An error that nobody foresaw, again and again, makes it a dead letter: listed, and free to be retried.
         """
-        if (wait := self._lanes.overall_wait(self._clock.monotonic())) > 0:
-            return self._again_in(wait)
+        if (until := self._permits.overall_hold()) is not None:
+            return RunAgainAt(until)
         try:
             return await self._move_on(job)
         except LeaseLost:
@@ -137,20 +136,20 @@ class Sender:
         """Do the step if the lane lets us; None when the next step may follow."""
         if isinstance(step, Place):
             async with self._placing:
-                wait = self._wait(out, "send")
-                return self._again_in(wait) if wait > 0 else await self._place(job, out, step)
-        wait = self._wait(out, "edit")
-        return self._again_in(wait) if wait > 0 else await self._fill(job, out, out.parts[step.seq])
-
-    def _wait(self, out: Outgoing, kind: Kind) -> float:
-        return self._lanes.ask(self._clock.monotonic(), out.chat_id, kind)
+                until = await self._permits.ask(out.chat_id, "send", out.id)
+                return RunAgainAt(until) if until else await self._place(job, out, step)
+        until = await self._permits.ask(out.chat_id, "edit")
+        return RunAgainAt(until) if until else await self._fill(job, out, out.parts[step.seq])
 
     async def _place(self, job: Job, out: Outgoing, step: Place) -> Outcome | None:
         await self._write(out.id, lambda conn, now: self._mark_sending(conn, out, step.seq, now))
         try:
             message = await self._call(placeholder(out, step.seq))
         except BotAPIError as error:
+            if not isinstance(error, Uncertain):
+                await self._permits.settle(out.chat_id)
             return await self._failed(job, out, step.seq, error, Call.PLACE)
+        await self._permits.settle(out.chat_id)
         self._high_water.note(out.chat_id, message.message_id)
         await self._mark(out, step.seq, PartState.PLACED, message_id=message.message_id)
         return None
@@ -211,7 +210,9 @@ class Sender:
         self, out: Outgoing, seq: int, error: BotAPIError, call: Call, reaction: Later
     ) -> Outcome:
         if reaction.closes_lane:
-            self._lanes.flood(self._clock.monotonic(), out.chat_id, reaction.seconds)
+            until = await self._permits.flood(out.chat_id, reaction.seconds)
+        else:
+            until = self._permits.in_seconds(reaction.seconds)
 
         def unit(conn: Connection, now_ms: int) -> None:
             if call is Call.PLACE:
@@ -222,7 +223,7 @@ class Sender:
 
         await self._write(out.id, unit)
         _log.warning("delivery_delayed", delivery=out.id, reason=str(error), retry_seconds=reaction.seconds)
-        return self._again_in(reaction.seconds)
+        return RunAgainAt(until)
 
     async def _give_up(self, job: Job, reason: str) -> Outcome:
         def unit(conn: Connection, now_ms: int) -> None:
@@ -254,15 +255,15 @@ class Sender:
     async def _search(self, out: Outgoing, step: Search) -> Outcome | None:
         """Delete the placeholders of the part that were lost; None when that is done."""
         candidates = await self._db.read(lambda conn: lost_candidates(conn, out, step))
-        wait = self._wait(out, "edit") if candidates else 0
-        if wait > 0:
-            return self._again_in(wait)
+        until = await self._permits.ask(out.chat_id, "edit") if candidates else None
+        if until is not None:
+            return RunAgainAt(until)
         try:
             removed = await remove_lost(self._call, out.chat_id, candidates)
         except BotAPIError as error:
             # Once is enough: what stays is a "…", and a search that begins anew would never get further.
             if isinstance(error, FloodWait):
-                self._lanes.flood(self._clock.monotonic(), out.chat_id, error.retry_after_seconds)
+                await self._permits.flood(out.chat_id, error.retry_after_seconds)
             _log.warning("lost_placeholder_stays", delivery=out.id, reason=str(error))
         else:
             _log.info("lost_placeholders_removed", delivery=out.id, count=len(removed))
@@ -292,7 +293,7 @@ class Sender:
             TELEGRAM_CALLS.labels(request.api_name, result).inc()
 
     def _again_in(self, seconds: float) -> RunAgainAt:
-        return RunAgainAt(self._clock.now() + timedelta(seconds=seconds))
+        return RunAgainAt(self._permits.in_seconds(seconds))
 
 
 def _before_sending(out: Outgoing, seq: int) -> PartState:

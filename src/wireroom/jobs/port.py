@@ -117,7 +117,7 @@ class QueueSpec:
     drains: bool = False
     """Jobs of it that are due are still begun while the worker drains, as the answers of runs that end."""
     pace: Pace | None = None
-    """What holds its jobs back for a moment; the embedded engine asks it."""
+    """What holds its jobs back for a moment."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ class FencedJobManager(JobManager):
         queue: str,
         kinds: Iterable[str],
         free_slots: Callable[[], int],
+        held_seconds: Callable[[], float],
         wake_in: Callable[[float], None],
     ) -> None:
         """Serve one queue.
@@ -49,12 +50,14 @@ class FencedJobManager(JobManager):
             queue: The queue to claim from.
             kinds: What the worker can handle; other jobs stay where they are.
             free_slots: How many more jobs the worker could start now.
+            held_seconds: How long the queue's pace lets none start.
             wake_in: Called with the seconds until the worker should look again.
         """
         super().__init__(connector)
         self._queue = queue
         self._kinds = list(kinds)
         self._free_slots = free_slots
+        self._held_seconds = held_seconds
         self._wake_in = wake_in
         self._woken_meanwhile = False
         self.found_nothing = False
@@ -131,6 +134,9 @@ class FencedJobManager(JobManager):
             await self.give_back(self._fetched.popleft(), run_at=None, counted=False, error=None)
 
     async def _fetch(self, worker_id: int) -> None:
+        if (held := self._held_seconds()) > 0:
+            self._wake_in(held)
+            return
         limit = max(1, self._free_slots())
         try:
             found = await self.connector.execute_query_all_async(

@@ -66,11 +66,13 @@ class QueueWorker(StockWorker):
         )
         self.queue = spec.name
         self.drains = spec.drains
+        self._tally = QueueTally(spec)
         self.manager = FencedJobManager(
             connector,
             queue=spec.name,
             kinds=handlers,
-            free_slots=lambda: spec.concurrency - len(self._running_jobs),
+            free_slots=self._room,
+            held_seconds=self._tally.seconds_held,
             wake_in=self._wake_in,
         )
         app.job_manager = self.manager
@@ -78,7 +80,6 @@ class QueueWorker(StockWorker):
         self._handlers = handlers
         self._clock = clock
         self._draw = draw
-        self._tally = QueueTally(spec)
         self._strays: set[int] = set()
         self._alarm: asyncio.TimerHandle | None = None
 
@@ -101,6 +102,10 @@ class QueueWorker(StockWorker):
     def is_idle(self) -> bool:
         """Return whether nothing is at work here and nothing was due at the last look."""
         return self.manager.found_nothing and not self._running_jobs
+
+    def _room(self) -> int:
+        free, pace = self._spec.concurrency - len(self._running_jobs), self._spec.pace
+        return free if pace is None else pace.room(free)
 
     async def _perform(self, context: JobContext, **_: Any) -> None:
         """Run the handler, as Procrastinate's task; it always succeeds, what counts is the noted ending."""

@@ -29,6 +29,7 @@ from wireroom.store.schema.legacy import (
     telegram_bots,
 )
 from wireroom.store.schema.runs import permissions, remote_results, run_attempts, run_events, run_rounds, runs
+from wireroom.store.schema.shared import request_budgets, send_lane_chats, send_lanes
 
 __all__ = [
     "access_codes",
@@ -53,11 +54,14 @@ __all__ = [
     "polling_offsets",
     "queues",
     "remote_results",
+    "request_budgets",
     "run_attempts",
     "run_events",
     "run_rounds",
     "runs",
     "schema_migrations",
+    "send_lane_chats",
+    "send_lanes",
     "system_settings",
     "task_attempts",
     "task_dependencies",

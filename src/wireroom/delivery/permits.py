@@ -1,0 +1,97 @@
+"""Permits to send, as the sender and the signs of life ask for them: the port, and one process's own.
+
+Many processes of one bot share theirs in the database: `delivery.shared_permits`. The rules are the same,
+`delivery.lanes`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from wireroom.clock import Clock
+from wireroom.delivery.lanes import Kind, Lanes
+
+
+class Permits(Protocol):
+    """Permits for one bot. The times that it gives are of the clock that jobs are started by."""
+
+    async def ask(self, chat_id: int, kind: Kind, number: int | None = None) -> datetime | None:
+        """Take the permit for a call and return None, or return when to ask again; then nothing is taken.
+
+        Args:
+            chat_id: Where the call acts.
+            kind: What it does.
+            number: Of the message to send: in a chat the lower ones go first.
+
+        Raises:
+            StoreUnavailable: nobody can tell now.
+        """
+        ...
+
+    async def settle(self, chat_id: int) -> None:
+        """Say that the send that was permitted has been answered; not for one that may still arrive.
+
+        Best said at once: until then, for a few seconds, it counts as on its way.
+        """
+        ...
+
+    async def flood(self, chat_id: int, retry_after: float) -> datetime:
+        """Close the chat for so many seconds, and return when they are over; see `Lanes.flood`."""
+        ...
+
+    def overall_hold(self) -> datetime | None:
+        """Return when to come again where a glance shows that nothing may be sent now, whatever its chat."""
+        ...
+
+    def in_seconds(self, seconds: float) -> datetime:
+        """Return the time so far from now."""
+        ...
+
+    def seconds_to_permit(self) -> float:
+        """Return 0 while there seems to be a permit, else how long there is none; takes nothing."""
+        ...
+
+    def permits(self) -> int:
+        """Return how many permits there seem to be; takes nothing."""
+        ...
+
+
+class MemoryPermits:
+    """Permits of the one process that sends for its bot."""
+
+    def __init__(self, lanes: Lanes, clock: Clock) -> None:
+        """Ask these lanes with this clock's steady time."""
+        self._lanes = lanes
+        self._clock = clock
+
+    async def ask(self, chat_id: int, kind: Kind, number: int | None = None) -> datetime | None:
+        """Take the permit; see `Permits.ask`."""
+        wait = self._lanes.ask(self._clock.monotonic(), chat_id, kind, number)
+        return self.in_seconds(wait) if wait > 0 else None
+
+    async def settle(self, chat_id: int) -> None:
+        """Note that the send has ended; see `Permits.settle`."""
+        self._lanes.settle(self._clock.monotonic(), chat_id)
+
+    async def flood(self, chat_id: int, retry_after: float) -> datetime:
+        """Close the chat; see `Permits.flood`."""
+        self._lanes.flood(self._clock.monotonic(), chat_id, retry_after)
+        return self.in_seconds(retry_after)
+
+    def overall_hold(self) -> datetime | None:
+        """Return when it is this asker's turn; see `Permits.overall_hold`."""
+        wait = self._lanes.overall_wait(self._clock.monotonic())
+        return self.in_seconds(wait) if wait > 0 else None
+
+    def in_seconds(self, seconds: float) -> datetime:
+        """Return the time so far from now; see `Permits.in_seconds`."""
+        return self._clock.now() + timedelta(seconds=seconds)
+
+    def seconds_to_permit(self) -> float:
+        """Return how long there is no permit; see `Permits.seconds_to_permit`."""
+        return self._lanes.seconds_to_permit(self._clock.monotonic())
+
+    def permits(self) -> int:
+        """Return how many permits there are; see `Permits.permits`."""
+        return self._lanes.permits(self._clock.monotonic())
