@@ -109,9 +109,12 @@ async def _closing(writer: asyncio.StreamWriter) -> AsyncIterator[None]:
 
 async def _join(one: _Stream, other: _Stream) -> None:
     """Carry bytes both ways until both sides have ended, or one breaks off."""
-    async with asyncio.TaskGroup() as group:
-        group.create_task(_carry(one[0], other[1]))
-        group.create_task(_carry(other[0], one[1]))
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_carry(one[0], other[1]))
+            group.create_task(_carry(other[0], one[1]))
+    except* OSError:
+        pass  # A side that breaks off ends the other; there is nobody to tell.
 
 
 async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -32,12 +32,11 @@ class Link:
         self._passes.set()
         self._refuses = False
         self._delay_seconds = 0.0
+        self._loses: Callable[[], bool] = _never
         self._ways: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
         self.port = 0
-        self.passed_bytes = 0
-        """What has gone through, both ways."""
 
     async def __aenter__(self) -> Self:
         """Listen on a free port of the loopback."""
@@ -56,6 +55,8 @@ class Link:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._server.wait_closed()
+        # An aborted transport closes its socket at the loop's next turn.
+        await asyncio.sleep(0)
 
     @property
     def is_passing(self) -> bool:
@@ -75,12 +76,21 @@ class Link:
         """Have every piece of data arrive so much later."""
         self._delay_seconds = delay_seconds
 
+    def lose_answers(self, loses: Callable[[], bool]) -> None:
+        """Break connections once the server has done what it was asked, before its answer arrives.
+
+        Args:
+            loses: Asked for each piece that is sent to the server: whether its answer is lost.
+        """
+        self._loses = loses
+
     def mend(self, *, old_connections_live: bool = False) -> None:
         """Be well again; what was held is broken, as by a router that forgot it, or else goes on."""
         if not self._passes.is_set() and not old_connections_live:
             self._hang_up()
         self._refuses = False
         self._delay_seconds = 0.0
+        self._loses = _never
         self._passes.set()
 
     def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -108,8 +118,9 @@ class Link:
         far_writer: asyncio.StreamWriter,
     ) -> None:
         self._ways.add(far_writer)
-        there = asyncio.create_task(self._pass(reader, far_writer), name="link:there")
-        back = asyncio.create_task(self._pass(far_reader, writer), name="link:back")
+        lost = asyncio.Event()
+        there = asyncio.create_task(self._ask(reader, far_writer, lost), name="link:there")
+        back = asyncio.create_task(self._answer(far_reader, writer, lost), name="link:back")
         try:
             await asyncio.wait((there, back), return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -117,22 +128,41 @@ class Link:
             for task in (there, back):
                 task.cancel()
             await asyncio.gather(there, back, return_exceptions=True)
-            far_writer.close()
+            _break(far_writer)
 
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _ask(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, lost: asyncio.Event
+    ) -> None:
         while data := await reader.read(_PIECE_BYTES):
-            if self._delay_seconds:
-                await asyncio.sleep(self._delay_seconds)
-            await self._passes.wait()
-            writer.write(data)
-            await writer.drain()
-            self.passed_bytes += len(data)
+            if self._loses():
+                lost.set()
+            await self._pass(data, writer)
         # The end of a connection is no news either, while nothing passes.
         await self._passes.wait()
+
+    async def _answer(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, lost: asyncio.Event
+    ) -> None:
+        while data := await reader.read(_PIECE_BYTES):
+            if lost.is_set():
+                return
+            await self._pass(data, writer)
+        await self._passes.wait()
+
+    async def _pass(self, data: bytes, writer: asyncio.StreamWriter) -> None:
+        if self._delay_seconds:
+            await asyncio.sleep(self._delay_seconds)
+        await self._passes.wait()
+        writer.write(data)
+        await writer.drain()
 
     def _hang_up(self) -> None:
         for writer in list(self._ways):
             _break(writer)
+
+
+def _never() -> bool:
+    return False
 
 
 def through(link: Link, url: str) -> str:

