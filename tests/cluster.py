@@ -37,8 +37,12 @@ WEBHOOK_SECRET = "webhook-secret-of-the-cluster"
 START_SECONDS = 40.0
 _GONE_SECONDS = 30.0
 _MODULES = ("wireroom.store.postgres", "wireroom.jobs.procrastinate", "redis.asyncio")
-CONNECTIONS: Mapping[str, str] = {"WIREROOM_POOL_SIZE": "5", "WIREROOM_POOL_OVERFLOW": "5"}
-"""So that six members stay within the hundred connections of PostgreSQL's default."""
+SURROUNDINGS: Mapping[str, str] = {
+    "WIREROOM_POOL_SIZE": "5",
+    "WIREROOM_POOL_OVERFLOW": "5",
+    "WIREROOM_CALLBACK_HOSTS": "127.0.0.1",
+}
+"""So that six members stay within PostgreSQL's hundred connections, and may call the test's receivers."""
 
 
 @dataclass(slots=True)
@@ -278,7 +282,7 @@ def shared_by(database_url: str, redis: RedisServer) -> dict[str, str]:
         "REDIS_URL": redis.url,
         "WEBHOOK_SECRET": API_SECRET,
         "TELEGRAM_WEBHOOK_SECRET": WEBHOOK_SECRET,
-        **CONNECTIONS,
+        **SURROUNDINGS,
     }
 
 

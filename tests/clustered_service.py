@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from cluster import CONNECTIONS, IS_CLUSTER, WEBHOOK_SECRET, Cluster, shared_servers
+from cluster import IS_CLUSTER, SURROUNDINGS, WEBHOOK_SECRET, Cluster, shared_servers
 from wireroom.app.roles import Role
 from wireroom.app.service import Service
 from wireroom.settings import Settings, variables_of
@@ -69,6 +69,7 @@ async def clustered(
 
 def _shared(settings: Settings, database_url: str, redis_url: str) -> Settings:
     wanted: dict[str, Any] = {name: getattr(settings, name) for name in settings.model_fields_set}
+    wanted.setdefault("callback_hosts", ("127.0.0.1",))
     secret = settings.telegram_webhook_secret.get_secret_value() or WEBHOOK_SECRET
     return Settings(
         **{
@@ -83,7 +84,7 @@ def _shared(settings: Settings, database_url: str, redis_url: str) -> Settings:
 
 def _environment(settings: Settings) -> dict[str, str]:
     """Return the variables that make the same settings in another process."""
-    known = {"PATH": os.environ["PATH"], "HOME": str(settings.data_dir.parent), **CONNECTIONS}
+    known = {"PATH": os.environ["PATH"], "HOME": str(settings.data_dir.parent), **SURROUNDINGS}
     for name in settings.model_fields_set:
         value = getattr(settings, name)
         if value is not None:
