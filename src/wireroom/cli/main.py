@@ -13,6 +13,7 @@ from wireroom import __version__
 from wireroom.cli import (
     accounts,
     agents,
+    autoscale,
     bench,
     bottlenecks,
     callbacks,
@@ -66,6 +67,7 @@ cli.add_typer(scripts.cli, name="scripts")
 cli.add_typer(settings.cli, name="settings")
 cli.add_typer(telegram.cli, name="telegram")
 cli.add_typer(profile.cli, name="profile")
+cli.add_typer(autoscale.cli, name="autoscale")
 
 
 @cli.command("version")

@@ -1,6 +1,6 @@
 """The whole product with scripted coding agents, in a process of its own; for load, and programs beside us.
 
-Run as `python -m wireroom.testing.scripted_service AGENT_FOLDER`; the environment is the product's own.
+Run as `python -m wireroom.testing.scripted_service AGENT_FOLDER [ROLE]`, in the product's environment.
 Prints one line of JSON when it listens, `{"url": str, "pid": int}`; SIGTERM ends it.
 """
 
@@ -15,6 +15,7 @@ from pathlib import Path
 
 import uvloop
 
+from wireroom.app.roles import Role
 from wireroom.app.service import Service
 from wireroom.cli.logs import set_up_logs
 from wireroom.perf.gc_tuning import spare_the_collector
@@ -22,12 +23,13 @@ from wireroom.settings import load_settings
 from wireroom.testing import ScriptedAgent, ScriptedBackend
 
 
-async def serve(agent_folder: Path) -> bool:
+async def serve(agent_folder: Path, role: Role = Role.ALL) -> bool:
     """Run until SIGTERM; True when a part of the service failed on its own."""
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     settings = load_settings()
-    async with Service(settings, backend=ScriptedBackend(ScriptedAgent(agent_folder))) as service:
+    backend = ScriptedBackend(ScriptedAgent(agent_folder))
+    async with Service(settings, role=role, backend=backend) as service:
         if settings.gc_tuning:
             spare_the_collector()
         sys.stdout.write(json.dumps({"url": service.address, "pid": os.getpid()}) + "\n")
@@ -43,7 +45,7 @@ def main() -> int:
     """Serve on uvloop, as the product does."""
     set_up_logs(os.environ.get("LOG_LEVEL", "warning"), coloured=False)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return int(runner.run(serve(Path(sys.argv[1]))))
+        return int(runner.run(serve(Path(sys.argv[1]), *map(Role, sys.argv[2:3]))))
 
 
 if __name__ == "__main__":
