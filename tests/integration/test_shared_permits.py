@@ -55,7 +55,7 @@ class Scene:
         """Return what the bot's messages in a chat say, oldest first."""
         return [message.text for message in self.telegram.visible(chat) if message.from_bot]
 
-    async def shows(self, chat: Chat, *bodies: str, within: float = 30) -> None:
+    async def shows(self, chat: Chat, *bodies: str, within: float = 60) -> None:
         """Wait until a chat shows these messages, and no others, in their order."""
         await eventually(lambda: self.shown(chat) == list(bodies), f"{chat.id} shows {bodies}", within)
 
@@ -126,7 +126,7 @@ async def test_senders_whose_clocks_are_minutes_off_keep_the_pace(scene: Scene) 
         for chat in chats:
             await scene.outbox.add(chat, *said)
         for chat in chats:
-            await scene.shows(chat, *said, within=20)
+            await scene.shows(chat, *said, within=60)
     assert refusals(scene.telegram) == []
 
 
@@ -136,19 +136,17 @@ async def test_a_refused_chat_is_closed_for_all_processes_and_for_no_other_chat(
     rule = scene.telegram.fault(flooded(5), method="sendMessage", chat=ada)
     async with programs(scene.url, scene.telegram, scene.folder, 3) as processes:
         await scene.outbox.add(ada, "one", "two")
-        await eventually(lambda: rule.hits, "the first call is refused")
+        await eventually(lambda: rule.hits, "the first call is refused", 90)
         refused_at = scene.telegram.calls_of("sendMessage", ada)[0].at
-        ben_asked = time.monotonic()
         await scene.outbox.add(ben, "at once")
-        await scene.shows(ben, "at once", within=4)
-        ben_waited = time.monotonic() - ben_asked
+        await scene.shows(ben, "at once")
         for process in processes[:2]:
             process.kill()
-        await scene.shows(ada, "one", "two", within=40)
+        await scene.shows(ada, "one", "two", within=60)
     calls = [at for at in scene.sends(ada) if at > refused_at]
     assert calls[0] - refused_at >= 5
     assert len(refusals(scene.telegram)) == 1
-    assert ben_waited < 4
+    assert scene.sends(ben)[0] < calls[0]
 
 
 @asynccontextmanager

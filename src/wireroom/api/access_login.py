@@ -1,7 +1,7 @@
 """Login by name and password: a few wrong tries at once, then longer and longer waits; all in the audit.
 
-A wrong name and a wrong password take as long and are answered alike. Tries are counted in this process's
-memory, by name and by address, of which IPv6 gives one customer as many as they like: there, by network.
+A wrong name and a wrong password take as long and are answered alike. Tries are counted by name and by
+address, of which IPv6 gives one customer as many as they like: there, by network.
 """
 
 from __future__ import annotations
@@ -15,16 +15,20 @@ from starlette.requests import Request
 from wireroom.api.access_accounts import hash_of, session_of_account
 from wireroom.api.access_rules import MOST_NAME_CHARS, MOST_PASSWORD_CHARS, browser_name, plain_password
 from wireroom.api.auth import Caller, session_token
-from wireroom.api.budgets import Budget, Ledger
+from wireroom.api.budgets import Budget
 from wireroom.api.guard import note_action
 from wireroom.api.rate_limits import home_of
 from wireroom.api.services import Services
+from wireroom.api.shared_budgets import Budgets, Charge
 from wireroom.clock import to_ms
 
 _QUARTER_SECONDS = 900.0
 _DAY_SECONDS = 86_400.0
-OF_A_NAME = (Budget(5, _QUARTER_SECONDS), Budget(20, _DAY_SECONDS))
-OF_AN_ADDRESS = (Budget(20, _QUARTER_SECONDS), Budget(100, _DAY_SECONDS))
+OF_A_NAME = {"login-name": Budget(5, _QUARTER_SECONDS), "login-name-day": Budget(20, _DAY_SECONDS)}
+OF_AN_ADDRESS = {
+    "login-address": Budget(20, _QUARTER_SECONDS),
+    "login-address-day": Budget(100, _DAY_SECONDS),
+}
 """More than of a name: everybody behind one proxy has one address."""
 
 
@@ -53,44 +57,42 @@ class LoginTries:
     When the short one is used up, a try comes free every few minutes; when the long one is, every hour or so.
     """
 
-    def __init__(self) -> None:
-        """Begin with no tries."""
-        self._names = [Ledger(budget) for budget in OF_A_NAME]
-        self._addresses = [Ledger(budget) for budget in OF_AN_ADDRESS]
+    def __init__(self, budgets: Budgets) -> None:
+        """Have them remembered by these budgets."""
+        self._budgets = budgets
 
-    def begin(self, name: str, address: str, now: float) -> float:
+    async def begin(self, name: str, address: str) -> float:
         """Count a try and return 0, or the seconds until one may come; then nothing is counted.
 
         Args:
             name: The account's, known or not.
             address: Where the try comes from.
-            now: Seconds of a steady clock.
         """
-        verdicts = [(ledger, who, ledger.charge(who, now)) for ledger, who in self._ledgers(name, address)]
-        wait = max(verdict.retry_seconds for _, _, verdict in verdicts)
+        charges = _charges(name, address)
+        verdicts = await self._budgets.charge(charges)
+        wait = max(verdict.retry_seconds for verdict in verdicts)
         if wait:
-            for ledger, who, verdict in verdicts:
-                if verdict.may_pass:
-                    ledger.give_back(who)
+            passed = zip(charges, verdicts, strict=True)
+            await self._budgets.give_back([charge for charge, verdict in passed if verdict.may_pass])
         return wait
 
-    def was_right(self, name: str, address: str) -> None:
+    async def was_right(self, name: str, address: str) -> None:
         """Do not count the last try: it was no guess."""
-        for ledger, who in self._ledgers(name, address):
-            ledger.give_back(who)
+        await self._budgets.give_back(_charges(name, address))
 
-    def _ledgers(self, name: str, address: str) -> list[tuple[Ledger, str]]:
-        names = [(ledger, name) for ledger in self._names]
-        return [*names, *((ledger, address) for ledger in self._addresses)]
+
+def _charges(name: str, address: str) -> list[Charge]:
+    names = [Charge(which, budget, name) for which, budget in OF_A_NAME.items()]
+    return [*names, *(Charge(which, budget, address) for which, budget in OF_AN_ADDRESS.items())]
 
 
 class PasswordLogin:
     """Lets people in by name and password."""
 
     def __init__(self, services: Services) -> None:
-        """Begin with no tries."""
+        """Use the service's parts."""
         self._services = services
-        self._tries = LoginTries()
+        self._tries = LoginTries(services.budgets)
 
     async def log_in(self, request: Request, name: str, password: str) -> LoggedIn | Wrong | TooMany:
         """Try to begin a session, in the place of the one that the browser has.
@@ -99,7 +101,7 @@ class PasswordLogin:
             HTTPException: 503, too many people log in at this moment.
         """
         known_as, address = name.strip().lower()[:MOST_NAME_CHARS], home_of(request)
-        wait = self._tries.begin(known_as, address, self._services.clock.monotonic())
+        wait = await self._tries.begin(known_as, address)
         if wait:
             return TooMany(ceil(wait))
         stored = await self._services.db.read(lambda conn: hash_of(conn, known_as))
@@ -110,7 +112,7 @@ class PasswordLogin:
         if token is None:
             await self._note_refusal(known_as if stored is not None else "an unknown account", address)
             return Wrong()
-        self._tries.was_right(known_as, address)
+        await self._tries.was_right(known_as, address)
         return LoggedIn(token)
 
     async def _begin(self, request: Request, name: str, checked: str) -> str | None:

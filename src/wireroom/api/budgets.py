@@ -1,7 +1,8 @@
 """How many requests a caller may make in a time: the rule, and the memory of who has made how many. Pure.
 
-The rule is the generic cell rate algorithm: a budget is a bucket that runs empty evenly, and each request is
-`window / requests` of it. One number a caller says all: when its bucket will be empty.
+Who remembers it for many processes is in `api.shared_budgets`. The rule is the generic cell rate algorithm:
+a budget is a bucket that runs empty evenly, and each request is `window / requests` of it. One number a
+caller says all: when its bucket will be empty.
 Source: ATM Forum, Traffic Management 4.0, section 4.4.2 (GCRA, virtual scheduling).
 """
 
@@ -21,6 +22,11 @@ class Budget:
 
     requests: int
     window_seconds: float = 60.0
+
+    @property
+    def share_seconds(self) -> float:
+        """How long the bucket takes to lose one request."""
+        return self.window_seconds / self.requests
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +56,25 @@ def judge(budget: Budget, empty_at: float, now: float) -> tuple[Verdict, float]:
     Returns:
         The verdict, and the caller's next `empty_at`: unchanged when the request is refused.
     """
-    share, window = budget.window_seconds / budget.requests, budget.window_seconds
     begin = max(empty_at, now)
-    then = begin + share
-    may_pass = then - window <= now
+    then = begin + budget.share_seconds
+    may_pass = then - budget.window_seconds <= now
     level = then if may_pass else begin
-    remaining = max(0, int((window - (level - now)) / share + _ROUNDING))
-    retry_seconds = 0.0 if may_pass else then - window - now
-    return Verdict(may_pass, budget.requests, remaining, level - now, retry_seconds), level
+    return verdict_at(budget, level - now, may_pass=may_pass), level
+
+
+def verdict_at(budget: Budget, level_seconds: float, *, may_pass: bool) -> Verdict:
+    """Return the verdict on a request that was, or was not, counted, as its caller is told it.
+
+    Args:
+        budget: What the caller may do.
+        level_seconds: Until its bucket is empty, after the request.
+        may_pass: Whether the request was counted.
+    """
+    share, window = budget.share_seconds, budget.window_seconds
+    remaining = max(0, int((window - level_seconds) / share + _ROUNDING))
+    retry_seconds = 0.0 if may_pass else level_seconds + share - window
+    return Verdict(may_pass, budget.requests, remaining, level_seconds, retry_seconds)
 
 
 class Ledger:
@@ -80,4 +97,4 @@ class Ledger:
     def give_back(self, caller: str) -> None:
         """Forget the caller's last request, as if it had not been made."""
         if caller in self._empty_at:
-            self._empty_at[caller] -= self.budget.window_seconds / self.budget.requests
+            self._empty_at[caller] -= self.budget.share_seconds

@@ -2,14 +2,12 @@
 
 A program that proves itself has the budget of its secret. Everybody else has the budget of the address, and
 of the page session besides. An address is the connection's own: a header may say anything, so strangers
-behind one proxy share one budget. Each process counts by itself, in memory.
+behind one proxy share one budget. Who remembers what was spent is in `api.shared_budgets`.
 Source: draft-ietf-httpapi-ratelimit-headers-07, RateLimit header fields for HTTP.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from http import HTTPStatus
 from ipaddress import IPv6Address, ip_address
 from math import ceil
@@ -18,8 +16,9 @@ from starlette.requests import HTTPConnection, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wireroom.api.auth import has_secret, session_of
-from wireroom.api.budgets import Budget, Ledger, Verdict
+from wireroom.api.budgets import Budget, Verdict
 from wireroom.api.errors import error_response
+from wireroom.api.shared_budgets import Budgets, Charge
 from wireroom.perf.metrics import HTTP_REFUSED
 
 _MINUTE_SECONDS = 60.0
@@ -38,7 +37,7 @@ class RateLimits:
         per_identity: int,
         per_address: int,
         exempt: frozenset[str],
-        now: Callable[[], float] = time.monotonic,
+        budgets: Budgets,
     ) -> None:
         """Serve `app` to those within their budgets.
 
@@ -48,21 +47,21 @@ class RateLimits:
             per_identity: Requests a minute of a secret or a page session; 0: any number.
             per_address: Requests a minute of an address whose caller has not proved itself; 0: any number.
             exempt: Paths that are never refused.
-            now: Seconds of a steady clock.
+            budgets: Remembers who has spent how much.
         """
         self._app = app
         self._api_secret = api_secret
-        self._identities = Ledger(Budget(per_identity)) if per_identity else None
-        self._addresses = Ledger(Budget(per_address)) if per_address else None
+        self._identities = Budget(per_identity) if per_identity else None
+        self._addresses = Budget(per_address) if per_address else None
         self._exempt = exempt
-        self._now = now
+        self._budgets = budgets
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
         if scope["type"] != "http" or scope["path"] in self._exempt:
             await self._app(scope, receive, send)
             return
-        verdict = self._tightest(HTTPConnection(scope))
+        verdict = await self._tightest(HTTPConnection(scope))
         if verdict is None:
             await self._app(scope, receive, send)
         elif verdict.may_pass:
@@ -71,20 +70,21 @@ class RateLimits:
             HTTP_REFUSED.inc()
             await _refusal(Request(scope), verdict)(scope, receive, send)
 
-    def _tightest(self, connection: HTTPConnection) -> Verdict | None:
+    async def _tightest(self, connection: HTTPConnection) -> Verdict | None:
         """Charge the caller; return what refuses it, else what it has least of."""
-        verdicts = self._charge(connection)
+        charges = self._charges(connection)
+        verdicts = await self._budgets.charge(charges) if charges else ()
         return min(verdicts, key=lambda verdict: (verdict.may_pass, verdict.remaining), default=None)
 
-    def _charge(self, connection: HTTPConnection) -> list[Verdict]:
-        now, charged = self._now(), []
+    def _charges(self, connection: HTTPConnection) -> list[Charge]:
+        charges = []
         is_program = has_secret(connection, self._api_secret)
         who = "program" if is_program else session_of(connection)
         if who is not None and self._identities is not None:
-            charged.append(self._identities.charge(who, now))
+            charges.append(Charge("identity", self._identities, who))
         if not is_program and self._addresses is not None:
-            charged.append(self._addresses.charge(home_of(connection), now))
-        return charged
+            charges.append(Charge("address", self._addresses, home_of(connection)))
+        return charges
 
 
 def home_of(connection: HTTPConnection) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from wireroom.agents.desk import AgentDesk
 from wireroom.api.access_passwords import Passwords
+from wireroom.api.shared_budgets import Budgets, MemoryBudgets
 from wireroom.cache.cache import Cache
 from wireroom.clock import Clock
 from wireroom.intake.ask import Asker
@@ -55,3 +57,5 @@ class Services:
     """A number that is another one after each write to the database; None when others write unheard."""
     passwords: Passwords = field(default_factory=Passwords)
     """Hashes what people log in by."""
+    budgets: Budgets = field(default_factory=lambda: MemoryBudgets(time.monotonic))
+    """Remember how often callers ask, and who has tried which name."""

@@ -21,8 +21,10 @@ from wireroom.runs.feed import Feed
 from wireroom.runs.overdue import Overdue
 from wireroom.runs.retention import forget_old_conversations
 from wireroom.settings import Settings
+from wireroom.store.budget_rows import forget_whole_budgets
 from wireroom.store.chore import repeat
 from wireroom.store.database import Database
+from wireroom.store.lane_rows import forget_idle_chats
 from wireroom.store.schema import runs
 from wireroom.store.statement import Statement
 from wireroom.workspaces.inbox import Inbox
@@ -30,6 +32,7 @@ from wireroom.workspaces.private_dir import private_folders, remove_leftovers
 from wireroom.workspaces.workspace import Workspaces
 
 _SWEEP_SECONDS = 3600.0
+_LIMITS_SECONDS = 60.0
 _RESULTS_ARE_KEPT = timedelta(days=7)
 _LEASES_MAY_LAG = timedelta(hours=1)
 """A database that cannot be reached keeps leases from being renewed; the agents work on."""
@@ -51,6 +54,8 @@ def row_chores(settings: Settings, engine: Engine, clock: Clock, feed: Feed) -> 
         "remote results": partial(forget_remote_results, db, clock),
         "overdue runs": Overdue(db, engine.jobs, clock, feed, limit=queue_wait).run,
     }
+    if db.dialect != "sqlite":
+        found["shared limits"] = partial(forget_idle_limits, db)
     if settings.conversation_days:
         age = timedelta(days=settings.conversation_days)
         found["retention"] = partial(forget_old_conversations, db, clock, age)
@@ -68,6 +73,16 @@ def folder_chores(
     if db.dialect != "sqlite":
         found["private folders"] = sweep_private_folders(db, clock, settings.data_dir)
     return found
+
+
+async def forget_idle_limits(db: Database) -> None:
+    """Delete what is known of chats and callers that nothing holds back, every minute, until cancelled."""
+
+    async def forget() -> None:
+        await db.write(forget_idle_chats)
+        await db.write(forget_whole_budgets)
+
+    await repeat("shared limits", forget, _LIMITS_SECONDS)
 
 
 async def sweep_worktrees(db: Database, workspaces: Workspaces) -> None:

@@ -65,6 +65,7 @@ def front(app: ASGIApp, services: Services, state: Callable[[], int]) -> ASGIApp
         per_identity=settings.identity_requests_per_minute,
         per_address=settings.address_requests_per_minute,
         exempt=_NEVER_REFUSED,
+        budgets=services.budgets,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wireroom.api.callback_inbox import OlderRequests
+from wireroom.api.shared_budgets import Budgets, FirstBudgets, MemoryBudgets, PostgresBudgets, RedisBudgets
 from wireroom.callbacks.pending_states import PendingStates
 from wireroom.clock import Clock
 from wireroom.jobs.port import Jobs
@@ -60,6 +61,21 @@ class RedisWork:
     def older_requests(self, jobs: Jobs, bot_id: int) -> OlderRequests | None:
         """Return what answers the requests of an older front end; None without a bot or Redis."""
         return OlderRequests(self.states, jobs, bot_id) if self.states is not None and bot_id else None
+
+    def budgets(self, db: Database, clock: Clock, secret: str) -> Budgets:
+        """Return who remembers what callers spend: one process by itself, several where all can look.
+
+        Args:
+            db: The service's own; where many processes share it, they share the budgets.
+            clock: Its steady time counts in this process.
+            secret: Keys what is written of callers; the same in every process.
+        """
+        alone = MemoryBudgets(clock.monotonic)
+        if db.dialect == "sqlite":
+            return alone
+        if self.redis is None:
+            return FirstBudgets(PostgresBudgets(db, secret), alone)
+        return FirstBudgets(RedisBudgets(self.redis.pool, secret), alone)
 
     def counted(self, app: ASGIApp) -> ASGIApp:
         """Return the application with the Redis commands of its requests counted."""

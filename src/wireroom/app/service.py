@@ -176,6 +176,7 @@ class Service:
             shelf=self._probes.shelf,
             cache=self._cache,
             changes=lambda: self._watched.sure_state,
+            budgets=self.redis.budgets(engine.db, self.clock, known.api),
         )
         outside = Outside(session, self._callback_url, known.api)
         around = Surroundings(

@@ -28,6 +28,24 @@ return 0
 """
 """Gives back one's own claim, never one that somebody else has taken since."""
 
+_CHARGE = """
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local share, window = tonumber(ARGV[1]), tonumber(ARGV[2])
+local level = math.max(tonumber(redis.call('GET', KEYS[1]) or 0), now)
+if level + share - window > now then return {0, level - now} end
+level = level + share
+redis.call('SET', KEYS[1], string.format('%.0f', level), 'PX', math.ceil((level - now) / 1000))
+return {1, level - now}
+"""
+"""Counts one request of a budget if it may pass: the rule of `api.budgets.judge`, in whole microseconds."""
+
+_REFUND = """
+if redis.call('EXISTS', KEYS[1]) == 1 then return redis.call('DECRBY', KEYS[1], ARGV[1]) end
+return 0
+"""
+"""Gives one request of a budget back; what is not there is whole."""
+
 
 def get(key: str) -> Command:
     """Read a value."""
@@ -65,6 +83,23 @@ def claim(key: str, word: str, ttl_seconds: int) -> Command:
 def release(key: str, word: str) -> Command:
     """Give a claim back; 1 when it was ours."""
     return ("EVAL", _RELEASE, 1, key, word)
+
+
+def charge(key: str, share_us: int, window_us: int) -> Command:
+    """Count a request of a budget: [1 if it may pass, microseconds until the budget is whole again].
+
+    Args:
+        key: The caller's.
+        share_us: What one request uses up of the window, microseconds.
+        window_us: The window, at most a day.
+    """
+    checked_ttl(-(-window_us // 1_000_000))
+    return ("EVAL", _CHARGE, 1, key, share_us, window_us)
+
+
+def refund(key: str, share_us: int) -> Command:
+    """Give a request of a budget back."""
+    return ("EVAL", _REFUND, 1, key, share_us)
 
 
 def publish(channel: str, message: bytes) -> Command:

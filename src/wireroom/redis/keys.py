@@ -73,5 +73,12 @@ NEWS = KeyFamily(
     "-",
     "Wireroom",
 )
+BUDGET = KeyFamily(
+    "wireroom:budget",
+    "string",
+    "when a caller's budget is whole again, in microseconds; the caller as a keyed digest",
+    "until then; at most 86,400 s",
+    "Wireroom",
+)
 
-FAMILIES = (CALLBACK_STATE, CACHE, CLAIM, NEWS)
+FAMILIES = (CALLBACK_STATE, CACHE, CLAIM, NEWS, BUDGET)

@@ -11,26 +11,41 @@ from starlette.exceptions import HTTPException
 
 from wireroom.api.access_login import LoginTries
 from wireroom.api.access_passwords import Passwords, fits_hash, make_hash
+from wireroom.api.shared_budgets import MemoryBudgets
 
 HOME, ELSEWHERE = "192.0.2.1", "192.0.2.2"
 DAY_SECONDS = 86_400
 
 
-def test_fifth_wrong_try_is_the_last_for_three_minutes() -> None:
+class Tries(LoginTries):
+    """Tries on a clock that the test sets."""
+
+    def __init__(self) -> None:
+        """Begin at 0."""
+        self.now = 0.0
+        super().__init__(MemoryBudgets(lambda: self.now))
+
+    async def at(self, now: float, name: str, address: str = HOME) -> float:
+        """Count a try of this moment."""
+        self.now = now
+        return await self.begin(name, address)
+
+
+async def test_fifth_wrong_try_is_the_last_for_three_minutes() -> None:
     """Then one more each three minutes, whoever asks how often meanwhile; other names are not held up."""
-    tries = LoginTries()
-    assert [tries.begin("ada", HOME, 100.0) for _ in range(5)] == [0.0] * 5
-    assert [tries.begin("ada", ELSEWHERE, 100.0) for _ in range(50)] == pytest.approx([180.0] * 50)
-    assert tries.begin("bob", ELSEWHERE, 100.0) == 0.0
-    assert tries.begin("ada", HOME, 281.0) == 0.0
-    assert tries.begin("ada", HOME, 281.0) > 0
+    tries = Tries()
+    assert [await tries.at(100.0, "ada") for _ in range(5)] == [0.0] * 5
+    assert [await tries.at(100.0, "ada", ELSEWHERE) for _ in range(50)] == pytest.approx([180.0] * 50)
+    assert await tries.at(100.0, "bob", ELSEWHERE) == 0.0
+    assert await tries.at(281.0, "ada") == 0.0
+    assert await tries.at(281.0, "ada") > 0
 
 
-def test_wait_grows_with_a_day_of_guessing() -> None:
+async def test_wait_grows_with_a_day_of_guessing() -> None:
     """Who guesses a name all day has 20 tries at once or in the first hour, and one in 72 minutes after."""
-    tries, passed, now = LoginTries(), [], 0.0
+    tries, passed, now = Tries(), [], 0.0
     while now < DAY_SECONDS:
-        wait = tries.begin("ada", HOME, now)
+        wait = await tries.at(now, "ada")
         if not wait:
             passed.append(now)
         now += wait + 0.001
@@ -40,21 +55,21 @@ def test_wait_grows_with_a_day_of_guessing() -> None:
     assert min(waits[-5:]) > 1000
 
 
-def test_address_has_few_tries_for_all_names_together() -> None:
+async def test_address_has_few_tries_for_all_names_together() -> None:
     """Twenty names of one address, then a wait; each other address has its own."""
-    tries = LoginTries()
-    waits = [tries.begin(f"name{number}", HOME, 5.0) for number in range(30)]
+    tries = Tries()
+    waits = [await tries.at(5.0, f"name{number}") for number in range(30)]
     assert waits[:20] == [0.0] * 20
     assert min(waits[20:]) > 0
-    assert tries.begin("name1", ELSEWHERE, 5.0) == 0.0
+    assert await tries.at(5.0, "name1", ELSEWHERE) == 0.0
 
 
-def test_right_tries_are_not_counted() -> None:
+async def test_right_tries_are_not_counted() -> None:
     """Somebody may log in and out all day."""
-    tries = LoginTries()
+    tries = Tries()
     for _ in range(200):
-        assert tries.begin("ada", HOME, 5.0) == 0.0
-        tries.was_right("ada", HOME)
+        assert await tries.at(5.0, "ada") == 0.0
+        await tries.was_right("ada", HOME)
 
 
 def test_hash_is_argon2id_and_fits_its_password_only() -> None:

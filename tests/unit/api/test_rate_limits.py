@@ -10,6 +10,7 @@ from starlette.responses import PlainTextResponse
 
 from asgi_calls import Answered, call
 from wireroom.api.rate_limits import RateLimits
+from wireroom.api.shared_budgets import MemoryBudgets
 
 SECRET = "secret-of-the-test"
 PROGRAM = {"Authorization": f"Bearer {SECRET}"}
@@ -24,7 +25,7 @@ def limited(per_identity: int = 3, per_address: int = 2) -> RateLimits:
         per_identity=per_identity,
         per_address=per_address,
         exempt=frozenset({"/health"}),
-        now=lambda: 1000.0,
+        budgets=MemoryBudgets(lambda: 1000.0),
     )
 
 

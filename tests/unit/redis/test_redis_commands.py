@@ -32,7 +32,7 @@ def test_no_command_writes_without_a_time_to_live() -> None:
     for path in sorted(SOURCE.rglob("*.py")):
         text = path.read_text()
         if path == scripts:
-            for script in (commands._CLAIM, commands._RELEASE):
+            for script in (commands._CLAIM, commands._RELEASE, commands._CHARGE, commands._REFUND):
                 text = text.replace(script, "")
         if "redis" in text:
             assert not CALLS.search(text), path
