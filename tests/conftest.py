@@ -16,6 +16,9 @@ from wireroom.store.migrate import ensure_schema
 from wireroom.store.sqlite import SqliteDatabase
 from wireroom.testing.postgres_server import PostgresServer, running_postgres
 
+_CLUSTER_SECONDS = 600
+"""Longest time of a test on a cluster."""
+
 # The machine may be busy with other tests: generated tests take as long as they need.
 settings.register_profile("wireroom", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("wireroom")
@@ -60,12 +63,14 @@ def postgres() -> Iterator[PostgresServer]:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Begin with the tests that mostly wait, so that none of them is left when the other workers are done.
 
-    On a cluster leave out what is about one process.
+    On a cluster leave out what is about one process, and give the rest the time that six processes need.
     """
     if os.environ.get("WIREROOM_TEST_SITE") == "cluster":
         alone = [item for item in items if item.get_closest_marker("one_process")]
         items[:] = [item for item in items if item not in alone]
         config.hook.pytest_deselected(items=alone)
+        for item in items:
+            item.add_marker(pytest.mark.timeout(_CLUSTER_SECONDS), append=False)
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 

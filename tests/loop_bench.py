@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from loop_backend import CONVERSATION, LANE, RUN, LoopBackend, ask_for_run
 from wireroom.app.loops import git_evidence
@@ -81,7 +81,7 @@ class LoopBench:
         async def is_over() -> bool:
             return (await self.run()).state.is_final
 
-        await eventually(is_over, "the run ends", 20)
+        await eventually(is_over, "the run ends", 60)
         return await self.run()
 
     async def run(self) -> RunView:
@@ -102,10 +102,10 @@ class LoopBench:
 
     async def messages(self) -> list[tuple[str, str]]:
         """Return role and text of the conversation's messages."""
-        sql = "SELECT role, content FROM messages WHERE conversation_id = ? ORDER BY seq"
+        query = text("SELECT role, content FROM messages WHERE conversation_id = :id ORDER BY seq")
 
         def unit(conn: Connection) -> list[tuple[str, str]]:
-            return [(row[0], row[1]) for row in conn.exec_driver_sql(sql, (CONVERSATION,))]
+            return [(row[0], row[1]) for row in conn.execute(query, {"id": CONVERSATION})]
 
         return await self.db.read(unit)
 

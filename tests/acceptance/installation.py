@@ -46,6 +46,7 @@ class Installation:
     def __init__(self, folder: Path, telegram: BotAPIServer, site: Site) -> None:
         self.telegram = telegram
         self.agent = ScriptedAgent(folder / "agent")
+        self.data_dir = folder / "data"
         self.environment = site.environment
         self.url = site.url
         self._fault = folder / "fault"

@@ -4,6 +4,7 @@ The environment holds the product's settings and, beside them:
 
     ACCEPTANCE_AGENT     the scripted agent's folder
     ACCEPTANCE_FAULT     the file of a fault, see `faulty_store`; empty for none
+    ACCEPTANCE_ROLE      its share of the work, see `wireroom.app.roles`
     ACCEPTANCE_REVIEWS   the reviewers' scripts, JSON; see `loop_backend`
 """
 
@@ -21,6 +22,7 @@ from faulty_store import open_faulty_engine
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from loop_backend import LoopBackend
+from wireroom.app.roles import Role
 from wireroom.app.service import Service
 from wireroom.cli.logs import set_up_logs
 from wireroom.settings import load_settings
@@ -34,7 +36,8 @@ async def serve() -> None:
     agent = ScriptedAgent(Path(os.environ["ACCEPTANCE_AGENT"]))
     backend = LoopBackend(agent, json.loads(os.environ["ACCEPTANCE_REVIEWS"]))
     engine = open_faulty_engine(os.environ["ACCEPTANCE_FAULT"])
-    async with Service(load_settings(), backend=backend, engine=engine):
+    role = Role(os.environ["ACCEPTANCE_ROLE"])
+    async with Service(load_settings(), role=role, backend=backend, engine=engine):
         await stop.wait()
 
 

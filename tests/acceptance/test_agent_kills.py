@@ -85,8 +85,10 @@ async def service(database_path: Path) -> AsyncIterator[Killable | KillableClust
     """Lend a service that is not running."""
     folder = database_path.parent
     if IS_CLUSTER:
-        settings = {"WIREROOM_BACKEND": "demo", "WEBHOOK_SECRET": SECRET}
-        async with running_cluster(folder, *shared_servers(), **settings) as cluster:
+        postgres, redis = shared_servers()
+        async with running_cluster(
+            folder, postgres, redis, WIREROOM_BACKEND="demo", WEBHOOK_SECRET=SECRET
+        ) as cluster:
             yield KillableCluster(cluster)
         return
     lent = Killable(folder)

@@ -14,34 +14,42 @@ from pathlib import Path
 
 import pytest
 
+from cluster import IS_CLUSTER, shared_by, shared_servers
 from loop_backend import GOES_ON, LoopBackend, complete, go_on, is_review
 from loop_bench import LoopBench
+from wireroom.app.roles import Role
 from wireroom.clock import SystemClock
 from wireroom.jobs.embedded import EmbeddedJobs
+from wireroom.jobs.port import Jobs
+from wireroom.jobs.procrastinate import ProcrastinateJobs
 from wireroom.runs.states import RunState
+from wireroom.store.database import Database
+from wireroom.store.postgres import PostgresDatabase
 from wireroom.store.sqlite import SqliteDatabase
 from wireroom.testing import ScriptedAgent
 from wireroom.testing.eventually import eventually
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 _PROGRAM = Path(__file__).with_name("serve_loop.py")
-_SECONDS = 30.0
+_SECONDS = 60.0
+_WORKERS = 3
 ONCE = {"work one": 1, "review one": 1, "work two": 1, "review two": 1}
 """Agents of a loop of two rounds that nothing has cut off."""
 
 
 class Installation:
-    """The service on one data folder, with one loop to do; it may be killed and started again."""
+    """The service, with one loop to do; its processes may be killed, all at once, and started again."""
 
-    def __init__(self, bench: LoopBench, reviews: Mapping[str, str]) -> None:
+    def __init__(self, bench: LoopBench, reviews: Mapping[str, str], shared: Mapping[str, str]) -> None:
         self.bench = bench
         self.agent = bench.backend.agent
         self._folder = bench.workdir.parent
         self._reviews = dict(reviews)
-        self._process: subprocess.Popen[bytes] | None = None
+        self._shared = dict(shared)
+        self._processes: list[subprocess.Popen[bytes]] = []
 
     def start(self, fault: str = "") -> None:
-        """Start the service and do not wait."""
+        """Start what does not run of the service and do not wait."""
         faults = self._folder / "fault"
         faults.write_text(fault)
         environment = {
@@ -52,26 +60,28 @@ class Installation:
             "ACCEPTANCE_AGENT": str(self._folder / "agent"),
             "ACCEPTANCE_FAULT": str(faults),
             "ACCEPTANCE_REVIEWS": json.dumps(self._reviews),
+            "ACCEPTANCE_ROLE": Role.WORKER if self._shared else Role.ALL,
+            **self._shared,
         }
+        self._processes = [process for process in self._processes if process.poll() is None]
         with (self._folder / "service.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, str(_PROGRAM)], env=environment, stdout=log, stderr=log
-            )
+            for _ in range(len(self._processes), _WORKERS if self._shared else 1):
+                self._processes.append(
+                    subprocess.Popen([sys.executable, str(_PROGRAM)], env=environment, stdout=log, stderr=log)
+                )
 
     async def died(self) -> None:
-        """Return once the service has been killed."""
-        process = self._process
-        assert process is not None
+        """Return once a process of the service has been killed."""
         try:
-            await eventually(lambda: process.poll() is not None, "the service is killed", _SECONDS)
+            await eventually(self._dead, "the service is killed", _SECONDS)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{(self._folder / 'service.log').read_text()}") from error
-        assert process.returncode == -signal.SIGKILL, (self._folder / "service.log").read_text()
+        codes = {process.returncode for process in self._dead()}
+        assert codes == {-signal.SIGKILL}, (self._folder / "service.log").read_text()
 
     async def kill(self) -> None:
         """Kill -9."""
-        assert self._process is not None
-        self._process.kill()
+        self.close()
         await self.died()
 
     async def agents(self, count: int) -> None:
@@ -88,10 +98,13 @@ class Installation:
         return counts
 
     def close(self) -> None:
-        """End the service if it still runs."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+        """End what still runs of the service."""
+        for process in self._processes:
+            process.kill()
+            process.wait()
+
+    def _dead(self) -> list[subprocess.Popen[bytes]]:
+        return [process for process in self._processes if process.poll() is not None]
 
 
 def _label(prompt: str) -> str:
@@ -106,15 +119,38 @@ def _label(prompt: str) -> str:
 @asynccontextmanager
 async def installed(database_path: Path, reviews: Mapping[str, str]) -> AsyncIterator[Installation]:
     """Lend an installation whose one loop waits for the first start."""
-    clock, db = SystemClock(), SqliteDatabase(database_path, readers=1)
-    backend = LoopBackend(ScriptedAgent(database_path.parent / "agent"), reviews)
-    bench = LoopBench(db, EmbeddedJobs(clock), clock, backend, database_path.parent / "work")
-    await bench.ask("session s-1; say one")
-    installation = Installation(bench, reviews)
+    folder, clock = database_path.parent, SystemClock()
+    backend = LoopBackend(ScriptedAgent(folder / "agent"), reviews)
+    async with _store(database_path, clock) as (db, jobs, shared):
+        bench = LoopBench(db, jobs, clock, backend, folder / "work")
+        await bench.ask("session s-1; say one")
+        installation = Installation(bench, reviews, shared)
+        try:
+            yield installation
+        finally:
+            installation.close()
+
+
+@asynccontextmanager
+async def _store(
+    database_path: Path, clock: SystemClock
+) -> AsyncIterator[tuple[Database, Jobs, Mapping[str, str]]]:
+    """Lend the database, its jobs, and the settings of processes that share it: none for one process."""
+    if not IS_CLUSTER:
+        async with _closing(SqliteDatabase(database_path, readers=1)) as db:
+            yield db, EmbeddedJobs(clock), {}
+        return
+    postgres, redis = shared_servers()
+    with postgres.database() as url:
+        async with _closing(PostgresDatabase(url)) as db:
+            yield db, ProcrastinateJobs(clock), shared_by(url, redis)
+
+
+@asynccontextmanager
+async def _closing(db: Database) -> AsyncIterator[Database]:
     try:
-        yield installation
+        yield db
     finally:
-        installation.close()
         await db.close()
 
 

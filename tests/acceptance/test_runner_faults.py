@@ -243,6 +243,7 @@ async def pass_time(service: Service, wake: Wake, clock: ManualClock, until: dat
     return row.attempts
 
 
+@pytest.mark.one_process("the time of the service is the test's")
 async def test_receiver_that_is_down_for_ten_minutes_gets_its_callback_once(
     database_path: Path, agent: ScriptedAgent
 ) -> None:
