@@ -76,11 +76,11 @@ async def one_time_agents() -> AsyncIterator[Measurement]:
     """
     with TemporaryDirectory(dir=Path(__file__).parent, prefix=".data-") as folder:
         async with (
-            _running_target() as target,
+            running_target() as target,
             running_service(Path(folder), WEBHOOK_SECRET=SECRET) as served,
         ):
             port = served.port
-            await drive(port, iter(_posts(target, 0, _WARM_UP)), connections=4)
+            await drive(port, iter(agent_posts(target, 0, _WARM_UP)), connections=4)
             await target.all_of(_WARM_UP)
             idle = [await _one(port, target, _WARM_UP + number) for number in range(_IDLE)]
             rates = [
@@ -94,7 +94,7 @@ async def one_time_agents() -> AsyncIterator[Measurement]:
 
 async def _one(port: int, target: _Target, number: int) -> float:
     before, sent_at = len(target.arrived), time.perf_counter()
-    await drive(port, iter(_posts(target, number, 1)), connections=1)
+    await drive(port, iter(agent_posts(target, number, 1)), connections=1)
     await target.all_of(number + 1)
     await asyncio.sleep(0.005)
     return (target.arrived[before] - sent_at) * 1000
@@ -102,14 +102,15 @@ async def _one(port: int, target: _Target, number: int) -> float:
 
 async def _many(port: int, target: _Target, first: int) -> float:
     started = time.perf_counter()
-    result = await drive(port, iter(_posts(target, first, _AT_ONCE)), connections=_CONNECTIONS)
+    result = await drive(port, iter(agent_posts(target, first, _AT_ONCE)), connections=_CONNECTIONS)
     await target.all_of(first + _AT_ONCE)
     if result.statuses != {200: _AT_ONCE}:
         raise AssertionError(f"not every agent was accepted: {result.statuses}")
     return _AT_ONCE / (target.arrived[-1] - started)
 
 
-def _posts(target: _Target, first: int, count: int) -> list[bytes]:
+def agent_posts(target: _Target, first: int, count: int) -> list[bytes]:
+    """Return requests for one-time agents of one name, each with a number of its own."""
     headers = {"X-Webhook-Secret": SECRET}
     return [
         post(
@@ -124,7 +125,8 @@ def _posts(target: _Target, first: int, count: int) -> list[bytes]:
 
 
 @asynccontextmanager
-async def _running_target() -> AsyncIterator[_Target]:
+async def running_target() -> AsyncIterator[_Target]:
+    """Lend a program that answers each call at once, on loopback."""
     target = _Target()
     server = await asyncio.get_running_loop().create_server(lambda: _TargetConnection(target), "127.0.0.1", 0)
     async with server:

@@ -13,6 +13,7 @@ import kubernetes_validate
 import pytest
 import typer.main
 import yaml
+from bench.capacity_model import Rules
 from dockerfile import stages
 from kustomize import Manifest, build, pod_of
 from prometheus_client import generate_latest
@@ -200,6 +201,14 @@ def test_many_pods_share_no_sqlite_file() -> None:
     """The volume that all mount holds no cache file, and every pod may mount it."""
     assert of_kind("ConfigMap")["wireroom"]["data"]["WIREROOM_CACHE_DISK_BYTES"] == "0"
     assert of_kind("PersistentVolumeClaim")["wireroom-data"]["spec"]["accessModes"] == ["ReadWriteMany"]
+
+
+def test_pods_open_as_many_connections_as_the_capacity_model_says() -> None:
+    """Its pool is that of the manifests, so that it tells what PostgreSQL must allow."""
+    settings = of_kind("ConfigMap")["wireroom"]["data"]
+    pool = int(settings["WIREROOM_POOL_SIZE"]) + int(settings["WIREROOM_POOL_OVERFLOW"])
+    assert pool == Rules().pool
+    assert Rules().run_slots == Settings.model_fields["run_slots"].default
 
 
 def test_overlay_grows_by_one_autoscaler_at_most() -> None:
