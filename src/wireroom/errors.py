@@ -15,6 +15,7 @@
     │   ├── StoreReadOnly        the file or folder may not be written
     │   └── StoreDamaged         the file is not a database, or its pages are broken
     ├── RedisUnavailable         Redis does not answer, or is known not to; go on without it
+    ├── SpeechError              see `speech.errors`, which refines it
     └── TelegramError            see `telegram.errors`, which refines it
 
 Adapters translate foreign errors into these with `raise ... from`. The message says what happened, with
@@ -82,6 +83,10 @@ class StoreDamaged(StoreUnavailable):
 
 class RedisUnavailable(WireroomError):
     """Redis does not answer, or is known not to: nothing waited for it. Go on without it."""
+
+
+class SpeechError(WireroomError):
+    """Speech was not turned into text, or text into speech. The message is for people."""
 
 
 class TelegramError(WireroomError):

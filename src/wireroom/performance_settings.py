@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pydantic import SecretStr, field_validator
 
-from wireroom.agent_settings import AgentSettings, named
+from wireroom.agent_settings import named
+from wireroom.speech_settings import SpeechSettings
 
 _REDIS_SCHEMES = tuple(
     f"{scheme}://"
@@ -20,7 +21,7 @@ _REDIS_SCHEMES = tuple(
 )
 
 
-class PerformanceSettings(AgentSettings):
+class PerformanceSettings(SpeechSettings):
     """How much is kept open, kept at hand, looked at and waited for."""
 
     redis_url: SecretStr = named(

@@ -25,6 +25,7 @@ from wireroom.telegram.methods import (
     SendChatAction,
     SendDocument,
     SendMessage,
+    SendVoice,
     SetMyCommands,
     SetWebhook,
     encode,
@@ -122,6 +123,27 @@ def test_send_document_fields_are_a_bot_api_request() -> None:
     dumped = model.model_dump(mode="json", exclude_unset=True, exclude={"document"}, warnings=False)
     assert dumped == encoded.fields
     assert encoded.upload == FILE
+
+
+def test_send_voice_fields_are_a_bot_api_request() -> None:
+    """The sound travels beside the fields, under a name of its own."""
+    sound = Attachment("answer.ogg", b"OggS", "audio/ogg")
+    request = SendVoice(
+        chat_id=5,
+        voice=sound,
+        duration=3,
+        caption="Spoken",
+        reply_parameters=ReplyParameters(9),
+        message_thread_id=3,
+        disable_notification=True,
+    )
+    encoded = encode(request)
+    model = aiogram.methods.SendVoice(
+        **encoded.fields, voice=BufferedInputFile(sound.content, filename=sound.file_name)
+    )
+    dumped = model.model_dump(mode="json", exclude_unset=True, exclude={"voice"}, warnings=False)
+    assert dumped == encoded.fields
+    assert (encoded.upload, encoded.upload_field) == (sound, "voice")
 
 
 @pytest.mark.parametrize("caption", [None, "Everything"])

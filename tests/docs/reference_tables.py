@@ -39,6 +39,7 @@ from wireroom.intake.webhook import Webhook
 from wireroom.perf.metrics import REGISTRY
 from wireroom.redis.keys import FAMILIES
 from wireroom.settings import Settings, variables_of
+from wireroom.speech import errors as speech_errors
 from wireroom.telegram import errors as telegram_errors
 from wireroom.workspaces.workspace import Workspaces
 
@@ -84,6 +85,11 @@ def tree() -> str:
 def telegram_tree() -> str:
     """Return the drawing of Telegram's errors."""
     return f"```text\n{_drawing(telegram_errors)}\n```\n"
+
+
+def speech_tree() -> str:
+    """Return the drawing of speech's errors."""
+    return f"```text\n{_drawing(speech_errors)}\n```\n"
 
 
 def statuses() -> str:
@@ -190,6 +196,7 @@ TABLES: dict[str, Callable[[], str]] = {
         events,
         tree,
         telegram_tree,
+        speech_tree,
         statuses,
         commands,
         options,

@@ -70,6 +70,13 @@ RUNS_ACTIVE = Gauge("wireroom_runs_active", "Runs whose agent is working now", r
 RUN_SECONDS = Histogram(
     "wireroom_runs_seconds", "Start to end of a run", ["backend"], registry=REGISTRY, buckets=_SLOW
 )
+SPEECH_SECONDS = Histogram(
+    "wireroom_speech_seconds",
+    "Hearing a recording, its download included, or speaking an answer (hear, say); not what was kept",
+    ["step"],
+    registry=REGISTRY,
+    buckets=_SLOW,
+)
 TELEGRAM_CALLS = Counter(
     "wireroom_delivery_calls_total",
     "Calls of the Bot API by method and result",

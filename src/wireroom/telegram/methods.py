@@ -40,9 +40,11 @@ class Method(msgspec.Struct, Generic[R_co], frozen=True, kw_only=True, omit_defa
 
     api_name: ClassVar[str]
     result_type: ClassVar[Any]
+    upload_field: ClassVar[str] = "document"
+    """The field of the request, and of the form, that its file is."""
 
     def attachment(self) -> Attachment | None:
-        """Return the file to upload as the form field `document`, if the request has one."""
+        """Return the file to upload, if the request has one."""
         return None
 
 
@@ -173,6 +175,28 @@ class SendDocument(Method[Message], frozen=True, kw_only=True):
         return self.document
 
 
+class SendVoice(Method[Message], frozen=True, kw_only=True):
+    """Upload sound that is played as a voice message: Ogg with Opus, MP3 or M4A, at most 50 MB."""
+
+    api_name: ClassVar[str] = "sendVoice"
+    result_type: ClassVar[Any] = Message
+    upload_field: ClassVar[str] = "voice"
+
+    chat_id: int
+    voice: Attachment
+    duration: int | None = None
+    """Seconds."""
+    caption: str | None = None
+    """0 to 1024 UTF-16 code units."""
+    reply_parameters: ReplyParameters | None = None
+    message_thread_id: int | None = None
+    disable_notification: bool = False
+
+    def attachment(self) -> Attachment | None:
+        """Return the sound."""
+        return self.voice
+
+
 class EditMessageMedia(Method[Message | bool], frozen=True, kw_only=True):
     """Turn a message, also a text message, into an uploaded document."""
 
@@ -227,7 +251,8 @@ class Encoded:
     fields: Mapping[str, Any]
     """JSON types; in a multipart form every value that is not a string is sent as JSON."""
     upload: Attachment | None
-    """Sent as the form field `document`; None means a JSON body."""
+    """Sent as the form field `upload_field`; None means a JSON body."""
+    upload_field: str = "document"
 
 
 def encode(request: Method[Any]) -> Encoded:
@@ -236,9 +261,10 @@ def encode(request: Method[Any]) -> Encoded:
     if upload is None:
         return Encoded(request.api_name, to_wire(request), None)
     # The bytes travel beside the fields; converting them to JSON types would copy them as base64.
-    fields: dict[str, Any] = to_wire(msgspec.structs.replace(request, document=_NOTHING))
-    del fields["document"]
+    name = request.upload_field
+    fields: dict[str, Any] = to_wire(msgspec.structs.replace(request, **{name: _NOTHING}))
+    del fields[name]
     if isinstance(request, EditMessageMedia):
         caption = fields.pop("caption", None)
         fields["media"] = {"type": "document", "media": ATTACHED} | ({"caption": caption} if caption else {})
-    return Encoded(request.api_name, fields, upload)
+    return Encoded(request.api_name, fields, upload, name)

@@ -59,7 +59,9 @@ async def request_body(request: Encoded) -> WatchedBody:
         for name, value in request.fields.items():
             form.append(_form_text(value)).set_content_disposition("form-data", name=name)
         part = form.append(request.upload.content, {"Content-Type": request.upload.content_type})
-        part.set_content_disposition("form-data", name="document", filename=request.upload.file_name)
+        part.set_content_disposition(
+            "form-data", name=request.upload_field, filename=request.upload.file_name
+        )
         return WatchedBody(await form.as_bytes(), form.content_type)
 
 

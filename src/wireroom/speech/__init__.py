@@ -1,0 +1,1 @@
+"""Speech to text and text to speech: ElevenLabs, or programs on this machine."""
