@@ -47,7 +47,7 @@ class KnownSetting:
 KNOWN = {
     setting.name: setting
     for setting in (
-        KnownSetting("allow_audio_output", "For programs beside us: answer speech with speech."),
+        KnownSetting("allow_audio_output", "Answer voice messages with a voice message beside the text."),
         KnownSetting("debug", "For programs beside us: say more. Our own log follows LOG_LEVEL."),
         KnownSetting("gpt-review", "For older runners: have OpenAI review. Here: WIREROOM_REVIEW_BACKEND."),
         KnownSetting("task_operator", "Run the ready tasks of the board, lowest order first."),

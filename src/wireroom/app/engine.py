@@ -13,7 +13,7 @@ from wireroom.agents import admission
 from wireroom.app.led import Leadership, SoleProcess
 from wireroom.callbacks import outbox as callback_outbox
 from wireroom.clock import Clock, SystemClock
-from wireroom.delivery import outbox
+from wireroom.delivery import outbox, speaking
 from wireroom.delivery.lanes import LaneRules, Lanes
 from wireroom.delivery.pace import SendingPace
 from wireroom.delivery.permits import MemoryPermits, Permits
@@ -42,6 +42,7 @@ _DELIVERY_CONCURRENCY = 64
 _CALLBACK_CONCURRENCY = 16
 _CALL_CONCURRENCY = 64
 _TIME_CONCURRENCY = 8
+_SPEECH_CONCURRENCY = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,7 @@ def queue_specs(
         QueueSpec(wake.QUEUE, 1, patient),
         QueueSpec(outbox.QUEUE, _DELIVERY_CONCURRENCY, patient, drains=True, pace=sending),
         QueueSpec(callback_outbox.QUEUE, _CALLBACK_CONCURRENCY, patient, drains=True),
+        QueueSpec(speaking.QUEUE, _SPEECH_CONCURRENCY, patient),
         QueueSpec(admission.CALL_QUEUE, _CALL_CONCURRENCY, patient),
         QueueSpec(admission.TIME_QUEUE, _TIME_CONCURRENCY, patient),
     ]

@@ -27,6 +27,7 @@ from wireroom.runs.agent_host import Outside
 from wireroom.runs.driver import AgentDriver
 from wireroom.runs.executor import Executor
 from wireroom.runs.feed import Feed
+from wireroom.runs.hearing import Ears
 from wireroom.runs.limits import Limits
 from wireroom.runs.loop_driver import LoopDriver
 from wireroom.runs.loop_policy import loop_policy
@@ -56,7 +57,9 @@ class Surroundings:
     """Our own server of tools, where one is served."""
 
 
-def make_executor(around: Surroundings, progress: Progress, outside: Outside) -> Executor:
+def make_executor(
+    around: Surroundings, progress: Progress, outside: Outside, ears: Ears | None = None
+) -> Executor:
     """Return the handler of run jobs.
 
     Raises:
@@ -92,6 +95,7 @@ def make_executor(around: Surroundings, progress: Progress, outside: Outside) ->
         policy=policy,
         driver=PlacedDriver(loops, workspaces=around.workspaces, tools=tools, data_dir=settings.data_dir),
         worker=f"{socket.gethostname()}:{os.getpid()}",
+        ears=ears,
     )
 
 

@@ -12,6 +12,8 @@ import secrets
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Self
 
 from wireroom.api.auth import new_login_link
@@ -34,6 +36,7 @@ from wireroom.app.probes import make_probes
 from wireroom.app.redis import make_redis_work
 from wireroom.app.roles import Role, check_role
 from wireroom.app.runner import Surroundings, make_callback_sender, make_executor
+from wireroom.app.speech import make_speech
 from wireroom.app.surface import Secrets, Surface
 from wireroom.app.tasks import make_operator
 from wireroom.app.traces import begin_traces, traced
@@ -191,12 +194,15 @@ class Service:
             hosts=known_hosts(settings),
             own_tools=OwnServer(lambda: self.address + TOOLS_PATH, token_for_agents(known.api)),
         )
+        self._speech = make_speech(around, session, self.bot, self.services.system_settings)
+        stack.push_async_callback(self._speech.close)
         progress = NoProgress() if self.bot is None else self.bot.signs
-        executor = make_executor(around, progress, outside)
+        executor = make_executor(around, progress, outside, self._speech.hearing)
         agents = make_agents(around, session, asker, self.services.desk)
         handlers = self._handlers(around, asker, executor)
         handlers[outbox.KIND] = make_callback_sender(around, session, known.api).handle
         handlers |= agents.handlers
+        handlers |= self._speech.handlers
         engine.db.on_outside_change(feed.wake_all)
         if self.role.works:
             await executor.adopt_orphans()
@@ -212,9 +218,16 @@ class Service:
         self._watched = WatchedDatabase(opened.db)
         self.redis = make_redis_work(self.settings, self._watched, self.clock)
         self._stack.push_async_callback(self.redis.close)
-        self._cache = make_cache(self.settings, self._watched, self.redis.redis)
+        self._cache = make_cache(self.settings, self._watched, self.redis.redis, self._cache_folder())
         self._stack.push_async_callback(self._cache.close)
         return replace(opened, db=self._watched)
+
+    def _cache_folder(self) -> Path:
+        """Return where a cache may be kept: processes may share the data folder, over a network."""
+        if self.role is Role.ALL:
+            return self.settings.data_dir
+        folder = TemporaryDirectory(prefix="wireroom-cache-", ignore_cleanup_errors=True)
+        return Path(self._stack.enter_context(folder))
 
     def _handlers(self, around: Surroundings, asker: Asker, executor: Executor) -> dict[str, Handler]:
         """Return what does the jobs of chats, of runs and of the board, by kind."""
@@ -223,7 +236,7 @@ class Service:
         self._board = BoardWatch(engine.db, engine.jobs, operator)
         self.services.system_settings.watch(self._board.look)
         handlers: dict[str, Handler] = {
-            accept.KIND: make_update_handler(around, asker, self.bot).handle,
+            accept.KIND: make_update_handler(around, asker, self.bot, self._speech.deafness).handle,
             records.KIND: executor.handle,
             wake.KIND: operator.handle,
         }
@@ -247,6 +260,7 @@ class Service:
             parts["wake-ups"] = engine.wake_ups.run(feed.wake, feed.wake_all)
         if self.role.works:
             parts |= folder_chores(self.settings, engine.db, self.clock, workspaces)
+            parts |= {"speech files": self._speech.sweep()}
         self._probes.pauses.start()
         self._stack.callback(self._probes.pauses.stop)
         self._stack.push_async_callback(self._probes.shelf.close)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from wireroom.app.bot import Bot
 from wireroom.app.runner import Surroundings
 from wireroom.backends.registry import installed_names
@@ -9,11 +11,14 @@ from wireroom.intake.ask import Asker
 from wireroom.intake.chat_commands import ChatCommands
 from wireroom.intake.choices import Choices
 from wireroom.intake.handle import NoHints, UpdateHandler
+from wireroom.speech.limits import Recording
 from wireroom.tasks.chat import TaskChat
 
 
-def make_update_handler(around: Surroundings, asker: Asker, bot: Bot | None) -> UpdateHandler:
-    """Return the handler of update jobs."""
+def make_update_handler(
+    around: Surroundings, asker: Asker, bot: Bot | None, deafness: Callable[[Recording], str | None]
+) -> UpdateHandler:
+    """Return the handler of update jobs; `deafness` tells why nobody listens to a recording."""
     settings, engine, clock = around.settings, around.engine, around.clock
     choices = _choices(around)
     return UpdateHandler(
@@ -28,6 +33,7 @@ def make_update_handler(around: Surroundings, asker: Asker, bot: Bot | None) -> 
         allowed=frozenset(settings.allowed_users),
         max_attempts=settings.update_attempts,
         publish=around.feed.publish,
+        deafness=deafness,
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +38,7 @@ _TYPED_A_SECOND = 20
 _TYPING_SECONDS = 4.0
 _EDIT_SECONDS = 1.0
 _CLOSE_SECONDS = 5.0
+_LOOK_SECONDS = 0.25
 _ANSWER_SECONDS = 3.0
 """How long an edit may go without an answer; below `_CLOSE_SECONDS`, so that none is cut off unnoticed."""
 
@@ -91,6 +93,15 @@ class LiveSigns:
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def show(self, run_id: str, text: str) -> None:
+        """Show the text in the placeholder of a run that waits, if that can be done within a few seconds."""
+        with suppress(TimeoutError, StoreUnavailable):
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                spot = await self.spot(run_id)
+                while spot is not None and not await self.edit(run_id, spot, text):
+                    await asyncio.sleep(_LOOK_SECONDS)
+                    spot = await self.spot(run_id)
 
     async def spot(self, run_id: str) -> _Spot | None:
         """Return where the run answers, None for nowhere."""

@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import Connection, insert, update
 
 from wireroom.delivery.outbox import DeliveryState
-from wireroom.delivery.parts import Part, decode_part, encode_part, part_kind
+from wireroom.delivery.parts import Part, VoicePart, decode_part, encode_part, part_kind
 from wireroom.delivery.plan import Doubt, PartState, PartView
 from wireroom.store.schema import deliveries, delivery_parts
 from wireroom.store.statement import Row, Statement
@@ -89,7 +89,16 @@ class Outgoing:
     @property
     def view(self) -> Sequence[PartView]:
         """What the plan must know."""
-        return [PartView(part.seq, part.state, part.content is not None, part.doubt) for part in self.parts]
+        return [
+            PartView(
+                part.seq,
+                part.state,
+                has_content=part.content is not None,
+                doubt=part.doubt,
+                is_voice=isinstance(part.content, VoicePart),
+            )
+            for part in self.parts
+        ]
 
     def due_since(self, seq: int) -> int:
         """Return when the step that part `seq` is at came due: placing it, or filling it."""

@@ -1,4 +1,4 @@
-"""What one delivery consists of on the wire: texts with entities, and documents."""
+"""What one delivery consists of on the wire: texts with entities, documents, voice messages."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import msgspec
 
 from wireroom.delivery.render import Rendered
 from wireroom.delivery.text_builder import utf16_length
+from wireroom.speech.sound import SoundForm
 from wireroom.telegram.types import MessageEntity
 
 TEXT_LIMIT = 4096
@@ -38,12 +39,28 @@ class DocumentPart:
     content_type: str = "text/markdown"
 
 
-Part = TextPart | DocumentPart
+@dataclass(frozen=True, slots=True)
+class VoicePart:
+    """One voice message; it is sent whole, and never twice."""
+
+    content: bytes
+    form: SoundForm
+    seconds: int | None = None
+    """How long it plays; None when that is not known."""
+
+
+Part = TextPart | DocumentPart | VoicePart
 
 
 class _StoredText(msgspec.Struct):
     text: str
     entities: tuple[MessageEntity, ...] = ()
+
+
+class _StoredVoice(msgspec.Struct):
+    content: str
+    form: SoundForm
+    seconds: int | None = None
 
 
 class _StoredDocument(msgspec.Struct):
@@ -54,22 +71,32 @@ class _StoredDocument(msgspec.Struct):
 
 # Made here and not at first use: msgspec crashes the process when two threads meet a type for the first time.
 _decode_text = msgspec.json.Decoder(_StoredText).decode
+_decode_voice = msgspec.json.Decoder(_StoredVoice).decode
 _decode_document = msgspec.json.Decoder(_StoredDocument).decode
 
 
 def part_kind(part: Part) -> str:
-    """Return "text" or "document", as `delivery_parts.kind` stores it."""
-    return "text" if isinstance(part, TextPart) else "document"
+    """Return "text", "document" or "voice", as `delivery_parts.kind` stores it."""
+    match part:
+        case TextPart():
+            return "text"
+        case DocumentPart():
+            return "document"
+        case VoicePart():
+            return "voice"
 
 
 def encode_part(part: Part) -> str:
-    """Return the part as JSON for `delivery_parts.content`; a document's bytes are base64."""
+    """Return the part as JSON for `delivery_parts.content`; the bytes of files are base64."""
     match part:
         case TextPart(text=text, entities=entities):
             return msgspec.json.encode(_StoredText(text, entities)).decode()
         case DocumentPart(file_name=name, content=content, content_type=content_type):
             stored = _StoredDocument(name, base64.b64encode(content).decode(), content_type)
             return msgspec.json.encode(stored).decode()
+        case VoicePart(content=content, form=form, seconds=seconds):
+            voice = _StoredVoice(base64.b64encode(content).decode(), form, seconds)
+            return msgspec.json.encode(voice).decode()
 
 
 def decode_part(kind: str, content: str) -> Part:
@@ -77,5 +104,8 @@ def decode_part(kind: str, content: str) -> Part:
     if kind == "text":
         text = _decode_text(content)
         return TextPart(text.text, text.entities)
+    if kind == "voice":
+        voice = _decode_voice(content)
+        return VoicePart(base64.b64decode(voice.content), voice.form, voice.seconds)
     document = _decode_document(content)
     return DocumentPart(document.file_name, base64.b64decode(document.content), document.content_type)

@@ -47,6 +47,8 @@ class PartView:
     state: PartState
     has_content: bool
     doubt: Doubt = Doubt.NONE
+    is_voice: bool = False
+    """It is sent whole by one call that must not be repeated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,20 @@ class Place:
 @dataclass(frozen=True, slots=True)
 class Fill:
     """Edit part `seq` into its content."""
+
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Speak:
+    """Send part `seq`, a voice message."""
+
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveOut:
+    """Part `seq`, a voice message, may have been sent: nobody knows, and it is not said twice."""
 
     seq: int
 
@@ -87,7 +103,7 @@ class Wait:
     """The placeholder is shown and the answer is not known yet."""
 
 
-Step = Place | Fill | Render | Search | Complete | Wait
+Step = Place | Fill | Speak | LeaveOut | Render | Search | Complete | Wait
 
 
 def next_step(parts: Sequence[PartView], *, has_body: bool) -> Step:
@@ -102,6 +118,8 @@ def next_step(parts: Sequence[PartView], *, has_body: bool) -> Step:
     if has_body and not all(part.has_content for part in parts):
         return Render()
     for part in parts:
+        if part.is_voice and part.state is not PartState.SENT:
+            return Speak(part.seq) if part.state is PartState.NEW else LeaveOut(part.seq)
         if part.state in {PartState.NEW, PartState.SENDING, PartState.UNCERTAIN}:
             return Place(part.seq)
         if part.state is PartState.PLACED and has_body:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from wireroom.delivery.outgoing import Outgoing, StoredPart
-from wireroom.delivery.parts import DocumentPart, TextPart
-from wireroom.telegram.methods import EditMessageMedia, EditMessageText, Method, SendMessage
+from wireroom.delivery.parts import DocumentPart, TextPart, VoicePart
+from wireroom.telegram.methods import EditMessageMedia, EditMessageText, Method, SendMessage, SendVoice
 from wireroom.telegram.types import Attachment, InlineKeyboardButton, InlineKeyboardMarkup, ReplyParameters
 
 
@@ -20,6 +20,19 @@ def placeholder(out: Outgoing, seq: int) -> SendMessage:
         message_thread_id=out.thread_id,
         reply_parameters=ReplyParameters(message_id=answered) if answered else None,
         disable_notification=seq > 0,
+    )
+
+
+def voice_message(out: Outgoing, voice: VoicePart) -> SendVoice:
+    """Return the call that sends the voice message."""
+    return SendVoice(
+        chat_id=out.chat_id,
+        voice=Attachment(f"answer.{voice.form.suffix}", voice.content, voice.form.value),
+        duration=voice.seconds,
+        message_thread_id=out.thread_id,
+        reply_parameters=ReplyParameters(message_id=out.reply_to) if out.reply_to else None,
+        # The text has rung already.
+        disable_notification=True,
     )
 
 

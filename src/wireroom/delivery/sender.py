@@ -29,13 +29,25 @@ from wireroom.delivery.outgoing import (
     note_failure,
     store_parts,
 )
-from wireroom.delivery.parts import TextPart
+from wireroom.delivery.parts import TextPart, VoicePart
 from wireroom.delivery.permits import Permits
-from wireroom.delivery.plan import Complete, Fill, PartState, Place, Render, Search, Wait, next_step
+from wireroom.delivery.plan import (
+    Complete,
+    Fill,
+    LeaveOut,
+    PartState,
+    Place,
+    Render,
+    Search,
+    Speak,
+    Wait,
+    next_step,
+)
 from wireroom.delivery.reaction import Call, GiveUp, Later, MoveChat, PlaceAgain, SendPlain, Shown, react
-from wireroom.delivery.requests import content_edit, placeholder
+from wireroom.delivery.requests import content_edit, placeholder, voice_message
 from wireroom.delivery.split import as_parts
 from wireroom.delivery.strays import Strays
+from wireroom.delivery.voices import react_to_silence
 from wireroom.errors import LeaseLost, StoreUnavailable
 from wireroom.jobs.port import Done, Job, Jobs, Outcome, RunAgainAt
 from wireroom.perf.metrics import DELIVERIES, DELIVERY_SECONDS, TELEGRAM_CALLS
@@ -48,6 +60,7 @@ from wireroom.telegram.methods import Method
 _log = structlog.get_logger(__name__)
 _STORE_SECONDS = 2.0
 """Until a delivery that the database refused to show is looked at again."""
+_IN_DOUBT = "the voice message may have been sent; it is not sent twice"
 _PLACING = 8
 """Placeholders on their way at once: what a crash may leave in chats; at 250 ms each still 30 a second."""
 
@@ -128,12 +141,17 @@ class Sender:
                 case Search():
                     if (outcome := await self._search(out, step)) is not None:
                         return outcome
-                case Place() | Fill():
+                case Place() | Fill() | Speak() | LeaveOut():
                     if (outcome := await self._paced(job, out, step)) is not None:
                         return outcome
 
-    async def _paced(self, job: Job, out: Outgoing, step: Place | Fill) -> Outcome | None:
+    async def _paced(self, job: Job, out: Outgoing, step: Place | Fill | Speak | LeaveOut) -> Outcome | None:
         """Do the step if the lane lets us; None when the next step may follow."""
+        if isinstance(step, LeaveOut):
+            return await self._give_up(job, _IN_DOUBT, DeliveryState.DISCARDED)
+        if isinstance(step, Speak):
+            until = await self._permits.ask(out.chat_id, "send", out.id)
+            return RunAgainAt(until) if until else await self._speak(job, out, out.parts[step.seq])
         if isinstance(step, Place):
             async with self._placing:
                 until = await self._permits.ask(out.chat_id, "send", out.id)
@@ -168,6 +186,25 @@ class Sender:
         if part.seq == 0 and (seconds := self._strays.take(out.run_id, self._clock.monotonic())) > 0:
             return self._again_in(seconds)
         await self._mark(out, part.seq, PartState.SENT)
+        return None
+
+    async def _speak(self, job: Job, out: Outgoing, part: StoredPart) -> Outcome | None:
+        """Send a voice message by the one call that it has; what went wrong with it never costs the text."""
+        if not isinstance(part.content, VoicePart):
+            raise TypeError("a voice message has its sound from the start")
+        await self._write(out.id, lambda conn, now: self._mark_sending(conn, out, part.seq, now))
+        try:
+            message = await self._call(voice_message(out, part.content))
+        except BotAPIError as error:
+            if not isinstance(error, Uncertain):
+                await self._permits.settle(out.chat_id)
+            reaction = react_to_silence(error, attempts=out.attempts)
+            if isinstance(reaction, GiveUp):
+                return await self._give_up(job, reaction.reason, DeliveryState.DISCARDED)
+            return await self._later(out, part.seq, error, Call.PLACE, reaction)
+        await self._permits.settle(out.chat_id)
+        self._high_water.note(out.chat_id, message.message_id)
+        await self._mark(out, part.seq, PartState.SENT, message_id=message.message_id)
         return None
 
     async def _failed(
@@ -225,13 +262,13 @@ class Sender:
         _log.warning("delivery_delayed", delivery=out.id, reason=str(error), retry_seconds=reaction.seconds)
         return RunAgainAt(until)
 
-    async def _give_up(self, job: Job, reason: str) -> Outcome:
+    async def _give_up(self, job: Job, reason: str, state: DeliveryState = DeliveryState.DEAD) -> Outcome:
         def unit(conn: Connection, now_ms: int) -> None:
-            close_delivery(conn, int(job.ref), DeliveryState.DEAD, error=reason, now_ms=now_ms)
+            close_delivery(conn, int(job.ref), state, error=reason, now_ms=now_ms)
             self._jobs.finish(conn, job)
 
         await self._write(job.ref, unit)
-        DELIVERIES.labels("dead").inc()
+        DELIVERIES.labels(state.value).inc()
         _log.error("delivery_given_up", delivery=job.ref, reason=reason)
         return Done()
 

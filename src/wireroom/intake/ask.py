@@ -13,9 +13,11 @@ from wireroom.conversations.threads import (
     begin_conversation,
     find_current,
 )
+from wireroom.delivery import speaking
 from wireroom.delivery.outbox import Recipient, open_delivery
 from wireroom.intake import words
 from wireroom.jobs.port import Jobs
+from wireroom.runs import hearing
 from wireroom.runs.feed import Feed, lane_topic
 from wireroom.runs.options import RunOptions
 from wireroom.runs.queries import count_unfinished
@@ -100,8 +102,13 @@ class Asker:
         )
         if not created:
             return None
+        recording = question.options.recording if question.options else None
+        spoken = recording is not None and not recording.heard
+        if spoken:
+            self._jobs.enqueue(conn, queue=speaking.QUEUE, kind=hearing.KIND, ref=run_id)
         if to is not None:
-            open_delivery(conn, self._jobs, to, opening=words.opening(ahead), run_id=run_id, now_ms=now_ms)
+            opening = words.opening(ahead, spoken=spoken)
+            open_delivery(conn, self._jobs, to, opening=opening, run_id=run_id, now_ms=now_ms)
         after_commit(conn, lambda: self._feed.publish(lane_topic(question.lane)))
         return run_id
 

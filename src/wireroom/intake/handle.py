@@ -25,8 +25,10 @@ from wireroom.intake.commands import CommandName, parse_command
 from wireroom.intake.own_buttons import OwnButtons, Press, Reaction
 from wireroom.intake.update import Incoming, Other, Place, Pressed, Said, Speaker, read_update
 from wireroom.jobs.port import Dead, Done, Job, Jobs, Outcome
+from wireroom.runs.options import RunOptions
 from wireroom.runs.permissions import press_answer
 from wireroom.runs.queries import reword_waiting, run_of_message
+from wireroom.speech.limits import Recording
 from wireroom.store.database import Database, after_commit
 from wireroom.store.patience import write_patiently
 
@@ -85,8 +87,13 @@ class UpdateHandler:
         allowed: Collection[int],
         max_attempts: int,
         publish: Callable[[str], None],
+        deafness: Callable[[Recording], str | None] = lambda _: words.ONLY_TEXT,
     ) -> None:
-        """Keep the neighbours; `allowed` are the ids that need no pairing, `publish` wakes who waits."""
+        """Keep the neighbours.
+
+        `allowed` are the ids that need no pairing, `publish` wakes who waits, and `deafness` tells why nobody
+        listens to a recording, None when somebody does.
+        """
         self._db = db
         self._jobs = jobs
         self._clock = clock
@@ -99,6 +106,7 @@ class UpdateHandler:
         self._allowed = allowed
         self._max_attempts = max_attempts
         self._publish = publish
+        self._deafness = deafness
 
     async def handle(self, job: Job) -> Outcome:
         """Handle the update that the job points at; the last failed try makes it a dead letter.
@@ -198,11 +206,23 @@ class UpdateHandler:
             )
             if reply is not None:
                 self._notify(scene, reply)
+        elif said.recording is not None:
+            self._listen(scene, said, said.recording)
         elif not said.text:
             self._notify(scene, words.ONLY_TEXT)
         else:
             self._ask(scene, said.text, f"telegram-{self._bot_id}-{said.update_id}")
         return UpdateState.DONE, None
+
+    def _listen(self, scene: _Scene, said: Said, recording: Recording) -> None:
+        """Ask what was spoken, whose words come later; or say at once why nobody listens."""
+        if (refusal := self._deafness(recording)) is not None:
+            self._notify(scene, refusal)
+            return
+        options = RunOptions(recording=recording)
+        request_id = f"telegram-{self._bot_id}-{said.update_id}"
+        where = (scene.lane, "telegram", scene.to.reply_to)
+        self._ask_question(scene, Question(request_id, recording.title, *where, options=options))
 
     def _ask(self, scene: _Scene, text: str, request_id: str) -> None:
         self._ask_question(scene, Question(request_id, text, scene.lane, "telegram", scene.to.reply_to))
@@ -215,7 +235,7 @@ class UpdateHandler:
     def _edited(self, scene: _Scene, said: Said) -> tuple[UpdateState, str | None]:
         """Give a waiting request its new wording; offer to run one that has begun again."""
         run = run_of_message(scene.conn, scene.lane, said.place.message_id)
-        if run is None or not said.text or run.prompt == said.text:
+        if run is None or not said.text or said.recording is not None or run.prompt == said.text:
             return UpdateState.IGNORED, "an edit that changes no request"
         if reword_waiting(scene.conn, run.id, said.text):
             return UpdateState.DONE, "new wording of a waiting request"

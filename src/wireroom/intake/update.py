@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import msgspec
 
 from wireroom.errors import BadInput
+from wireroom.speech.limits import Recording
 
 _MAX_FORM_DEPTH = 16
 _Id = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
@@ -31,6 +32,16 @@ class _Chat(msgspec.Struct):
     type: str = "private"
 
 
+class _Sound(msgspec.Struct):
+    """A voice message, a piece of music, a video note, or a document that may be one of them."""
+
+    file_id: str = ""
+    file_unique_id: str = ""
+    duration: int = 0
+    file_size: int | None = None
+    mime_type: str = ""
+
+
 class _Message(msgspec.Struct):
     message_id: _Id
     chat: _Chat
@@ -39,6 +50,10 @@ class _Message(msgspec.Struct):
     is_topic_message: bool = False
     text: str | None = None
     caption: str | None = None
+    voice: _Sound | None = None
+    audio: _Sound | None = None
+    video_note: _Sound | None = None
+    document: _Sound | None = None
 
 
 class _Callback(msgspec.Struct):
@@ -97,6 +112,8 @@ class Said:
     text: str
     """Text or caption, stripped; empty for a message that has neither."""
     edited: bool = False
+    recording: Recording | None = None
+    """What was spoken: a voice message, an audio file, a video note."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +215,25 @@ def _read(body: bytes | str) -> Incoming:
         speaker=_speaker(message.from_),
         text=_storable(message.text or message.caption or "").strip(),
         edited=update.message is None,
+        recording=_recording(message),
+    )
+
+
+def _recording(message: _Message) -> Recording | None:
+    document = message.document
+    if document is not None and not document.mime_type.lower().startswith("audio/"):
+        document = None
+    sound = message.voice or message.audio or message.video_note or document
+    if sound is None or not sound.file_id:
+        return None
+    return Recording(
+        file_id=sound.file_id,
+        # Without it nothing tells that two are the same.
+        unique_id=sound.file_unique_id or sound.file_id,
+        seconds=max(0, sound.duration),
+        size=sound.file_size,
+        content_type=sound.mime_type or ("video/mp4" if sound is message.video_note else "audio/ogg"),
+        caption=_storable(message.caption or "").strip(),
     )
 
 

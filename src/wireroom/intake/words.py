@@ -11,7 +11,7 @@ from wireroom.runs.states import RunState
 from wireroom.runs.verdict import fenced
 
 PAIRED = "👋 Paired. From now on I answer you. Tell me what to do, or send /help."
-ONLY_TEXT = "I can read text only, so far. Please write what you want done."
+ONLY_TEXT = "I can read text and hear voice messages only. Please write what you want done."
 EDITED_TOO_LATE = "That request had begun already, so your edit did not change it."
 NEW_CONVERSATION = "🆕 New conversation: what was said before is out of my mind."
 NOTHING_RUNS = "Nothing runs and nothing waits."
@@ -39,12 +39,15 @@ def greeting(backend: str) -> str:
     )
 
 
-def opening(ahead: int) -> str:
+def opening(ahead: int, *, spoken: bool = False) -> str:
     """Return what a placeholder says first.
 
     Args:
         ahead: Requests of the same lane that come before.
+        spoken: It is to be heard first.
     """
+    if spoken:
+        return "🎙 Listening …" if ahead == 0 else f"🎙 Listening; number {ahead} in line"
     return "⏳ Accepted …" if ahead == 0 else f"🕐 Queued, number {ahead} in line"
 
 

@@ -16,8 +16,8 @@ from msgspec import structs
 from sqlalchemy import Connection
 
 from wireroom.clock import Clock, to_ms
-from wireroom.delivery.progress import Progress
-from wireroom.errors import LeaseLost, NotFound, StoreUnavailable
+from wireroom.delivery.progress import Progress, ProgressLine
+from wireroom.errors import LeaseLost, NotFound, SpeechError, StoreUnavailable
 from wireroom.jobs.port import Dead, Done, Job, Jobs
 from wireroom.jobs.port import Outcome as JobOutcome
 from wireroom.perf import traces
@@ -26,12 +26,15 @@ from wireroom.runs import endings, records
 from wireroom.runs.agent_call import LEASE, RunPolicy
 from wireroom.runs.driver import Driver
 from wireroom.runs.feed import Feed, lane_topic, run_topic
+from wireroom.runs.hearing import Ears, unheard
 from wireroom.runs.options import RunReport
 from wireroom.runs.orphans import adopt_orphans, find_orphans
 from wireroom.runs.overdue import too_late
 from wireroom.runs.process_group import kill_leftover
+from wireroom.runs.progress_text import RoundLine
 from wireroom.runs.queries import cancel_wanted
 from wireroom.runs.records import Attempt, Standing
+from wireroom.runs.spoken_words import quoted
 from wireroom.runs.states import RunState
 from wireroom.runs.stopping import heed_cancellation, outlast
 from wireroom.runs.verdict import RunEnding, Verdict
@@ -72,6 +75,7 @@ class Executor:
         policy: RunPolicy,
         driver: Driver,
         worker: str,
+        ears: Ears | None = None,
     ) -> None:
         """Keep what every attempt needs."""
         self._db = db
@@ -82,6 +86,7 @@ class Executor:
         self._policy = policy
         self._driver = driver
         self._worker = worker
+        self._ears = ears
 
     async def adopt_orphans(self) -> None:
         """Give a job to every unfinished run that has none, before work begins."""
@@ -136,7 +141,7 @@ class Executor:
         standing = await self._db.read(lambda conn: records.standing_of(conn, job.ref))
         turn.epoch = standing.epoch
         await self._kill_leftovers(job, standing)
-        if (ending := self._settled_already(standing)) is not None:
+        if (ending := self._settled_already(standing) or await self._hear(job, standing)) is not None:
             await self._end(turn, ending)
             return Done()
         # To its end whatever comes: a stop that did not know of the attempt could not end it.
@@ -157,6 +162,14 @@ class Executor:
         for leftover in standing.leftovers:
             found = await kill_leftover(leftover.mark, self._policy.limits.grace)
             _log.info("run_interrupted", run_id=job.ref, epoch=leftover.epoch, process_found=found)
+
+    async def _hear(self, job: Job, standing: Standing) -> Verdict | None:
+        """Have a spoken request heard before it begins; return how it ends when that cannot be."""
+        if standing.unheard is None:
+            return None
+        if self._ears is None:
+            return unheard(SpeechError("Nobody listens here."))
+        return await self._ears.hear(job.ref, standing.unheard)
 
     def _settled_already(self, standing: Standing) -> Verdict | None:
         """Return how the run must end without another attempt, None when it shall be worked on."""
@@ -192,6 +205,7 @@ class Executor:
         return await self._persist(job.ref, lambda conn: self._begin_unit(conn, job))
 
     def _begin_unit(self, conn: Connection, job: Job) -> Attempt | None:
+        self._jobs.check_claim(conn, job)
         now = to_ms(self._clock.now())
         lease_ms = int(LEASE.total_seconds() * 1000)
         attempt = records.begin_attempt(conn, job.ref, worker=self._worker, now_ms=now, lease_ms=lease_ms)
@@ -208,7 +222,7 @@ class Executor:
         started = self._clock.monotonic()
         try:
             with traces.span("agent", _about(attempt), step=traces.attempt_step(attempt.epoch)):
-                ending = await self._driver.drive(attempt, lane, line)
+                ending = await self._driver.drive(attempt, lane, _shown(attempt, line))
             turn.has_worked = not ending.cut_off
         finally:
             await outlast(line.close(), f"end of the progress {attempt.run_id}")
@@ -270,6 +284,15 @@ class Executor:
     def _tell(self, run_id: str, lane: str) -> None:
         self._feed.publish(run_topic(run_id))
         self._feed.publish(lane_topic(lane))
+
+
+def _shown(attempt: Attempt, line: ProgressLine) -> ProgressLine:
+    """Return the line, of a spoken request below what was understood, so that mistakes are seen at once."""
+    if attempt.options.recording is None:
+        return line
+    under = RoundLine(line, quoted(attempt.prompt))
+    under.show("⏳ Working …")
+    return under
 
 
 def _about(attempt: Attempt) -> traces.Attributes:

@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from wireroom.speech.limits import Recording
+
 
 class RunOptions(msgspec.Struct, frozen=True, omit_defaults=True):
     """Wishes of the caller; what is not given follows the settings."""
@@ -30,6 +32,8 @@ class RunOptions(msgspec.Struct, frozen=True, omit_defaults=True):
     """Nobody can be asked for permission: the default answers at once."""
     has_callback: bool = False
     """A row of `callbacks` waits for the end."""
+    recording: Recording | None = None
+    """The request was spoken."""
 
 
 class RunReport(msgspec.Struct, omit_defaults=True):

@@ -28,6 +28,7 @@ from wireroom.runs.events import append_numbered, state_event
 from wireroom.runs.options import RunOptions, RunReport, encode, read_options, read_report
 from wireroom.runs.process_group import ProcessMark
 from wireroom.runs.states import RunMode, RunState
+from wireroom.speech.limits import Recording
 from wireroom.store.database import after_commit
 
 QUEUE = "runs"
@@ -117,6 +118,8 @@ class StoredRun:
     started_at: int | None
     cancel_at: int | None
     mode: str
+    spoken: str | None
+    """The options of a run that has not begun and was spoken, as stored; else None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +144,8 @@ class Standing:
     cancel_wanted: bool
     waits_since: int | None
     """When it was queued, for a run that has never begun; else None."""
+    unheard: Recording | None = None
+    """What its prompt is still to be heard in; None for a request that was written."""
 
 
 def scope_of(run_id: str, epoch: int) -> str:
@@ -247,7 +252,14 @@ def standing_of(conn: Connection, run_id: str) -> Standing:
         run.interruptions + len(leftovers),
         cancel_wanted=run.cancel_at is not None,
         waits_since=run.queued_at if run.started_at is None else None,
+        unheard=unheard_in(run.spoken),
     )
+
+
+def unheard_in(options: str | None) -> Recording | None:
+    """Return the recording that stored options wait for, None when they wait for none."""
+    recording = read_options(options).recording
+    return None if recording is None or recording.heard else recording
 
 
 def note_process(conn: Connection, run_id: str, epoch: int, mark: ProcessMark) -> None:

@@ -7,18 +7,26 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 
 from wireroom.callbacks.outbox import fill_callback
+from wireroom.delivery import speaking
 from wireroom.delivery.outbox import Button, fill_delivery
 from wireroom.errors import NotFound
 from wireroom.jobs.port import Jobs
+from wireroom.runs.options import read_options
 from wireroom.runs.queries import find_run
 from wireroom.runs.result_body import result_body
+from wireroom.runs.spoken_words import quoted
+from wireroom.runs.states import RunState
 from wireroom.store.statement import Statement
 
 _OPEN_CALLBACK = Statement("SELECT 1 FROM callbacks WHERE run_id = :run_id AND state = 'waiting' LIMIT 1")
 """Whether a program waits to be called back."""
 
-_SOURCE = Statement("SELECT source FROM runs WHERE id = :run_id")
-"""Who asked for the run."""
+_SOURCE = Statement("""
+    SELECT source, state, CASE WHEN options LIKE '%"recording"%' THEN options END,
+        CASE WHEN options LIKE '%"recording"%' THEN prompt END
+    FROM runs WHERE id = :run_id
+""")
+"""Who asked for the run, how it stands, and of a spoken request how it was understood."""
 
 BOARD = "task"
 """The source of runs that the task board asked for."""
@@ -48,8 +56,13 @@ def tell_end(
         buttons: What they may press below it.
         now_ms: The time.
     """
+    source, state, options, prompt = _SOURCE.row(conn, run_id=run_id) or (None, None, None, None)
+    recording = read_options(options).recording
+    if recording is not None and recording.heard:
+        answer = f"{quoted(prompt)}\n\n{answer}"
+        if state == RunState.SUCCEEDED:
+            jobs.enqueue(conn, queue=speaking.QUEUE, kind=speaking.KIND, ref=run_id)
     fill_delivery(conn, jobs, run_id, answer, tuple(buttons))
-    source = _SOURCE.value(conn, run_id=run_id)
     if source == BOARD:
         jobs.enqueue(conn, queue=BOARD_QUEUE, kind=BOARD_KIND, ref="board", key=BOARD_KIND, dedupe=BOARD_KIND)
     elif source == AGENT:

@@ -12,11 +12,13 @@ from wireroom.delivery.plan import (
     Complete,
     Doubt,
     Fill,
+    LeaveOut,
     PartState,
     PartView,
     Place,
     Render,
     Search,
+    Speak,
     Step,
     Wait,
     next_step,
@@ -188,3 +190,17 @@ def test_any_crashes_end_in_a_complete_answer(
     assert all(row.state is SENT for row in sender.rows)
     assert [chat.messages[row.message_id or 0] for row in sender.rows] == parts
     assert sorted(chat.messages.values()) == sorted(parts)
+
+
+@pytest.mark.parametrize(
+    ("state", "step"),
+    [
+        pytest.param(NEW, Speak(0), id="not-sent"),
+        pytest.param(SENDING, LeaveOut(0), id="crash-while-sending"),
+        pytest.param(UNCERTAIN, LeaveOut(0), id="no-answer-while-sending"),
+        pytest.param(SENT, Complete(), id="sent"),
+    ],
+)
+def test_a_voice_message_is_sent_by_one_call_or_left_out(state: PartState, step: Step) -> None:
+    """It has no placeholder that could be filled, so whatever is in doubt about it is not said twice."""
+    assert next_step([PartView(0, state, has_content=True, is_voice=True)], has_body=True) == step

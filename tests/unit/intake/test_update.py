@@ -23,6 +23,7 @@ from wireroom.intake.update import (
     nested_form,
     read_update,
 )
+from wireroom.speech.limits import Recording
 
 ADA = {"id": 7, "is_bot": False, "first_name": "Ada", "last_name": "Lovelace", "username": "ada"}
 _CHAT = {"id": 7, "type": "private"}
@@ -238,3 +239,36 @@ def test_any_form_is_read_or_refused(pairs: list[tuple[str, str]]) -> None:
         nested_form(pairs)
     except BadInput:
         return
+
+
+_SOUND = {"file_id": "F", "file_unique_id": "U", "duration": 7, "file_size": 90, "mime_type": "audio/ogg"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "recording"),
+    [
+        pytest.param({"voice": _SOUND}, Recording("F", "U", 7, 90, "audio/ogg"), id="voice"),
+        pytest.param(
+            {"audio": {**_SOUND, "mime_type": "audio/mpeg"}, "caption": " Do it "},
+            Recording("F", "U", 7, 90, "audio/mpeg", "Do it"),
+            id="audio-with-caption",
+        ),
+        pytest.param(
+            {"video_note": {"file_id": "F", "file_unique_id": "U", "length": 240, "duration": 7}},
+            Recording("F", "U", 7, None, "video/mp4"),
+            id="video-note",
+        ),
+        pytest.param(
+            {"document": {"file_id": "F", "file_unique_id": "U", "mime_type": "Audio/wav"}},
+            Recording("F", "U", 0, None, "Audio/wav"),
+            id="audio-document",
+        ),
+        pytest.param({"document": {**_SOUND, "mime_type": "text/plain"}}, None, id="other-document"),
+        pytest.param({"document": {"file_name": "odd"}}, None, id="document-of-no-type"),
+    ],
+)
+def test_message_carries_what_was_spoken(fields: dict[str, Any], recording: Recording | None) -> None:
+    """Voice messages, audio, audio documents and video notes are recordings; other files are not."""
+    said = _read({"update_id": 1, "message": _message(text=None, **fields)})
+    assert isinstance(said, Said)
+    assert said.recording == recording

@@ -1,0 +1,110 @@
+"""Who hears and who speaks in this installation."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import aiohttp
+import structlog
+
+from wireroom.app.bot import Bot
+from wireroom.app.runner import Surroundings
+from wireroom.delivery import speaking
+from wireroom.delivery.speaking import Speaker, SpeakingPolicy
+from wireroom.jobs.port import Handler
+from wireroom.runs import hearing
+from wireroom.runs.hearing import Hearing
+from wireroom.settings import Settings
+from wireroom.speech.choice import Nobody
+from wireroom.speech.limits import Recording, SpeechLimits
+from wireroom.speech.listener import Listener
+from wireroom.speech.makers import make_ear, make_voice
+from wireroom.speech.shelf import Shelf
+from wireroom.store.chore import repeat
+from wireroom.system_settings import SystemSettings
+
+_SWEEP_SECONDS = 3600.0
+_MEBIBYTE = 1024 * 1024
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechWork:
+    """What hears and speaks; without a bot there is nothing to hear."""
+
+    shelf: Shelf
+    kept: timedelta
+    listener: Listener | None = None
+    hearing: Hearing | None = None
+    handlers: Mapping[str, Handler] = field(default_factory=dict)
+
+    def deafness(self, recording: Recording) -> str | None:
+        """Return why nobody listens to the recording, None when somebody does."""
+        return "There is no bot." if self.listener is None else self.listener.refusal(recording)
+
+    async def sweep(self) -> None:
+        """Remove old transcripts and sound, every hour, until cancelled."""
+
+        async def once() -> None:
+            if removed := self.shelf.sweep(time.time(), self.kept.total_seconds()):
+                _log.info("speech_files_removed", count=removed)
+
+        await repeat("speech files", once, _SWEEP_SECONDS)
+
+    async def close(self) -> None:
+        """Stop listening."""
+        if self.listener is not None:
+            await self.listener.close()
+
+
+def make_speech(
+    around: Surroundings, session: aiohttp.ClientSession, bot: Bot | None, switches: SystemSettings
+) -> SpeechWork:
+    """Return what hears voice messages and speaks answers; nothing is loaded or asked yet."""
+    settings, engine = around.settings, around.engine
+    shelf, kept = Shelf(settings.data_dir), timedelta(days=settings.speech_days)
+    if bot is None:
+        return SpeechWork(shelf, kept)
+    listener = _listener(settings, session, bot, shelf)
+    hears = Hearing(
+        db=engine.db,
+        jobs=engine.jobs,
+        clock=around.clock,
+        feed=around.feed,
+        listen=listener.hear,
+        show=bot.signs.show,
+    )
+    voice = make_voice(settings, session)
+    speaker = Speaker(
+        db=engine.db,
+        jobs=engine.jobs,
+        clock=around.clock,
+        voice=None if isinstance(voice, Nobody) else voice,
+        shelf=shelf,
+        policy=SpeakingPolicy(settings.spoken_chars, settings.speaking_seconds),
+        is_wanted=lambda: switches.is_on("allow_audio_output"),
+        draw=random.random,
+    )
+    handlers = {hearing.KIND: hears.handle, speaking.KIND: speaker.handle}
+    return SpeechWork(shelf, kept, listener, hears, handlers)
+
+
+def _listener(settings: Settings, session: aiohttp.ClientSession, bot: Bot, shelf: Shelf) -> Listener:
+    ear = make_ear(settings, session)
+    return Listener(
+        client=bot.client,
+        ear=ear.reason if isinstance(ear, Nobody) else ear,
+        shelf=shelf,
+        limits=SpeechLimits(
+            seconds=settings.longest_speech_seconds,
+            size=settings.largest_speech_mib * _MEBIBYTE,
+            patience_seconds=settings.hearing_seconds,
+        ),
+        language=settings.speech_language,
+        slots=settings.speech_slots,
+        draw=random.random,
+    )
