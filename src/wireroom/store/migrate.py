@@ -20,7 +20,8 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from wireroom.errors import StoreUnavailable
+from wireroom.errors import Conflict, StoreUnavailable
+from wireroom.store.moving.tables import MOVED, MOVING
 from wireroom.store.sqlite import connect, engine_for
 from wireroom.store.sqlite_errors import translate
 
@@ -35,9 +36,13 @@ def ensure_schema(url: str) -> None:
     """Create or upgrade the schema when it is not this release's.
 
     Raises:
+        Conflict: its data has moved to another database, or is still being copied into it.
         StoreUnavailable: the database cannot be opened or the migration failed; nothing is half done.
     """
-    if current_version(url) == HEAD:
+    version, standing = _look(url)
+    if standing is not None:
+        raise Conflict(standing)
+    if version == HEAD:
         return
     done = subprocess.run(
         # Not an argument, which everybody on the machine can see: the URL may contain a password.
@@ -58,13 +63,18 @@ def current_version(url: str) -> str | None:
 
     A SQLite file that does not exist has none either, and is not made by this.
     """
+    return _look(url)[0]
+
+
+def _look(url: str) -> tuple[str | None, str | None]:
+    """Return the recorded version, and why nobody may work there."""
     path = sqlite_path(url)
     if path is not None and path.parent.is_dir() and not path.exists():
-        return None
+        return None, None
     try:
         engine = engine_for(path) if path else create_engine(with_driver(url), poolclass=NullPool)
         with engine.connect() as conn:
-            return _recorded_version(conn)
+            return _recorded_version(conn), _standing(conn)
     except DBAPIError as error:
         raise _unavailable(error, path) from error
 
@@ -129,6 +139,20 @@ def _recorded_version(conn: Connection) -> str | None:
         return None
     row: Any = conn.execute(text("SELECT version_num FROM wireroom_version")).first()
     return None if row is None else str(row[0])
+
+
+def _standing(conn: Connection) -> str | None:
+    """Return why a service must not work on the database: its data is, or is not yet, elsewhere."""
+    if conn.dialect.has_table(conn, MOVED):
+        target, moved_at = conn.execute(text(f"SELECT target, moved_at FROM {MOVED}")).one()
+        return (
+            f"The data of this database has moved to {target} at {moved_at}. Set WIREROOM_DATABASE_URL to"
+            " that; to go on with this one instead, without what came since: `wireroom db reopen`."
+        )
+    if conn.dialect.has_table(conn, MOVING):
+        source = conn.execute(text(f"SELECT source FROM {MOVING}")).scalar()
+        return f"The copy from {source} into this database is not finished. Run the same again: it goes on."
+    return None
 
 
 def _unavailable(error: DBAPIError, path: Path | None) -> BaseException:
