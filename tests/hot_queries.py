@@ -236,6 +236,7 @@ RARE: dict[str, str] = {
     "intake.accept.discard_updates": _DEAD,
     "intake.accept.retry_updates": _DEAD,
     "intake.known_requests.promise_callback": "by primary key, when a known request is asked again",
+    "intake.accept.payload_of": _KEY,
     "intake.people.change_role": _KEY,
     "intake.people.forget_person": _KEY,
     "intake.people.get_person": _KEY,

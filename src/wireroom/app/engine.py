@@ -19,7 +19,7 @@ from wireroom.delivery.pace import SendingPace
 from wireroom.delivery.permits import MemoryPermits, Permits
 from wireroom.delivery.shared_permits import SharedPermits
 from wireroom.errors import SettingsError
-from wireroom.intake import accept
+from wireroom.intake import accept, git_chat
 from wireroom.jobs.embedded import EmbeddedJobs
 from wireroom.jobs.embedded_worker import EmbeddedWorker
 from wireroom.jobs.give_way import GiveWay
@@ -43,6 +43,7 @@ _CALLBACK_CONCURRENCY = 16
 _CALL_CONCURRENCY = 64
 _TIME_CONCURRENCY = 8
 _SPEECH_CONCURRENCY = 16
+_GIT_CONCURRENCY = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,7 @@ def queue_specs(
         QueueSpec(accept.QUEUE, _INTAKE_CONCURRENCY, quick, pace=gives_way),
         QueueSpec(records.QUEUE, settings.slots, patient),
         QueueSpec(wake.QUEUE, 1, patient),
+        QueueSpec(git_chat.QUEUE, _GIT_CONCURRENCY, quick),
         QueueSpec(outbox.QUEUE, _DELIVERY_CONCURRENCY, patient, drains=True, pace=sending),
         QueueSpec(callback_outbox.QUEUE, _CALLBACK_CONCURRENCY, patient, drains=True),
         QueueSpec(speaking.QUEUE, _SPEECH_CONCURRENCY, patient),

@@ -40,7 +40,7 @@ from wireroom.app.speech import make_speech
 from wireroom.app.surface import Secrets, Surface
 from wireroom.app.tasks import make_operator
 from wireroom.app.traces import begin_traces, traced
-from wireroom.app.updates import make_update_handler
+from wireroom.app.updates import make_git_chat, make_update_handler
 from wireroom.app.watched_database import WatchedDatabase
 from wireroom.app.web_server import WebServer, bind
 from wireroom.backends.protocol import AnyBackend
@@ -48,7 +48,7 @@ from wireroom.callbacks import outbox
 from wireroom.callbacks.lookups import Lookups
 from wireroom.clock import Clock, SystemClock
 from wireroom.delivery.progress import NoProgress
-from wireroom.intake import accept
+from wireroom.intake import accept, git_chat
 from wireroom.intake.ask import Asker
 from wireroom.jobs.port import Handler
 from wireroom.mcp.door import PATH as TOOLS_PATH
@@ -201,6 +201,7 @@ class Service:
         agents = make_agents(around, session, asker, self.services.desk)
         handlers = self._handlers(around, asker, executor)
         handlers[outbox.KIND] = make_callback_sender(around, session, known.api).handle
+        handlers[git_chat.KIND] = make_git_chat(around, session).handle
         handlers |= agents.handlers
         handlers |= self._speech.handlers
         engine.db.on_outside_change(feed.wake_all)

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import aiohttp
+
 from wireroom.app.bot import Bot
 from wireroom.app.runner import Surroundings
 from wireroom.backends.registry import installed_names
 from wireroom.intake.ask import Asker
 from wireroom.intake.chat_commands import ChatCommands
 from wireroom.intake.choices import Choices
+from wireroom.intake.git_chat import GitChat
 from wireroom.intake.handle import NoHints, UpdateHandler
 from wireroom.speech.limits import Recording
 from wireroom.tasks.chat import TaskChat
+from wireroom.workspaces.git import token_of
+from wireroom.workspaces.git_steps import GitSteps
+from wireroom.workspaces.pull_requests import GitHub
 
 
 def make_update_handler(
@@ -35,6 +41,14 @@ def make_update_handler(
         publish=around.feed.publish,
         deafness=deafness,
     )
+
+
+def make_git_chat(around: Surroundings, session: aiohttp.ClientSession) -> GitChat:
+    """Return the handler of git steps that people ask for in a chat."""
+    settings, engine = around.settings, around.engine
+    github = GitHub(session, api_url=settings.github_api_url, token=token_of(around.environment))
+    steps = GitSteps(around.workspaces.git, github)
+    return GitChat(db=engine.db, jobs=engine.jobs, clock=around.clock, steps=steps, bot_id=settings.bot_id)
 
 
 def _choices(around: Surroundings) -> Choices:

@@ -173,6 +173,15 @@ def discard_updates(conn: Connection, jobs: Jobs, row_ids: Collection[int]) -> S
     return gone
 
 
+def payload_of(conn: Connection, bot_id: int, update_id: int, *, lane: str | None = None) -> str | None:
+    """Return a stored update's text; None when it is not kept any more, or came from another lane."""
+    query = select(updates.c.payload).where(updates.c.bot_id == bot_id, updates.c.update_id == update_id)
+    if lane is not None:
+        query = query.where(updates.c.lane == lane)
+    found: str | None = conn.execute(query).scalar_one_or_none()
+    return found
+
+
 def clear_payloads(conn: Connection, before_ms: int, limit: int = 1000) -> int:
     """Turn handled updates into tombstones: their text goes, their id stays and still stops repetitions."""
     old = (

@@ -17,6 +17,7 @@ from wireroom.intake.again import same_question
 from wireroom.intake.ask import Asker
 from wireroom.intake.choices import Choices
 from wireroom.intake.commands import Command, CommandName
+from wireroom.intake.git_chat import Step, StepRef, enqueue_step
 from wireroom.intake.setting_command import settings_reply
 from wireroom.jobs.port import Jobs
 from wireroom.runs.cancel import Cancelled, cancel_run
@@ -88,6 +89,9 @@ class ChatCommands:
             CommandName.STOP: self._stop,
             CommandName.RETRY: self._retry,
             CommandName.DIFF: lambda asked: words.diff(last_ended(asked.conn, asked.lane)),
+            CommandName.COMMIT: lambda asked: self._step(asked, Step.COMMIT),
+            CommandName.PUSH: lambda asked: self._step(asked, Step.PUSH),
+            CommandName.PR: lambda asked: self._step(asked, Step.PULL),
             CommandName.REPO: self._repository,
             CommandName.BACKEND: self._backend,
             CommandName.SETTINGS: self._settings,
@@ -99,7 +103,7 @@ class ChatCommands:
     def reply(
         self, conn: Connection, lane: str, to: Recipient, command: Command, *, update_id: int, who: Sender
     ) -> str | None:
-        """Do the command and return what to say; None when its answer comes from a run."""
+        """Do the command and return what to say; None when its answer comes from a run or a job."""
         return self._replies[command.name](Asked(conn, lane, to, command.rest, update_id, who))
 
     def _greet(self, asked: Asked) -> str:
@@ -149,6 +153,10 @@ class ChatCommands:
         question = same_question(run, f"telegram-{to.bot_id}-{asked.update_id}", message_id=to.reply_to)
         self._asker.ask(asked.conn, question, to_ms(self._clock.now()), to=to)
         return None
+
+    def _step(self, asked: Asked, step: Step) -> None:
+        """Have a git step looked at; what it shows comes from its job."""
+        enqueue_step(asked.conn, self._jobs, StepRef(step, asked.update_id))
 
     def _repository(self, asked: Asked) -> str:
         """Begin a conversation in the repository; the coding agent stays."""

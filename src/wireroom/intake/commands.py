@@ -21,6 +21,9 @@ class CommandName(StrEnum):
     QUEUE = "queue"
     RETRY = "retry"
     DIFF = "diff"
+    COMMIT = "commit"
+    PUSH = "push"
+    PR = "pr"
     REPO = "repo"
     BACKEND = "backend"
     TASKS = "tasks"
@@ -44,6 +47,9 @@ _SUMMARIES = {
     CommandName.QUEUE: "what runs and what waits",
     CommandName.RETRY: "run the last request again",
     CommandName.DIFF: "what the last request changed in its repository",
+    CommandName.COMMIT: "commit what was done here: `/commit MESSAGE`; you see it first",
+    CommandName.PUSH: "push this branch; you see it first",
+    CommandName.PR: "open a pull request: `/pr TITLE`; you see it first",
     CommandName.REPO: "work in another repository: `/repo NAME`; without a name, list them",
     CommandName.BACKEND: "work with another coding agent: `/backend NAME`; without a name, list them",
     CommandName.TASKS: "what is on the task board",

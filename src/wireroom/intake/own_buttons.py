@@ -10,8 +10,10 @@ from sqlalchemy import Connection
 from wireroom.conversations.threads import find_current
 from wireroom.delivery.outbox import Recipient
 from wireroom.intake import people, words
+from wireroom.intake.accept import payload_of
 from wireroom.intake.again import same_question
 from wireroom.intake.ask import Asker, Question
+from wireroom.intake.git_chat import StepRef, enqueue_step
 from wireroom.jobs.port import Jobs
 from wireroom.runs import answer_buttons
 from wireroom.runs.cancel import cancel_run
@@ -66,11 +68,24 @@ class OwnButtons:
         """Do what the button says, as far as it is not a question to ask."""
         if press.action == "rerun":
             return self._rerun(press)
+        if press.action == "git":
+            return self._step(press)
         run = find_run(press.conn, press.ref)
         if run is None or run.lane != press.lane:
             return Reaction("That request is gone.")
         obey = self._by_action.get(press.action)
         return Reaction("This button is from another release.") if obey is None else obey(press, run)
+
+    def _step(self, press: Press) -> Reaction:
+        """Have the git step done that was shown; however often it is pressed, what was done stays done."""
+        try:
+            ref = StepRef.read(press.ref)
+        except ValueError:
+            return Reaction("This button is from another release.")
+        if payload_of(press.conn, self._bot_id, ref.update_id, lane=press.lane) is None:
+            return Reaction("That command is gone.")
+        enqueue_step(press.conn, self._jobs, ref)
+        return Reaction("On it.")
 
     def _stop(self, press: Press, run: RunView) -> Reaction:
         cancel_run(press.conn, self._jobs, run.id, press.now_ms)

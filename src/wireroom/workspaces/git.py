@@ -56,6 +56,14 @@ _ANSWER = (
 _HELPERS = ("credential.helper=", f"credential.https://github.com.helper={_ANSWER}")
 
 
+AUTHOR = {
+    f"GIT_{role}_{what}": value
+    for role in ("AUTHOR", "COMMITTER")
+    for what, value in (("NAME", "Wireroom"), ("EMAIL", "wireroom@localhost"))
+}
+"""Who commits where git knows nobody."""
+
+
 class GitFailed(WireroomError):
     """A git command did not succeed; the message has its own last words, without credentials."""
 
@@ -75,7 +83,7 @@ class Git:
         allowed = environment.get("GIT_ALLOW_PROTOCOL") or DEFAULT_TRANSPORTS
         self.transports = frozenset(allowed.split(":"))
         self._env = agent_environment(environment, *_NAMES) | _ALWAYS | {"GIT_ALLOW_PROTOCOL": allowed}
-        self._token = _first_of(environment, _TOKENS)
+        self._token = token_of(environment)
         self._user = _first_of(environment, _USERS) or "x-access-token"
         self._limit = limit
         self._turns = asyncio.Semaphore(_MOST_AT_ONCE)
@@ -167,6 +175,11 @@ class Git:
     async def has_ref(self, folder: Path, ref: str) -> bool:
         """True when the full name, such as `refs/heads/main`, is there."""
         return (await self.ask(folder, "show-ref", "--verify", "--quiet", ref)).code == 0
+
+
+def token_of(environment: Mapping[str, str]) -> str:
+    """Return the token for GitHub, empty without one."""
+    return _first_of(environment, _TOKENS)
 
 
 def _first_of(environment: Mapping[str, str], names: tuple[str, ...]) -> str:

@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 
 from wireroom.errors import BadInput
 
+ADDS_REPOSITORY = ":000000 160000 "
+"""What a line of `git diff --raw` begins with that adds another repository as a link."""
 _LONGEST_WORDS = 1000
 _HTTPS_PORT = 443
 _COLUMNS = 3
@@ -150,11 +152,26 @@ class Lines:
     deletions: int
 
 
+@dataclass(frozen=True, slots=True)
+class FileLines:
+    """How many lines of one file differ; none are counted of a binary one."""
+
+    path: str
+    insertions: int
+    deletions: int
+
+
 def read_numbers(text: str) -> Lines:
+    """Return the sums of what `read_file_lines` reads."""
+    files = read_file_lines(text)
+    return Lines(len(files), sum(one.insertions for one in files), sum(one.deletions for one in files))
+
+
+def read_file_lines(text: str) -> tuple[FileLines, ...]:
     r"""Read `git diff --numstat -z --no-renames`: `12\t3\ta.py\0-\t-\tb.png\0`, where `-` means binary."""
-    rows = [row.split("\t", _COLUMNS - 1) for row in text.split("\0") if row]
-    return Lines(len(rows), _total(row[0] for row in rows), _total(row[1] for row in rows))
+    rows = (row.split("\t", _COLUMNS - 1) for row in text.split("\0") if row)
+    return tuple(FileLines(path, _count(added), _count(gone)) for added, gone, path in rows)
 
 
-def _total(cells: Iterable[str]) -> int:
-    return sum(int(cell) for cell in cells if cell.isdigit())
+def _count(cell: str) -> int:
+    return int(cell) if cell.isdigit() else 0

@@ -21,17 +21,12 @@ import msgspec
 import structlog
 
 from wireroom.errors import BadInput, Conflict
-from wireroom.workspaces.git import Git, GitFailed
+from wireroom.workspaces.git import AUTHOR, Git, GitFailed
+from wireroom.workspaces.git_words import ADDS_REPOSITORY
 from wireroom.workspaces.work import evidence
 
 _RUN_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*")
 _MARKERS = ".runs"
-_NEW_GITLINK = ":000000 160000 "
-_AUTHOR = {
-    f"GIT_{role}_{what}": value
-    for role in ("AUTHOR", "COMMITTER")
-    for what, value in (("NAME", "Wireroom"), ("EMAIL", "wireroom@localhost"))
-}
 _log = structlog.get_logger(__name__)
 
 
@@ -176,10 +171,10 @@ class Worktrees:
         if (await evidence(git, path)).changed_files:
             await git.run(path, "add", "--all")
             staged = await git.run(path, "diff", "--cached", "--raw", "--no-renames", "HEAD", "--")
-            if _NEW_GITLINK in staged:
+            if ADDS_REPOSITORY in staged:
                 raise GitFailed("It holds another repository, which git does not keep. Move that away.")
             message = f"wireroom: work left by run {path.name}"
-            await git.run(path, "commit", "--quiet", "--no-verify", "--message", message, env=_AUTHOR)
+            await git.run(path, "commit", "--quiet", "--no-verify", "--message", message, env=AUTHOR)
         found = await evidence(git, path)
         if found.branch is None and found.head is not None:
             kept = f"{self._place(path.name)[1]}-{found.head[:12]}"
