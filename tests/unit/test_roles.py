@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import SecretStr
 
+from wireroom.app.cache import cache_folder
 from wireroom.app.engine import queue_specs
 from wireroom.app.roles import Role, check_role, chosen_queues
+from wireroom.cli import service
 from wireroom.errors import SettingsError
 from wireroom.settings import Settings
 
@@ -80,3 +84,24 @@ def test_chosen_queues_refuse_a_wrong_name_with_the_known_ones() -> None:
 
     with pytest.raises(SettingsError, match=r"no queue mail, post\. Known: intake, runs, tasks, delivery"):
         chosen_queues("runs,post,mail", known)
+
+
+def test_help_of_a_worker_says_what_each_queue_is_and_bears() -> None:
+    """`worker --help` names every queue, and how many of its jobs run at once unless that is an option."""
+    worker = inspect.signature(service.worker).parameters
+    queues, concurrency = (worker[name].default.help for name in ("queues", "concurrency"))
+
+    for spec in queue_specs(_settings()):
+        assert re.search(rf"\b{spec.name}\b", queues)
+        assert spec.name == "runs" or f"{spec.name} {spec.concurrency}" in concurrency
+
+
+@pytest.mark.parametrize("role", Role)
+def test_cache_on_disk_lies_where_nobody_else_writes(role: Role, tmp_path: Path) -> None:
+    """Processes that share a data folder keep values elsewhere, and leave nothing behind."""
+    settings = _settings({"data_dir": tmp_path})
+    with cache_folder(settings, role) as folder:
+        assert folder.is_dir()
+        assert (folder == tmp_path) is (role is Role.ALL)
+
+    assert folder.exists() is (role is Role.ALL)

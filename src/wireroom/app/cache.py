@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from wireroom.api.services import Services
 from wireroom.app.redis import Redis
+from wireroom.app.roles import Role
 from wireroom.cache.cache import DISK_FILE, Cache
 from wireroom.cache.spread import Spread, installation_of
 from wireroom.cache.warming import keep_tidy, keep_warm
@@ -15,8 +19,18 @@ from wireroom.settings import Settings
 from wireroom.store.database import Database
 
 
-def make_cache(settings: Settings, db: Database, redis: Redis | None) -> Cache:
-    """Return the process's cache; nothing is opened yet.
+@contextmanager
+def cache_folder(settings: Settings, role: Role) -> Iterator[Path]:
+    """Lend where values may be kept on disk: processes that divide the work share the data folder."""
+    if role is Role.ALL:
+        yield settings.data_dir
+        return
+    with TemporaryDirectory(prefix="wireroom-cache-", ignore_cleanup_errors=True) as name:
+        yield Path(name)
+
+
+def make_cache(settings: Settings, db: Database, redis: Redis | None, folder: Path) -> Cache:
+    """Return the process's cache; nothing is opened yet, and in the folder only what may be lost.
 
     Redis is a level between replicas, so the embedded installation, which has none, does not use it.
     """
@@ -26,7 +40,7 @@ def make_cache(settings: Settings, db: Database, redis: Redis | None) -> Cache:
     return Cache.beside(
         db,
         memory_bytes=settings.cache_memory_bytes,
-        disk=settings.data_dir / DISK_FILE if settings.cache_disk_bytes else None,
+        disk=folder / DISK_FILE if settings.cache_disk_bytes else None,
         disk_bytes=settings.cache_disk_bytes,
         spread=spread,
     )
