@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
 from html import escape
 
-from wireroom.autoscale.course import Course, demand
-from wireroom.load.plots import Line, plot
+from wireroom.autoscale.course import Course, Moment, demand
+from wireroom.load.plots import Line, Point, plot
 
 _WIDTH, _PLOT_HEIGHT, _HEAD = 720, 260, 44
 _STYLE = (
@@ -42,41 +44,48 @@ def _placed(svg: str, y: int) -> str:
 
 
 def _demand(course: Course, slots: int) -> str:
-    moments = course.moments
+    asked = zip(course.moments, demand(course), strict=True)
     lines = [
-        Line("demand", [(m.at, float(slots)) for m, slots in zip(moments, demand(course), strict=True)]),
-        Line("depth", [(m.at, m.depth) for m in moments]),
-        Line("slots ready", [(m.at, float(slots * m.ready)) for m in moments]),
+        Line("demand", _lean([(moment.at, float(jobs)) for moment, jobs in asked])),
+        _line("depth", course, lambda moment: moment.depth),
+        _line("slots ready", course, lambda moment: slots * moment.ready),
     ]
     return plot("Demand", lines, unit="slots", axis="seconds")
 
 
 def _waits(course: Course) -> str:
     lines = [
-        Line("oldest waiting", [(m.at, m.age) for m in course.moments]),
-        Line("worst of those begun", _worst(course)),
+        _line("oldest waiting", course, lambda moment: moment.age),
+        Line("worst of those begun", _lean(_worst(course))),
     ]
     return plot("Wait", lines, unit="seconds", axis="seconds")
 
 
-def _worst(course: Course) -> list[tuple[float, float | None]]:
-    """Return the longest wait of the jobs begun between two moments."""
-    moments = [moment.at for moment in course.moments]
-    worst = dict.fromkeys(moments, 0.0)
-    ends = sorted((work.due + work.waited, work.waited) for work in course.works)
-    place = 0
-    for begun, waited in ends:
-        while place < len(moments) - 1 and moments[place] < begun:
-            place += 1
-        worst[moments[place]] = max(worst[moments[place]], waited)
-    return [(at, value) for at, value in worst.items()]
-
-
 def _workers(course: Course) -> str:
-    moments = course.moments
     lines = [
-        Line("wanted", [(m.at, float(m.replicas)) for m in moments]),
-        Line("ready", [(m.at, float(m.ready)) for m in moments]),
-        Line("ending", [(m.at, float(m.ending)) for m in moments]),
+        _line("wanted", course, lambda moment: moment.replicas),
+        _line("ready", course, lambda moment: moment.ready),
+        _line("ending", course, lambda moment: moment.ending),
     ]
     return plot("Workers", lines, unit="processes", axis="seconds")
+
+
+def _line(name: str, course: Course, value: Callable[[Moment], float]) -> Line:
+    return Line(name, _lean([(moment.at, value(moment)) for moment in course.moments]))
+
+
+def _lean(points: Sequence[Point]) -> list[Point]:
+    """Leave out the points in the middle of a level stretch: the line is the same without them."""
+    inner = zip(points, points[1:], points[2:], strict=False)
+    kept = [here for before, here, after in inner if not before[1] == here[1] == after[1]]
+    return [*points[:1], *kept, *points[1:][-1:]]
+
+
+def _worst(course: Course) -> list[Point]:
+    """Return the longest wait of the jobs begun between two moments."""
+    moments = [moment.at for moment in course.moments]
+    worst = [0.0] * len(moments)
+    for work in course.works:
+        place = min(bisect_left(moments, work.due + work.waited), len(moments) - 1)
+        worst[place] = max(worst[place], work.waited)
+    return list(zip(moments, worst, strict=True))

@@ -134,6 +134,8 @@ class _Driver:
         except* WireroomError as failed:
             # What went wrong first; the rest was cancelled for it.
             raise failed.exceptions[0] from None
+        starts = sorted(self._fleet.start_seconds)
+        self._tell(f"processes listened after {starts[0]:.1f} to {starts[-1]:.1f} s of the machine's clock")
         return self._course(await self.runs(), ledger)
 
     async def runs(self) -> list[_Run]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from wireroom.load.server_figures import counts_of
 _START_SECONDS = 90.0
 _STOP_SECONDS = 60.0
 _SCRAPE_SECONDS = 5.0
-_PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ")
+_PASSED_ON = ("PATH", "PYTHONPATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ")
 _USUAL = {
     "HOST": "127.0.0.1",
     "PORT": "0",
@@ -73,6 +74,8 @@ class Fleet:
         self._ending: list[Member] = []
         self._greetings: set[asyncio.Task[None]] = set()
         self._count = 0
+        self.start_seconds: list[float] = []
+        """How long each process needed until it listened, by the machine's clock."""
 
     async def __aenter__(self) -> Self:
         """Start the web process and wait until it listens."""
@@ -152,9 +155,11 @@ class Fleet:
         """Wait until the process listens, and note where."""
         if member.process.stdout is None:
             raise AssertionError("the pipe was asked for")
+        began = time.monotonic()
         line = await asyncio.wait_for(member.process.stdout.readline(), _START_SECONDS)
         if line:
             member.url = msgspec.json.decode(line, type=_Greeting).url
+            self.start_seconds.append(time.monotonic() - began)
         elif member not in self._ending:
             raise WireroomError(f"A process did not start:\n{await log_tail(member.log)}")
 

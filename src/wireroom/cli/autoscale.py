@@ -38,6 +38,7 @@ def simulate_command(  # noqa: PLR0917 - options of a command line
     hpa: Annotated[
         Path, typer.Option(help="Manifest with the HorizontalPodAutoscaler of the workers.")
     ] = DEFAULT_MANIFEST,
+    seconds: Annotated[float | None, typer.Option(min=60, help="End the trace here.")] = None,
     rate: Annotated[float, typer.Option(min=0.001, max=100, help="Usual jobs a second.")] = 0.2,
     job_seconds: Annotated[float, typer.Option(min=1, max=3600, help="How long a job takes.")] = 30.0,
     slots: Annotated[int, typer.Option(min=1, max=100, help="Jobs that a worker does at once.")] = 5,
@@ -73,6 +74,7 @@ def simulate_command(  # noqa: PLR0917 - options of a command line
     spec = read_autoscaler(hpa, "worker")
     spec = replace(spec, min_replicas=least or spec.min_replicas, max_replicas=most or spec.max_replicas)
     wanted = _trace(trace, rate)
+    wanted = replace(wanted, seconds=min(wanted.seconds, seconds or wanted.seconds))
     if real:
         site = RealSite(slots, job_seconds, scale, seed)
         course = _driven(spec, wanted, site, database)
