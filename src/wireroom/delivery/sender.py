@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,12 +57,14 @@ from wireroom.store.database import Database
 from wireroom.store.patience import write_patiently
 from wireroom.telegram.client import TelegramClient
 from wireroom.telegram.errors import BotAPIError, FloodWait, Uncertain
-from wireroom.telegram.methods import Method
+from wireroom.telegram.methods import DeleteMessage, Method
 
 _log = structlog.get_logger(__name__)
 _STORE_SECONDS = 2.0
 """Until a delivery that the database refused to show is looked at again."""
 _IN_DOUBT = "the voice message may have been sent; it is not sent twice"
+_claim: ContextVar[Job] = ContextVar("claim")
+"""The job that the handler at work moves on: each of its writes is refused once another has taken it up."""
 _PLACING = 8
 """Placeholders on their way at once: what a crash may leave in chats; at 250 ms each still 30 a second."""
 
@@ -111,6 +115,7 @@ class Sender:
         """
         if (until := self._permits.overall_hold()) is not None:
             return RunAgainAt(until)
+        _claim.set(job)
         try:
             return await self._move_on(job)
         except LeaseLost:
@@ -169,7 +174,13 @@ class Sender:
             return await self._failed(job, out, step.seq, error, Call.PLACE)
         await self._permits.settle(out.chat_id)
         self._high_water.note(out.chat_id, message.message_id)
-        await self._mark(out, step.seq, PartState.PLACED, message_id=message.message_id)
+        try:
+            await self._mark(out, step.seq, PartState.PLACED, message_id=message.message_id)
+        except LeaseLost:
+            # Another sends the delivery by now, in a message of its own.
+            with suppress(BotAPIError):
+                await self._call(DeleteMessage(chat_id=out.chat_id, message_id=message.message_id))
+            raise
         return None
 
     def _mark_sending(self, conn: Connection, out: Outgoing, seq: int, now_ms: int) -> None:
@@ -315,9 +326,13 @@ class Sender:
         )
 
     async def _write(self, delivery_id: int | str, unit: Callable[[Connection, int], object]) -> None:
-        await write_patiently(
-            self._db, lambda conn: unit(conn, to_ms(self._clock.now())), what=f"delivery {delivery_id}"
-        )
+        job = _claim.get()
+
+        def claimed(conn: Connection) -> None:
+            self._jobs.check_claim(conn, job)
+            unit(conn, to_ms(self._clock.now()))
+
+        await write_patiently(self._db, claimed, what=f"delivery {delivery_id}")
 
     async def _call(self, request: Method[Any]) -> Any:
         result = "ok"

@@ -14,9 +14,8 @@ from functools import partial
 from sqlalchemy import Connection
 
 from wireroom.clock import Clock, to_ms
-from wireroom.errors import LeaseLost
 from wireroom.jobs.embedded_worker import EmbeddedWorker
-from wireroom.jobs.port import CancelResult, Demand, Job, JobRef, QueueCounts
+from wireroom.jobs.port import CancelResult, Demand, Job, JobRef, QueueCounts, lost_claim
 from wireroom.store import job_rows
 from wireroom.store.database import after_commit, driver
 
@@ -74,13 +73,13 @@ class EmbeddedJobs:
             job_rows.insert_due(driver(conn), jobs, queue=queue, kind=kind, now_ms=to_ms(self._clock.now()))
             self._wake_after(conn, queue)
 
+    def check_claim(self, conn: Connection, job: Job) -> None:
+        """Accept: one process owns the file's work, and takes no job from a handler that runs."""
+
     def finish(self, conn: Connection, job: Job) -> None:
         """Finish the job in the caller's transaction; see `Jobs.finish`."""
         if not job_rows.remove(driver(conn), [job_rows.Claim(job.id, job.epoch)]):
-            raise LeaseLost(
-                f"Job {job.id} ({job.kind} {job.ref}) no longer belongs to claim {job.epoch}: it was taken"
-                " away or finished already. Stop without writing."
-            )
+            raise lost_claim(job)
 
     def cancel(self, conn: Connection, *, kind: str, ref: str, keep: bool = False) -> CancelResult:
         """Remove the waiting job, or ask the running one to stop; see `Jobs.cancel`."""

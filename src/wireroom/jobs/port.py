@@ -17,6 +17,8 @@ from typing import NamedTuple, Protocol
 
 from sqlalchemy import Connection
 
+from wireroom.errors import LeaseLost
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -148,6 +150,14 @@ class Demand:
         return self.running + self.startable
 
 
+def lost_claim(job: Job) -> LeaseLost:
+    """Return the error of a unit whose job no longer belongs to its claim."""
+    return LeaseLost(
+        f"Job {job.id} ({job.kind} {job.ref}) no longer belongs to claim {job.epoch}: it was taken away or"
+        " finished already. Stop without writing."
+    )
+
+
 class Jobs(Protocol):
     """What the rooms see. The methods that take a connection are called inside a unit of work."""
 
@@ -172,6 +182,18 @@ class Jobs(Protocol):
 
     def enqueue_all(self, conn: Connection, jobs: Sequence[JobRef], *, queue: str, kind: str) -> None:
         """Add jobs that are due at once, in this order, in the caller's transaction."""
+        ...
+
+    def check_claim(self, conn: Connection, job: Job) -> None:
+        """Refuse the caller's unit unless the job belongs to this claim, and keep it so until the commit.
+
+        For units that begin or record something before the job's end: a process that froze, or was cut off,
+        comes back in the middle of work that another has taken up. Where one process owns all work, that
+        cannot be, and nothing is asked.
+
+        Raises:
+            LeaseLost: the job was given to another worker; the unit must not commit.
+        """
         ...
 
     def finish(self, conn: Connection, job: Job) -> None:

@@ -15,8 +15,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from wireroom.clock import Clock, to_ms
-from wireroom.errors import LeaseLost
-from wireroom.jobs.port import CancelResult, Demand, Job, JobRef, QueueCounts
+from wireroom.jobs.port import CancelResult, Demand, Job, JobRef, QueueCounts, lost_claim
 from wireroom.jobs.procrastinate_worker import ProcrastinateWorker
 from wireroom.store import job_rows_postgres as rows
 
@@ -70,6 +69,11 @@ class ProcrastinateJobs:
         for job in jobs:
             self.enqueue(conn, queue=queue, kind=kind, ref=job.ref, key=job.key)
 
+    def check_claim(self, conn: Connection, job: Job) -> None:
+        """Refuse a unit of an older claim; see `Jobs.check_claim`."""
+        if conn.execute(rows.CHECK_CLAIM, {"id": job.id, "attempts": job.epoch - 1}).first() is None:
+            raise lost_claim(job)
+
     def finish(self, conn: Connection, job: Job) -> None:
         """Mark the job as finished in the caller's transaction; see `Jobs.finish`.
 
@@ -78,10 +82,7 @@ class ProcrastinateJobs:
         """
         done = conn.execute(rows.FINISH_IN_UNIT, {"id": job.id, "attempts": job.epoch - 1})
         if not done.rowcount:
-            raise LeaseLost(
-                f"Job {job.id} ({job.kind} {job.ref}) no longer belongs to claim {job.epoch}: it was taken"
-                " away or finished already. Stop without writing."
-            )
+            raise lost_claim(job)
 
     def cancel(self, conn: Connection, *, kind: str, ref: str, keep: bool = False) -> CancelResult:
         """Remove the waiting job, or ask the running one to stop; see `Jobs.cancel`."""

@@ -53,6 +53,12 @@ CANCEL = text("SELECT procrastinate_cancel_job_v1(:id, true, true)")
 
 HASTEN = text("UPDATE procrastinate_jobs SET scheduled_at = NULL WHERE id = :id AND status = 'todo'")
 
+# Nobody takes the job up before the unit has ended: those who recover skip what is locked.
+CHECK_CLAIM = text("""
+SELECT 1 FROM procrastinate_jobs
+WHERE id = :id AND attempts = :attempts AND status = 'doing' AND NOT args ? 'finished' FOR NO KEY UPDATE
+""")
+
 FINISH_IN_UNIT = text("""
 UPDATE procrastinate_jobs SET args = args || '{"finished": true}'
 WHERE id = :id AND attempts = :attempts AND status = 'doing' AND NOT args ? 'finished'
