@@ -12,8 +12,6 @@ import secrets
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Self
 
 from wireroom.api.auth import new_login_link
@@ -21,7 +19,7 @@ from wireroom.api.services import Services
 from wireroom.app.agents import AgentWork, make_agents
 from wireroom.app.backends import Backends
 from wireroom.app.bot import make_bot
-from wireroom.app.cache import cache_chores, make_cache
+from wireroom.app.cache import cache_chores, cache_folder, make_cache
 from wireroom.app.chores import folder_chores, row_chores
 from wireroom.app.desk import make_desk
 from wireroom.app.engine import Engine, OpenEngine, open_engine
@@ -219,16 +217,10 @@ class Service:
         self._watched = WatchedDatabase(opened.db)
         self.redis = make_redis_work(self.settings, self._watched, self.clock)
         self._stack.push_async_callback(self.redis.close)
-        self._cache = make_cache(self.settings, self._watched, self.redis.redis, self._cache_folder())
+        folder = self._stack.enter_context(cache_folder(self.settings, self.role))
+        self._cache = make_cache(self.settings, self._watched, self.redis.redis, folder)
         self._stack.push_async_callback(self._cache.close)
         return replace(opened, db=self._watched)
-
-    def _cache_folder(self) -> Path:
-        """Return where a cache may be kept: processes may share the data folder, over a network."""
-        if self.role is Role.ALL:
-            return self.settings.data_dir
-        folder = TemporaryDirectory(prefix="wireroom-cache-", ignore_cleanup_errors=True)
-        return Path(self._stack.enter_context(folder))
 
     def _handlers(self, around: Surroundings, asker: Asker, executor: Executor) -> dict[str, Handler]:
         """Return what does the jobs of chats, of runs and of the board, by kind."""
