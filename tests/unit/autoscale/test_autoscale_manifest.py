@@ -107,7 +107,9 @@ def test_manifest_that_is_not_understood_is_refused(manifest: dict[str, Any], wo
         spec_of(manifest)
 
 
-@pytest.mark.parametrize("text", ["", "a: [", "kind: Service\n", WHOLE.replace("-worker", "-web"), WHOLE + "---" + WHOLE])
+@pytest.mark.parametrize(
+    "text", ["", "a: [", "kind: Service\n", WHOLE.replace("-worker", "-web"), WHOLE + "---" + WHOLE]
+)
 def test_file_without_exactly_one_autoscaler_is_refused(tmp_path: Path, text: str) -> None:
     """The file is named, so that its owner finds it."""
     path = tmp_path / "hpa.yaml"
