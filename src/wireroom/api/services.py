@@ -55,6 +55,8 @@ class Services:
     """What is kept of answers to questions that come often; a command keeps nothing."""
     changes: Callable[[], int | None] = lambda: None
     """A number that is another one after each write to the database; None when others write unheard."""
+    sign_talk: Callable[[str], Awaitable[str]] | None = None
+    """Gives an address by which a browser may talk to a voice agent, by its id; None without a key."""
     passwords: Passwords = field(default_factory=Passwords)
     """Hashes what people log in by."""
     budgets: Budgets = field(default_factory=lambda: MemoryBudgets(time.monotonic))

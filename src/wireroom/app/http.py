@@ -56,6 +56,7 @@ from wireroom.api import (
     scripts,
     settings,
     tasks,
+    voice_agent,
     websockets,
 )
 from wireroom.api.agent_tools import AgentTools
@@ -250,6 +251,7 @@ def _runner_routers(services: Services, workspaces: Workspaces) -> Sequence[APIR
         git.router(services, workspaces),
         diffs.router(services, workspaces),
         files.router(services, workspaces),
+        voice_agent.router(services),
         agent_conversations.router(services, "/agent-conversations/api"),
         agent_conversations.router(services, "/api/agent"),
     )

@@ -34,7 +34,7 @@ from wireroom.app.probes import make_probes
 from wireroom.app.redis import make_redis_work
 from wireroom.app.roles import Role, check_role
 from wireroom.app.runner import Surroundings, make_callback_sender, make_executor
-from wireroom.app.speech import make_speech
+from wireroom.app.speech import make_speech, sign_talk
 from wireroom.app.surface import Secrets, Surface
 from wireroom.app.tasks import make_operator
 from wireroom.app.traces import begin_traces, traced
@@ -176,6 +176,7 @@ class Service:
             history=self._probes.history,
             shelf=self._probes.shelf,
             cache=self._cache,
+            sign_talk=sign_talk(settings, session),
             changes=lambda: self._watched.sure_state,
             budgets=self.redis.budgets(engine.db, self.clock, known.api),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -22,7 +22,7 @@ from wireroom.settings import Settings
 from wireroom.speech.choice import Nobody
 from wireroom.speech.limits import Recording, SpeechLimits
 from wireroom.speech.listener import Listener
-from wireroom.speech.makers import make_ear, make_voice
+from wireroom.speech.makers import elevenlabs, make_ear, make_voice
 from wireroom.speech.shelf import Shelf
 from wireroom.store.chore import repeat
 from wireroom.system_settings import SystemSettings
@@ -91,6 +91,12 @@ def make_speech(
     )
     handlers = {hearing.KIND: hears.handle, speaking.KIND: speaker.handle}
     return SpeechWork(shelf, kept, listener, hears, handlers)
+
+
+def sign_talk(settings: Settings, session: aiohttp.ClientSession) -> Callable[[str], Awaitable[str]] | None:
+    """Return what gives browsers the address of a talk with a voice agent; None without a key."""
+    has_key = bool(settings.elevenlabs_api_key.get_secret_value())
+    return elevenlabs(settings, session).signed_url if has_key else None
 
 
 def _listener(settings: Settings, session: aiohttp.ClientSession, bot: Bot, shelf: Shelf) -> Listener:

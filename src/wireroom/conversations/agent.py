@@ -30,6 +30,15 @@ _APPEND = Statement("""
 """Add a message."""
 
 
+_METADATA = Statement("SELECT metadata FROM agent_conversations WHERE id = :id")
+"""What was told of a conversation."""
+
+_NOTE_SESSION = Statement("""
+    UPDATE agent_conversations SET metadata = :metadata, active_at = :now_ms WHERE id = :id
+""")
+"""Tell something else of it."""
+
+
 class AgentOrder(StrEnum):
     """By what lists are ordered; the value is the wire's word."""
 
@@ -100,6 +109,22 @@ def create_agent_conversation(
             active_at=now_ms,
         )
     )
+
+
+def note_agent_session(
+    conn: Connection, conversation_id: str, session: Mapping[str, Any], now_ms: int
+) -> None:
+    """Note the newest talk of a conversation among what its caller told of it, as `voiceSession`.
+
+    Raises:
+        NotFound: there is no such conversation.
+    """
+    row = _METADATA.row(conn, id=conversation_id)
+    if row is None:
+        raise NotFound(f"There is no agent conversation {conversation_id}.")
+    told = {} if row[0] is None else msgspec.json.decode(row[0])
+    metadata = msgspec.json.encode({**told, "voiceSession": session}).decode()
+    _NOTE_SESSION.run(conn, id=conversation_id, metadata=metadata, now_ms=now_ms)
 
 
 def append_agent_message(conn: Connection, conversation_id: str, message: AgentMessage, now_ms: int) -> int:
