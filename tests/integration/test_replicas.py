@@ -32,6 +32,7 @@ from wireroom.testing.scripted_agent import ScriptedAgent
 pytestmark = [pytest.mark.postgres, pytest.mark.timeout(120)]
 
 STOP_SECONDS = 1.0
+NEWS_SECONDS = 1.0
 UNHURRIED = {"chat_messages_per_second": 1000.0, "messages_per_second": 10_000}
 Json = dict[str, Any]
 
@@ -147,6 +148,23 @@ async def test_log_is_followed_from_any_web_and_resumed_on_another(machine: Mach
 
     assert [*listener.heard, *resumed.heard, *last.heard] == log
     assert [line["seq"] for line in subscriber.lines()] == [line["seq"] for line in log]
+
+
+async def test_news_of_one_process_wake_readers_in_another(machine: Machine) -> None:
+    """Who waits at a worker for a person's answer, or a callback, is woken by the web that took it."""
+    async with machine.running(Role.WORKER, "worker") as worker, machine.running(Role.WEB, "web") as web:
+        tell, feed = web.services.feed.publish, worker.services.feed
+        with feed.listen("probe") as begun, feed.listen("permission:1") as news:
+
+            def hears() -> bool:
+                tell("probe")
+                return begun.is_set()
+
+            await eventually(hears, "the worker listens")
+            news.clear()
+            tell("permission:1")
+            async with asyncio.timeout(NEWS_SECONDS):
+                await news.wait()
 
 
 async def test_stop_through_a_web_ends_the_agent_of_a_worker(machine: Machine) -> None:

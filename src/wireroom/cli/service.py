@@ -69,7 +69,7 @@ def _run_service(name: str, *, queues: str = "", concurrency: int | None = None)
 
     settings = load_settings()
     if concurrency is not None:
-        settings = settings.model_copy(update={"run_slots": concurrency})
+        settings = settings.model_copy(update={"run_slots": concurrency, "low_resource": False})
     set_up_logs(settings.log_level, coloured=sys.stderr.isatty())
     service = _service(settings, Role(name), queues)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
