@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from wireroom.clock import SystemClock
-from wireroom.jobs.port import Done, Job, Outcome, QueueSpec
+from wireroom.jobs.port import Done, Job, JobRef, Outcome, QueueSpec
 from wireroom.jobs.procrastinate import ProcrastinateJobs, ProcrastinateWorker
 from wireroom.store import job_rows_postgres as rows
 from wireroom.store.postgres import PostgresDatabase
@@ -163,3 +163,52 @@ def test_statement_uses_its_index(url: str, statement: str, parameters: dict[str
     assert "Seq Scan on procrastinate_jobs" not in plan
     if statement is rows.FETCH:
         assert "Sort" not in plan
+
+
+class _Gate:
+    """A pace that the test sets."""
+
+    def __init__(self) -> None:
+        self.held = 0.2
+        self.places = 2
+        self.asked = 0
+
+    def seconds_held(self) -> float:
+        """Return how long nothing may start."""
+        self.asked += 1
+        return self.held
+
+    def room(self, free: int) -> int:
+        """Return how many may."""
+        return min(free, self.places)
+
+    def note_claim(self) -> None:
+        """Do nothing."""
+
+
+async def test_queue_keeps_its_pace(url: str) -> None:
+    """Nothing is claimed while the pace holds it, and then as many as there is room for; the rest waits."""
+    gate, db, started, hold = _Gate(), PostgresDatabase(url), list[str](), asyncio.Event()
+    jobs = ProcrastinateJobs(SystemClock())
+
+    async def handle(job: Job) -> Outcome:
+        started.append(job.ref)
+        gate.places -= 1
+        gate.held = 0.0 if gate.places else 0.2
+        await hold.wait()
+        return Done()
+
+    worker = ProcrastinateWorker(db, [QueueSpec("work", 5, pace=gate)], SystemClock())
+    running = asyncio.create_task(worker.run({"note": handle}))
+    refs = [JobRef(str(number), None) for number in range(4)]
+    await db.write(lambda conn: jobs.enqueue_all(conn, refs, queue="work", kind="note"))
+    await eventually(lambda: gate.asked >= 3, "it was asked again and again")
+    assert started == []
+    gate.held = 0.0
+    await eventually(lambda: started == ["0", "1"], "two have started")
+    gate.held, gate.places = 0.0, 2
+    await eventually(lambda: started == ["0", "1", "2", "3"], "the rest has started")
+    hold.set()
+    await worker.drain(timedelta(seconds=2))
+    await running
+    await db.close()

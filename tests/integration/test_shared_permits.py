@@ -8,22 +8,29 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import threading
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 from sender_fleet import Outbox, fleet, programs, refusals
+from sqlalchemy import Connection, TextClause, text
 
 from wireroom.clock import SystemClock
 from wireroom.delivery import outbox
 from wireroom.delivery.lanes import LaneRules
 from wireroom.delivery.shared_permits import SharedPermits
+from wireroom.errors import StoreUnavailable
 from wireroom.perf.metrics import JOBS_DONE
+from wireroom.store import budget_rows, lane_rows
+from wireroom.store.lane_rows import forget_idle_chats, lock_lanes
 from wireroom.store.postgres import PostgresDatabase
 from wireroom.testing import BotAPIServer
 from wireroom.testing.bot_api import Chat, flooded
@@ -152,9 +159,11 @@ async def test_a_refused_chat_is_closed_for_all_processes_and_for_no_other_chat(
 @asynccontextmanager
 async def _sharing(url: str, rules: LaneRules, count: int = 3) -> AsyncIterator[Sequence[SharedPermits]]:
     databases = [PostgresDatabase(url) for _ in range(count)]
-    yield [SharedPermits(db, BOT, rules, SystemClock()) for db in databases]
-    for db in databases:
-        await db.close()
+    try:
+        yield [SharedPermits(db, BOT, rules, SystemClock()) for db in databases]
+    finally:
+        for db in databases:
+            await db.close()
 
 
 async def test_many_who_ask_at_once_are_given_exactly_the_permits_there_are(url: str) -> None:
@@ -193,3 +202,135 @@ async def test_three_refused_chats_close_all_chats_of_all_processes(url: str) ->
     assert until is not None
     assert 28 < (until - SystemClock().now()).total_seconds() <= 31
     assert first.permits() == 0
+
+
+async def test_a_process_that_freezes_with_the_lock_holds_nobody_up_for_long(url: str) -> None:
+    """Its transaction is ended by the server within seconds; the others go on while it is still frozen."""
+    holds, thaw = threading.Event(), threading.Event()
+    async with _sharing(url, LaneRules(), 1) as (permits,):
+        assert await permits.ask(1, "send") is None
+        frozen = asyncio.create_task(asyncio.to_thread(asyncio.run, _freeze(url, holds, thaw)))
+        assert await asyncio.to_thread(holds.wait, 30)
+        async with asyncio.timeout(30):
+            answer = await _as_often_as_needed(lambda: permits.ask(2, "send"))
+        thaw.set()
+        await frozen
+    assert answer is None
+
+
+async def _freeze(url: str, holds: threading.Event, thaw: threading.Event) -> None:
+    """Take the lock as a process would, and do nothing more until thawed; its event loop hangs as well."""
+
+    def unit(conn: Connection) -> None:
+        lock_lanes(conn, BOT, [1], is_durable=False)
+        holds.set()
+        thaw.wait(60)
+
+    db = PostgresDatabase(url)
+    with pytest.raises(StoreUnavailable):
+        await db.write(unit)
+    await db.close()
+
+
+async def test_who_waits_for_the_lock_too_long_is_told_that_the_store_is_busy(url: str) -> None:
+    """A lock that nobody gives back is an outage of the moment; a flood wait is kept all the same."""
+    async with _sharing(url, LaneRules(), 1) as (permits,):
+        assert await permits.ask(1, "send") is None
+        with psycopg.connect(url) as holder:
+            holder.execute("SELECT state FROM send_lanes WHERE bot_id = %s FOR UPDATE", [BOT])
+            asked, _, closed = await asyncio.gather(
+                permits.ask(2, "send"), permits.settle(1), permits.flood(1, 60), return_exceptions=True
+            )
+            holder.rollback()
+    assert isinstance(asked, StoreUnavailable)
+    assert isinstance(closed, datetime)
+    assert closed > SystemClock().now()
+
+
+async def test_database_whose_clock_was_set_back_gives_permits_as_before(url: str) -> None:
+    """An hour back: nobody waits for an hour, and no spacing is lost."""
+    async with _sharing(url, LaneRules(), 2) as (first, second):
+        assert await first.ask(1, "send") is None
+        await first.settle(1)
+        # As if the last decision had been made by a clock that was an hour ahead.
+        later = 3_600_000
+        with psycopg.connect(url, autocommit=True) as conn:
+            conn.execute("UPDATE send_lanes SET latest_at = latest_at + %s", [later])
+        assert await second.ask(2, "send") is None
+        await second.settle(2)
+        asked = SystemClock().now()
+        until = await first.ask(2, "send")
+    assert until is not None
+    assert -1 < (until - asked).total_seconds() < 5
+
+
+async def test_idle_chats_are_forgotten_and_closed_ones_are_not(url: str) -> None:
+    """A row lives for as long as it says something, and a minute more."""
+    async with _sharing(url, LaneRules(), 1) as (permits,):
+        await permits.flood(1, 600)
+        assert await permits.ask(2, "edit") is None
+        db = PostgresDatabase(url)
+        assert await db.write(forget_idle_chats) == 0
+        with psycopg.connect(url, autocommit=True) as conn:
+            conn.execute("UPDATE send_lane_chats SET idle_at = idle_at - 120000")
+        assert await db.write(forget_idle_chats) == 1
+        await db.close()
+        assert await permits.ask(1, "send") is not None
+
+
+@pytest.mark.parametrize(
+    ("statement", "values"),
+    [
+        pytest.param(lane_rows.READ, {"bot_id": 7, "chat_ids": [5, 6]}, id="read"),
+        pytest.param(lane_rows.LOCK, {"bot_id": 7, "is_durable": False}, id="lock"),
+        pytest.param(
+            lane_rows.WRITE,
+            {
+                "bot_id": 7,
+                "state": "{}",
+                "latest_at": 1,
+                "ahead_ms": 0,
+                "chat_ids": [5],
+                "states": ["{}"],
+                "idle_ats": [1],
+            },
+            id="write",
+        ),
+        pytest.param(budget_rows.LOCK, {"budgets": ["b7"], "callers": ["c7"]}, id="lock budgets"),
+        pytest.param(
+            budget_rows.WRITE, {"budgets": ["b7"], "callers": ["c7"], "empty_us": [1]}, id="write budgets"
+        ),
+    ],
+)
+async def test_hot_statements_walk_no_table(url: str, statement: TextClause, values: dict[str, Any]) -> None:
+    """With thousands of chats and callers each finds its rows by their key."""
+    db = PostgresDatabase(url)
+
+    def unit(conn: Connection) -> str:
+        for fill in _FILLED:
+            conn.execute(text(fill))
+        return "\n".join(conn.execute(text(f"EXPLAIN {statement.text}"), values).scalars())
+
+    plan = await db.write(unit)
+    await db.close()
+    assert "Seq Scan on" not in plan
+    assert "_pkey" in plan
+
+
+_FILLED = (
+    "INSERT INTO send_lanes (bot_id, state) SELECT n, '{}' FROM generate_series(1, 500) AS n",
+    """INSERT INTO send_lane_chats (bot_id, chat_id, state, idle_at)
+    SELECT 7, n, '{}', 1 FROM generate_series(1, 5000) AS n""",
+    """INSERT INTO request_budgets (budget, caller, empty_us)
+    SELECT 'b7', 'c' || n, 1 FROM generate_series(1, 5000) AS n""",
+    "ANALYZE send_lanes, send_lane_chats, request_budgets",
+)
+
+
+async def _as_often_as_needed(ask: Callable[[], Awaitable[datetime | None]]) -> datetime | None:
+    """Ask until the store can tell, as a sender does."""
+    while True:
+        try:
+            return await ask()
+        except StoreUnavailable:
+            await asyncio.sleep(0.1)
