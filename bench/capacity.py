@@ -24,20 +24,31 @@ from typing import Any
 import typer
 
 from bench.capacity_model import Cost, Costs, Demand, Plan, Rules, plan
-from bench.capacity_series import ANSWERED, CALLED, READ, REFUSED, Spent, all_series, measured, scheduled
+from bench.capacity_series import (
+    ANSWERED,
+    CALLED,
+    READ,
+    REFUSED,
+    REST_SECONDS,
+    Spent,
+    Used,
+    all_series,
+    measured,
+    scheduled,
+)
 from bench.capacity_store import PostgresView, SqliteView, StoreView
 from bench.harness import machine
 from wireroom.testing.postgres_server import running_postgres
 
 _json_file = typer.Option(None, "--json", help="Where the figures are written, too.")
 _LOOKS = 50
-_IDLE_SECONDS = 20.0
 _OVERDUE = "SELECT id, revision FROM agents WHERE paused = 0 AND next_at < 0 ORDER BY next_at LIMIT 1000"
-_DEMANDS = {
-    "100,000 a day": Demand(100_000, 1_000),
-    "1 million a day": Demand(1_000_000, 10_000),
-    "10 million a day": Demand(10_000_000, 100_000),
+_WANTED = {
+    "100,000 a day, 5 slots": (Demand(100_000, 1_000), Rules()),
+    "1 million a day, 20 slots": (Demand(1_000_000, 10_000), Rules(run_slots=20)),
+    "10 million a day, 50 slots": (Demand(10_000_000, 100_000), Rules(run_slots=50)),
 }
+"""The larger it is, the larger the machines on which agents work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +59,8 @@ class Resting:
     bytes_each: float
     rss_mib_without: float
     rss_mib: float
-    idle_core_share: float
+    second: Used
+    """What a second of rest uses."""
     connections: int
     """To PostgreSQL, of one process that does everything; 0 on SQLite."""
     watch_ms: float
@@ -62,7 +74,9 @@ def main(
     json_file: Path | None = _json_file,
 ) -> None:
     """Measure on SQLite and PostgreSQL, model, and check the model by a load."""
-    found: dict[str, Any] = {"machine": machine() | {"load at the begin": Path("/proc/loadavg").read_text()}}
+    found: dict[str, Any] = {
+        "machine": machine() | {"load at the begin": Path("/proc/loadavg").read_text().strip()}
+    }
     costs: dict[str, dict[str, Spent]] = {}
     for name in ("SQLite", "PostgreSQL"):
         series, resting = asyncio.run(_measure(name, count, agents))
@@ -71,7 +85,7 @@ def main(
         _print_lines(_series_table(name, series))
         _print_lines(_resting_table(name, resting))
     model = costs_of(costs["PostgreSQL"], found["PostgreSQL"]["resting"]["bytes_each"])
-    plans = {name: plan(model, demand, Rules()) for name, demand in _DEMANDS.items()}
+    plans = {name: plan(model, demand, rules) for name, (demand, rules) in _WANTED.items()}
     _print_lines(_plan_table(plans))
     found["plans"] = {name: asdict(one) for name, one in plans.items()}
     found["check"] = check_by_load(costs["SQLite"], load_seconds)
@@ -93,11 +107,11 @@ async def _rest(store: StoreView, folder: Path, agents: int) -> Resting:
         added = await scheduled(service, agents)
     async with measured(store, folder, {}) as service:
         service.resting = agents
-        share = await service.idle_share(_IDLE_SECONDS)
+        rest = await service.rest(REST_SECONDS)
         rss, connections = service.rss_mib(), store.connections()
     watch = [_timed(store) for _ in range(_LOOKS)]
     each = added.table_bytes + added.index_bytes
-    return Resting(agents, each, without, rss, share, connections, statistics.median(watch))
+    return Resting(agents, each, without, rss, rest, connections, statistics.median(watch))
 
 
 def _timed(store: StoreView) -> float:
@@ -207,7 +221,9 @@ def _resting_table(name: str, resting: Resting) -> Iterator[str]:
     yield f"| stored, each | {resting.bytes_each:,.0f} bytes |"
     yield f"| memory of the process, without them | {resting.rss_mib_without:.0f} MiB |"
     yield f"| memory of the process, with them | {resting.rss_mib:.0f} MiB |"
-    yield f"| share of one core while nothing happens | {resting.idle_core_share:.2%} |"
+    second = resting.second
+    yield f"| a second of rest, process | {second.process_ms:.1f} ms, {second.statements:.1f} statements |"
+    yield f"| a second of rest, database | {second.database_ms:.1f} ms, {second.commits:.1f} commits |"
     yield f"| connections to the database | {resting.connections} |"
     yield f"| looking for those whose time has come, with a new connection | {resting.watch_ms:.2f} ms |"
 

@@ -6,9 +6,10 @@ import asyncio
 import json
 import os
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 
 import aiohttp
@@ -22,12 +23,14 @@ from wireroom.load.server_figures import counts_of
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _SETTLE_SECONDS = 600
+_START_SECONDS = 180
 _PERSON, _STRANGER = 1_000, 900_000
 _PEOPLE = 100
 _WORDS = "the failing test is mended and it was a matter of time zones "
 _PROMPT = "say " + _WORDS * 7
 """What the scripted agent is told, 430 letters, and answers."""
 _WARM_UP = 40
+REST_SECONDS = 15.0
 _YEAR_MS = 365 * 86_400_000
 REFUSED, ANSWERED, CALLED, READ = (
     "an update of a stranger",
@@ -41,6 +44,8 @@ REFUSED, ANSWERED, CALLED, READ = (
 class Reading:
     """All counters in one moment."""
 
+    at: float
+    """`time.monotonic()`."""
     process_ms: float
     store: StoreReading
     statements: float
@@ -65,22 +70,58 @@ class Spent:
     """Bytes of table and indexes for one piece, of those tables that grew."""
 
 
-def spent(what: str, count: int, before: Reading, after: Reading) -> Spent:
-    """Return the difference of two readings, for one of `count` pieces. Pure."""
+@dataclass(frozen=True, slots=True)
+class Used:
+    """What was used between two readings, or in a second of rest."""
+
+    process_ms: float = 0.0
+    database_ms: float = 0.0
+    statements: float = 0.0
+    commits: float = 0.0
+    log_bytes: float = 0.0
+
+    def less(self, other: Used, share: float) -> Used:
+        """Return this without so much of the other."""
+        pairs = zip(astuple(self), astuple(other), strict=True)
+        return Used(*(mine - share * theirs for mine, theirs in pairs))
+
+    def each(self, count: float) -> Used:
+        """Return the share of one of `count`."""
+        return Used(*(value / count for value in astuple(self)))
+
+
+def used(before: Reading, after: Reading) -> Used:
+    """Return the difference of two readings. Pure."""
+    commits = after.store.commits - before.store.commits or after.group_commits - before.group_commits
+    return Used(
+        process_ms=after.process_ms - before.process_ms,
+        database_ms=after.store.cpu_ms - before.store.cpu_ms,
+        statements=after.statements - before.statements,
+        commits=commits,
+        log_bytes=after.store.log_bytes - before.store.log_bytes,
+    )
+
+
+def spent(what: str, count: int, before: Reading, after: Reading, rest: Used = Used()) -> Spent:
+    """Return what one of `count` pieces cost: the difference of two readings, less the time's rest. Pure.
+
+    Args:
+        what: The name of the series.
+        count: Pieces of it.
+        before: All counters before it.
+        after: All counters after it.
+        rest: What a second uses when nobody asks for anything.
+    """
     grew = {
         name: ((own - before.sizes[name][0]) / count, (indexes - before.sizes[name][1]) / count)
         for name, (own, indexes) in after.sizes.items()
         if (own, indexes) != before.sizes[name]
     }
-    commits = after.store.commits - before.store.commits or after.group_commits - before.group_commits
+    one = used(before, after).less(rest, after.at - before.at).each(count)
     return Spent(
         what=what,
         count=count,
-        process_ms=(after.process_ms - before.process_ms) / count,
-        database_ms=(after.store.cpu_ms - before.store.cpu_ms) / count,
-        statements=(after.statements - before.statements) / count,
-        commits=commits / count,
-        log_bytes=(after.store.log_bytes - before.store.log_bytes) / count,
+        **asdict(one),
         table_bytes=sum(own for own, _ in grew.values()),
         index_bytes=sum(indexes for _, indexes in grew.values()),
         tables=grew,
@@ -96,6 +137,7 @@ class Series:
         self._store = store
         self._session = session
         self._update_id = 0
+        self._rest = Used()
         self.resting = 0
         """Jobs that wait for a time that is far away, and that nobody waits for."""
 
@@ -114,7 +156,7 @@ class Series:
             raise AssertionError(f"{what}: {result.statuses}")
         self.resting += rests
         await self._settled()
-        return spent(what, len(requests), before, await self._read())
+        return spent(what, len(requests), before, await self._read(), self._rest)
 
     def updates(self, count: int, first_person: int = _PERSON) -> list[bytes]:
         """Return webhook requests of new updates, the same number from each person."""
@@ -135,16 +177,19 @@ class Series:
         pages = int(Path(f"/proc/{self._served.pid}/statm").read_text().split()[1])
         return pages * _PAGE_BYTES / 2**20
 
-    async def idle_share(self, seconds: float) -> float:
-        """Return how much of one core the service uses when nobody asks it for anything."""
+    async def rest(self, seconds: float) -> Used:
+        """Return what a second uses when nobody asks for anything; later series are told without it."""
         await self._settled()
-        before = self._served.cpu_seconds()
+        before = await self._read()
         await asyncio.sleep(seconds)
-        return (self._served.cpu_seconds() - before) / seconds
+        after = await self._read()
+        self._rest = used(before, after).each(after.at - before.at)
+        return self._rest
 
     async def _read(self) -> Reading:
         counts = await self._counts()
         return Reading(
+            at=time.monotonic(),
             process_ms=self._served.cpu_seconds() * 1000,
             store=await asyncio.to_thread(self._store.read),
             statements=counts["wireroom_store_statements_sent_total"],
@@ -180,6 +225,7 @@ async def all_series(store: StoreView, folder: Path, count: int) -> AsyncIterato
         async with measured(store, folder, environment) as series:
             await series.of("warm-up", series.updates(_WARM_UP))
             await series.of("warm-up", series.updates(_PEOPLE, _STRANGER))
+            await series.rest(REST_SECONDS)
             yield await series.of(REFUSED, series.updates(2 * count, _STRANGER))
             yield await series.of(ANSWERED, series.updates(count))
             filed = json.dumps({"prompt": _PROMPT}).encode()
@@ -230,7 +276,7 @@ async def measured(store: StoreView, folder: Path, environment: Mapping[str, str
     if process.stdout is None:
         raise AssertionError("the pipe was asked for")
     try:
-        greeting = json.loads(await asyncio.wait_for(process.stdout.readline(), 60))
+        greeting = json.loads(await asyncio.wait_for(process.stdout.readline(), _START_SECONDS))
         served = Served(int(greeting["url"].rsplit(":", 1)[1]), process.pid)
         async with aiohttp.ClientSession() as session:
             yield Series(served, store, session)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from bench.capacity_model import DAY_SECONDS, GIB, Cost, Costs, Demand, Plan, Rules, plan
-from bench.capacity_series import Reading, spent
+from bench.capacity_series import Reading, Used, spent
 from bench.capacity_store import StoreReading
 
 ACCEPT = Cost(process_ms=1, database_ms=0.5, commits=2, log_bytes=1_000, stored_bytes=500)
@@ -94,9 +94,11 @@ def test_plan_has_two_pods_of_each_kind_at_least() -> None:
     assert (found.web_pods, found.worker_pods) == (2, 2)
 
 
-def _reading(*, ms: float, commits: float = 0, group_commits: float = 0, **sizes: tuple[int, int]) -> Reading:
+def _reading(
+    *, ms: float, at: float = 0, commits: float = 0, group_commits: float = 0, **sizes: tuple[int, int]
+) -> Reading:
     store = StoreReading(cpu_ms=ms / 2, log_bytes=ms * 100, commits=commits)
-    return Reading(process_ms=ms, store=store, statements=ms * 3, group_commits=group_commits, sizes=sizes)
+    return Reading(at, ms, store, statements=ms * 3, group_commits=group_commits, sizes=sizes)
 
 
 def test_series_costs_the_difference_of_its_readings() -> None:
@@ -114,3 +116,11 @@ def test_series_counts_group_commits_where_the_database_counts_none() -> None:
     """SQLite counts no transactions; the service's own group commits stand for them."""
     found = spent("a message", 10, _reading(ms=0), _reading(ms=10, group_commits=30))
     assert found.commits == 3
+
+
+def test_series_is_told_without_the_time_it_took() -> None:
+    """What the service uses in rest is none of the pieces' cost, however long the series was."""
+    rest = Used(process_ms=10, database_ms=5, statements=30, commits=2, log_bytes=1_000)
+    found = spent("a message", 10, _reading(ms=0), _reading(ms=300, at=20, commits=50), rest)
+    assert (found.process_ms, found.database_ms, found.statements) == (10, 5, 30)
+    assert (found.commits, found.log_bytes) == (1, 1_000)
