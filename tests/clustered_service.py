@@ -53,7 +53,7 @@ async def clustered(
     redis.command("FLUSHALL")
     with postgres.database() as url:
         own = _shared(settings, url, redis.url)
-        folder = settings.data_dir.parent
+        folder = settings.data_dir
         environment = {**_environment(own), **_agent_environment(agent, script)}
         cluster = Cluster(folder, environment, webs=2, more_webs=[own.port])
         backend = None if agent is None else ScriptedBackend(agent, script)
@@ -84,7 +84,7 @@ def _shared(settings: Settings, database_url: str, redis_url: str) -> Settings:
 
 def _environment(settings: Settings) -> dict[str, str]:
     """Return the variables that make the same settings in another process."""
-    known = {"PATH": os.environ["PATH"], "HOME": str(settings.data_dir.parent), **SURROUNDINGS}
+    known = {"PATH": os.environ["PATH"], "HOME": str(settings.data_dir), **SURROUNDINGS}
     for name in settings.model_fields_set:
         value = getattr(settings, name)
         if value is not None:

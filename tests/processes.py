@@ -103,7 +103,9 @@ class _Nursery:
         }
         self._popen.stdin.write(json.dumps(wanted).encode() + b"\n")
         self._popen.stdin.flush()
-        return int(self._popen.stdout.readline())
+        # A caller that was interrupted while it waited has left its answer here.
+        answers = (line.rsplit(maxsplit=1) for line in self._popen.stdout)
+        return next(int(pid) for path, pid in answers if path == os.fsencode(code))
 
     def close(self) -> None:
         """End it; services that it forked are ended by those who asked for them."""

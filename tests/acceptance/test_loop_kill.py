@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -14,10 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from cluster import IS_CLUSTER, shared_by, shared_servers
+from cluster import IS_CLUSTER, Alone, Cluster, Site, kill_all, shared_by, shared_servers
 from loop_backend import GOES_ON, LoopBackend, complete, go_on, is_review
 from loop_bench import LoopBench
-from wireroom.app.roles import Role
 from wireroom.clock import SystemClock
 from wireroom.jobs.embedded import EmbeddedJobs
 from wireroom.jobs.port import Jobs
@@ -30,9 +26,7 @@ from wireroom.testing import ScriptedAgent
 from wireroom.testing.eventually import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
-_PROGRAM = Path(__file__).with_name("serve_loop.py")
 _SECONDS = 60.0
-_WORKERS = 3
 ONCE = {"work one": 1, "review one": 1, "work two": 1, "review two": 1}
 """Agents of a loop of two rounds that nothing has cut off."""
 
@@ -40,49 +34,27 @@ ONCE = {"work one": 1, "review one": 1, "work two": 1, "review two": 1}
 class Installation:
     """The service, with one loop to do; its processes may be killed, all at once, and started again."""
 
-    def __init__(self, bench: LoopBench, reviews: Mapping[str, str], shared: Mapping[str, str]) -> None:
+    def __init__(self, bench: LoopBench, site: Site) -> None:
         self.bench = bench
         self.agent = bench.backend.agent
-        self._folder = bench.workdir.parent
-        self._reviews = dict(reviews)
-        self._shared = dict(shared)
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._fault = bench.workdir.parent / "fault"
+        self._site = site
 
-    def start(self, fault: str = "") -> None:
-        """Start what does not run of the service and do not wait."""
-        faults = self._folder / "fault"
-        faults.write_text(fault)
-        environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(self._folder),
-            "PORT": "0",
-            "WIREROOM_DATA_DIR": str(self._folder),
-            "ACCEPTANCE_AGENT": str(self._folder / "agent"),
-            "ACCEPTANCE_FAULT": str(faults),
-            "ACCEPTANCE_REVIEWS": json.dumps(self._reviews),
-            "ACCEPTANCE_ROLE": Role.WORKER if self._shared else Role.ALL,
-            **self._shared,
-        }
-        self._processes = [process for process in self._processes if process.poll() is None]
-        with (self._folder / "service.log").open("ab") as log:
-            for _ in range(len(self._processes), _WORKERS if self._shared else 1):
-                self._processes.append(
-                    subprocess.Popen([sys.executable, str(_PROGRAM)], env=environment, stdout=log, stderr=log)
-                )
+    async def start(self, fault: str = "") -> None:
+        """Start what does not run of the service; it may die of the fault before it listens."""
+        self._fault.write_text(fault)
+        self._site.environment["ACCEPTANCE_FAULT"] = str(self._fault)
+        await self._site.start(may_die=bool(fault))
 
     async def died(self) -> None:
-        """Return once a process of the service has been killed."""
-        try:
-            await eventually(self._dead, "the service is killed", _SECONDS)
-        except AssertionError as error:
-            raise AssertionError(f"{error}\n{(self._folder / 'service.log').read_text()}") from error
-        codes = {process.returncode for process in self._dead()}
-        assert codes == {-signal.SIGKILL}, (self._folder / "service.log").read_text()
+        """Return once a process of the service has been killed by its fault."""
+        await eventually(
+            lambda: not all(member.is_alive() for member in self._site.members), "it is killed", _SECONDS
+        )
 
     async def kill(self) -> None:
         """Kill -9."""
-        self.close()
-        await self.died()
+        await kill_all(self._site.members)
 
     async def agents(self, count: int) -> None:
         """Return once so many agents have been started."""
@@ -96,15 +68,6 @@ class Installation:
         for prompt, times in self.agent.ledger.starts().items():
             counts[_label(prompt)] += times
         return counts
-
-    def close(self) -> None:
-        """End what still runs of the service."""
-        for process in self._processes:
-            process.kill()
-            process.wait()
-
-    def _dead(self) -> list[subprocess.Popen[bytes]]:
-        return [process for process in self._processes if process.poll() is not None]
 
 
 def _label(prompt: str) -> str:
@@ -121,14 +84,27 @@ async def installed(database_path: Path, reviews: Mapping[str, str]) -> AsyncIte
     """Lend an installation whose one loop waits for the first start."""
     folder, clock = database_path.parent, SystemClock()
     backend = LoopBackend(ScriptedAgent(folder / "agent"), reviews)
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "WIREROOM_DATA_DIR": str(folder),
+        "ACCEPTANCE_AGENT": str(folder / "agent"),
+        "ACCEPTANCE_REVIEWS": json.dumps(reviews),
+    }
     async with _store(database_path, clock) as (db, jobs, shared):
+        site = _site(folder, environment, shared)
         bench = LoopBench(db, jobs, clock, backend, folder / "work")
         await bench.ask("session s-1; say one")
-        installation = Installation(bench, reviews, shared)
         try:
-            yield installation
+            yield Installation(bench, site)
         finally:
-            installation.close()
+            await site.close()
+
+
+def _site(folder: Path, environment: Mapping[str, str], shared: Mapping[str, str]) -> Site:
+    if not shared:
+        return Alone(folder, environment)
+    return Cluster(folder, {**environment, **shared}, webs=1)
 
 
 @asynccontextmanager
@@ -168,10 +144,10 @@ async def test_kill_in_the_second_round_goes_on_in_it(database_path: Path) -> No
     gate = ScriptedAgent(database_path.parent / "agent").gate("half")
     reviews = {"one": go_on(f"tool half\n{gate}\nsay two"), "two": complete()}
     async with installed(database_path, reviews) as installation:
-        installation.start()
+        await installation.start()
         await installation.agents(3)
         await installation.kill()
-        installation.start()
+        await installation.start()
         await installation.agents(4)
         installation.agent.open_gate("half")
         await _assert_done(installation, {**ONCE, "work again two": 1})
@@ -182,10 +158,10 @@ async def test_kill_in_a_review_reviews_once_more(database_path: Path) -> None:
     gate = ScriptedAgent(database_path.parent / "agent").gate("half")
     reviews = {"one": f"think hm\n{gate}\n{go_on('say two')}", "two": complete()}
     async with installed(database_path, reviews) as installation:
-        installation.start()
+        await installation.start()
         await installation.agents(2)
         await installation.kill()
-        installation.start()
+        await installation.start()
         await installation.agents(3)
         installation.agent.open_gate("half")
         await _assert_done(installation, {**ONCE, "review one": 2})
@@ -212,7 +188,7 @@ async def test_kill_at_a_commit_of_a_loop_repeats_only_what_was_not_stored(
     """A process that dies just before or after a commit goes on exactly there."""
     fault, starts = COMMITS[point]
     async with installed(database_path, {"one": go_on("say two"), "two": complete()}) as installation:
-        installation.start(fault)
+        await installation.start(fault)
         await installation.died()
-        installation.start()
+        await installation.start()
         await _assert_done(installation, starts)
