@@ -26,6 +26,7 @@ _SAID = (
 )
 _TASK_WINS = "SELECT task_id, count(*) FROM task_attempts WHERE state = 'succeeded' GROUP BY task_id"
 _SLOTS = "SELECT slot_at, state, attempts FROM agent_calls WHERE agent_name = %s ORDER BY slot_at"
+_CALLS_UNDER_WAY = "SELECT count(*) FROM agent_calls WHERE state IN ('waiting', 'running')"
 _DEAD = "SELECT queue_name, args::text FROM procrastinate_jobs WHERE status = 'failed'"
 
 
@@ -60,6 +61,8 @@ class Findings:
     answers: Mapping[str, int]
     """By token: in how many messages of a chat an answer was ever shown; how many tasks, or results with
     different keys, there are of the others."""
+    gone: Sequence[str]
+    """Wishes from a chat whose answer does not stand there any more."""
     strays: Sequence[str]
     """Messages of the bot that are no answer."""
     repeated: int
@@ -89,6 +92,7 @@ class Watch:
     site: Site
     load: Load
     samples: list[Sample] = field(default_factory=list)
+    _calls_under_way: int = 1
 
     async def run(self) -> None:
         """Look until cancelled."""
@@ -107,9 +111,14 @@ class Watch:
         answered = len(self.load.wishes) - len(self.load.open())
         self.samples.append(Sample(now, len(self.load.wishes), answered, depth))
 
+    def is_over(self) -> bool:
+        """Tell whether nothing that was asked for, or is due by the clock, is left to do."""
+        return not self.load.open() and self._calls_under_way == 0
+
     def _ask_database(self) -> tuple[int | None, set[str]]:
         with contextlib.suppress(psycopg.OperationalError), _open(self.site) as connection:
             row = connection.execute(_DEPTH).fetchone()
+            (self._calls_under_way,) = connection.execute(_CALLS_UNDER_WAY).fetchone() or (1,)
             done = {prompt.rpartition(" ")[2] for (prompt,) in connection.execute(_TASKS_DONE)}
             return (row[0] if row else None), done
         return None, set()
@@ -133,6 +142,11 @@ def collect(site: Site, load: Load) -> Findings:
         return Findings(
             wishes=load.wishes,
             answers=answers,
+            gone=[
+                wish.token
+                for wish in load.wishes
+                if wish.chat is not None and wish.done_seconds is not None and not _is_answered(site, wish)
+            ],
             strays=_strays(site, load),
             repeated=len(came)
             - sum(len(found) for found in keys.values())
@@ -175,7 +189,9 @@ def _open(site: Site) -> psycopg.Connection[Any]:
 
 
 def _is_answered(site: Site, wish: Wish) -> bool:
-    return any(wish.token in reply.text for reply in site.telegram.answers_to(wish.message_id, wish.chat))
+    """Tell whether the answer stands there; progress says more than the token, or has a button to stop."""
+    replies = site.telegram.answers_to(wish.message_id, wish.chat)
+    return any(reply.text.strip() == wish.token for reply in replies)
 
 
 def _times_shown(site: Site, wish: Wish) -> int:
@@ -187,7 +203,7 @@ def _times_shown(site: Site, wish: Wish) -> int:
             for seen in site.telegram.sightings(wish.chat)
             if seen.sender_id == site.telegram.bot.id
             and seen.change is not Change.DELETED
-            and wish.token in seen.text
+            and seen.text.strip() == wish.token
         }
     )
 

@@ -48,7 +48,7 @@ async def play(site: Site) -> Course:
         await asking
         await load.stop_clock()
         with contextlib.suppress(AssertionError):  # the verdict says which are lost
-            await eventually(lambda: not load.open(), "every wish has come true", _SETTLE_SECONDS)
+            await eventually(watch.is_over, "every wish has come true", _SETTLE_SECONDS)
         await asyncio.sleep(2.0)
     finally:
         watching.cancel()

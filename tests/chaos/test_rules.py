@@ -18,6 +18,7 @@ MEMBERS = ["web-1", "worker-1", "worker-2"]
 GOOD = Findings(
     wishes=[Wish("tok-1", "chat", 1.0, done_seconds=2.0)],
     answers={"tok-1": 1},
+    gone=[],
     strays=[],
     repeated=0,
     attempts=[("run", 1, "interrupted", "a"), ("run", 2, "succeeded", "b")],
@@ -64,6 +65,7 @@ def test_good_findings_break_no_promise() -> None:
     ("spoil", "said"),
     [
         (lambda good: replace(good, wishes=[Wish("tok-1", "chat", 1.0)]), "lost: tok-1"),
+        (lambda good: replace(good, gone=["tok-1"]), "written over: tok-1"),
         (lambda good: replace(good, answers={"tok-1": 2}), "answered 2 times: tok-1"),
         (lambda good: replace(good, notes=[Note("overlap", "run", 2, 1, 1.0, "t")]), "two agents at once"),
         (

@@ -28,6 +28,8 @@ def _lost(found: Findings) -> Iterator[str]:
     for wish in found.wishes:
         if wish.done_seconds is None:
             yield f"lost: {wish.token}, asked at {wish.asked_seconds:.1f} s"
+    for token in found.gone:
+        yield f"answered, and the answer was written over: {token}"
 
 
 def _doubled(found: Findings) -> Iterator[str]:
