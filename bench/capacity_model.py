@@ -21,7 +21,7 @@ class Cost:
     database_ms: float
     """CPU of all of PostgreSQL's processes, milliseconds."""
     commits: float
-    """Transactions."""
+    """Transactions, those that only read included: only the others wait for the disk."""
     log_bytes: float
     """Of PostgreSQL's write-ahead log."""
     stored_bytes: float
@@ -102,7 +102,7 @@ class Plan:
     agents_gib: float
     """Memory of those agents."""
     database_cores: float
-    commits_per_second: float
+    transactions_per_second: float
     log_mb_per_second: float
     log_gib_a_day: float
     growth_gib_a_day: float
@@ -149,7 +149,7 @@ def plan(costs: Costs, demand: Demand, rules: Rules) -> Plan:
         agents_at_work=at_work,
         agents_gib=at_work * rules.agent_mib / 1024,
         database_cores=(peak * costs.message.database_ms + calls * costs.call.database_ms) / 1000,
-        commits_per_second=peak * costs.message.commits + calls * costs.call.commits,
+        transactions_per_second=peak * costs.message.commits + calls * costs.call.commits,
         log_mb_per_second=(peak * costs.message.log_bytes + calls * costs.call.log_bytes) / 1e6,
         log_gib_a_day=(demand.messages_a_day * costs.message.log_bytes + calls_a_day * costs.call.log_bytes)
         / GIB,

@@ -44,7 +44,7 @@ def planned(**demand: Any) -> Plan:
         ("worker_pods", 18),
         ("web_pods", 2),
         ("database_cores", 0.15),
-        ("commits_per_second", 600),
+        ("transactions_per_second", 600),
         ("log_mb_per_second", 1.2),
         ("log_gib_a_day", 864_000 * 40_000 / GIB),
         ("growth_gib_a_day", 0.864),
@@ -82,7 +82,7 @@ def test_plan_counts_scheduled_agents_and_their_calls() -> None:
     demand = Demand(0, scheduled_agents=1_000, calls_a_day=1_440, peak_factor=3, call_days_kept=30)
     found = plan(COSTS, demand, RULES)
     assert found.calls_per_second == pytest.approx(50)
-    assert found.commits_per_second == pytest.approx(300)
+    assert found.transactions_per_second == pytest.approx(300)
     assert found.database_cores == pytest.approx(0.1)
     assert found.growth_gib_a_day == pytest.approx(0.72)
     assert found.stored_gib == pytest.approx(0.72 * 30 + 1)
