@@ -104,6 +104,13 @@ async def test_database_with_runs_is_not_used(database: str, tmp_path: Path) -> 
         await _driven(WORKERS, trace_of(Shape.STEADY, 0.1), RealSite(), database, tmp_path)
 
 
+async def test_process_that_does_not_start_says_why(tmp_path: Path) -> None:
+    """What is wrong is told in the process's own words, and nothing is left open or running."""
+    file = f"sqlite:///{tmp_path / 'one-owner.sqlite3'}"
+    with pytest.raises(WireroomError, match=r"did not start(?s:.*)needs PostgreSQL"):
+        await _driven(WORKERS, trace_of(Shape.STEADY, 0.1), RealSite(), file, tmp_path)
+
+
 def test_command_tells_what_it_proves_and_draws_it(tmp_path: Path) -> None:
     """The command's defaults are the manifest of clusters and a spike; the exit code is the verdict."""
     plot = tmp_path / "spike.svg"

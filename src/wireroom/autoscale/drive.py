@@ -7,6 +7,7 @@ in one. Everything that is told is in seconds of the autoscaler's clock.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import secrets
 import time
@@ -31,6 +32,8 @@ from wireroom.testing.scripted_agent import Ledger
 
 _LONGEST_EPILOGUE_SECONDS = 120.0
 _REQUEST_SECONDS = 30.0
+_MOST_TRIES = 5
+_LOOK_SECONDS = 0.1
 _DEPTH, _AGE = (
     Metric(MetricKind.EXTERNAL, name, TargetKind.VALUE, 1.0, {"queue": "runs"})
     for name in (DEPTH_METRIC, AGE_METRIC)
@@ -122,10 +125,9 @@ class _Driver:
 
     async def run(self, ledger: Ledger) -> Course:
         await self._fleet.scale(self._spec.min_replicas)
-        async with asyncio.timeout(_LONGEST_EPILOGUE_SECONDS):
-            while self._fleet.ready < self._spec.min_replicas:
-                await self._fleet.scale(self._spec.min_replicas)
-                await asyncio.sleep(0.1)
+        while self._fleet.ready < self._spec.min_replicas:
+            await self._fleet.scale(self._spec.min_replicas)
+            await asyncio.sleep(_LOOK_SECONDS)
         self._began, self._began_at = time.monotonic(), time.time()
         try:
             async with asyncio.TaskGroup() as group:
@@ -168,17 +170,15 @@ class _Driver:
         """Ask for a run in a conversation of its own, again until it is acknowledged; its id makes it one."""
         seconds = self._site.job_seconds / self._site.scale
         body = {"id": name, "conversationId": name, "prompt": f"sleep {seconds:g}; say {name}"}
-        for _ in range(5):
-            try:
-                async with self._session.post(
-                    f"{self._fleet.web.url}/cursor/execute/async", json=body
-                ) as response:
+        url = f"{self._fleet.web.url}/cursor/execute/async"
+        for _ in range(_MOST_TRIES):
+            with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+                async with self._session.post(url, json=body) as response:
                     if response.ok:
                         self._acknowledged.append(name)
                         return
-            except (aiohttp.ClientError, TimeoutError):
-                await asyncio.sleep(0.2)
-        raise WireroomError(f"Request {name} was not taken in five tries.")
+            await asyncio.sleep(_LOOK_SECONDS)
+        raise WireroomError(f"Request {name} was not taken in {_MOST_TRIES} tries.")
 
     async def _control(self, asking: asyncio.Task[None], ledger: Ledger) -> None:
         """Look every sync period until the trace is over and all that was acknowledged has been done."""

@@ -19,7 +19,7 @@ from wireroom.errors import WireroomError
 from wireroom.load.own_service import end, log_tail
 from wireroom.load.server_figures import counts_of
 
-_START_SECONDS = 90.0
+_START_SECONDS = 300.0
 _STOP_SECONDS = 60.0
 _SCRAPE_SECONDS = 5.0
 _PASSED_ON = ("PATH", "PYTHONPATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ")
@@ -81,7 +81,11 @@ class Fleet:
         """Start the web process and wait until it listens."""
         self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(_SCRAPE_SECONDS))
         self.web = await self._start("web")
-        await self._greet(self.web)
+        try:
+            await self._greet(self.web)
+        except BaseException:
+            await self.__aexit__()
+            raise
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -156,7 +160,10 @@ class Fleet:
         if member.process.stdout is None:
             raise AssertionError("the pipe was asked for")
         began = time.monotonic()
-        line = await asyncio.wait_for(member.process.stdout.readline(), _START_SECONDS)
+        try:
+            line = await asyncio.wait_for(member.process.stdout.readline(), _START_SECONDS)
+        except TimeoutError as error:
+            raise WireroomError(f"A process did not listen within {_START_SECONDS:g} s.") from error
         if line:
             member.url = msgspec.json.decode(line, type=_Greeting).url
             self.start_seconds.append(time.monotonic() - began)
