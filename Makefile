@@ -11,6 +11,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
+# What `make test-cluster` runs: what starts the whole service and asks it from outside.
+CLUSTER_TESTS := tests/acceptance tests/story/test_task_stories.py tests/story/test_old_callers.py
+
 # The coding agents that `make test-agents` drives. One more is a line here, and an entry in tests/agents/programs.py.
 AGENTS := \
 	@agentclientprotocol/claude-agent-acp@0.100.0 \
@@ -29,7 +32,7 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run demo test test-agents check fmt bench load screenshots docs lock clean
+.PHONY: help run demo test test-cluster test-agents check fmt bench load screenshots docs lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +47,9 @@ test: $(DEV_STAMP) ## Run the tests; those of the page need Debian's chromium
 	@test -x /usr/bin/chromium || \
 		echo 'No chromium here: the browser tests are left out. On Debian: apt-get install chromium'
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal $(ARGS)
+
+test-cluster: $(DEV_STAMP) ## Run the tests of the whole service on three webs and three workers: 15 min
+	WIREROOM_TEST_SITE=cluster $(BIN)/python -m pytest $(CLUSTER_TESTS) $(ARGS)
 
 test-agents: $(DEV_STAMP) $(AGENTS_STAMP) ## Drive the real coding agents, with a model that is played; needs npm
 	WIREROOM_TEST_AGENTS=$(CURDIR)/.agents/node_modules/.bin \

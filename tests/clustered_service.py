@@ -15,14 +15,12 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from cluster import IS_CLUSTER, SURROUNDINGS, WEBHOOK_SECRET, Cluster, shared_servers
+from cluster import SURROUNDINGS, WEBHOOK_SECRET, Cluster, shared_servers
 from wireroom.app.roles import Role
 from wireroom.app.service import Service
 from wireroom.settings import Settings, variables_of
 from wireroom.testing.redis_server import free_port
 from wireroom.testing.scripted_agent import ScriptedAgent, ScriptedBackend
-
-__all__ = ["IS_CLUSTER", "clustered"]
 
 _STOP_SECONDS = 20.0
 
@@ -109,5 +107,7 @@ async def _stopped(cluster: Cluster) -> None:
     alive = [member for member in cluster.members if member.is_alive()]
     for member in alive:
         member.send(signal.SIGTERM)
-    await asyncio.gather(*(member.ended(_STOP_SECONDS) for member in alive), return_exceptions=True)
-    await cluster.close()
+    try:
+        await asyncio.gather(*(member.ended(_STOP_SECONDS) for member in alive))
+    finally:
+        await cluster.close()

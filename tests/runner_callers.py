@@ -11,7 +11,8 @@ from typing import Any
 import aiohttp
 from multidict import CIMultiDictProxy
 
-from clustered_service import IS_CLUSTER, clustered
+from cluster import IS_CLUSTER
+from clustered_service import clustered
 from wireroom.app.service import Service
 from wireroom.settings import Settings
 from wireroom.testing.eventually import eventually

@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 import aiohttp
 from sqlalchemy import Connection
 
-from clustered_service import IS_CLUSTER, clustered
+from cluster import IS_CLUSTER
+from clustered_service import clustered
 from wireroom.app.engine import Engine, OpenEngine, open_engine
 from wireroom.app.service import Service
 from wireroom.clock import Clock
