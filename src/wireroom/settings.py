@@ -65,7 +65,8 @@ class Settings(PerformanceSettings):
     telegram_webhook_secret: SecretStr = named(
         "TELEGRAM_WEBHOOK_SECRET",
         default=SecretStr(""),
-        description="Secret that Telegram sends with each update. Default: generated into the data folder.",
+        description="Secret that Telegram sends with each update. Default: generated into the data folder; "
+        "`web` and `worker` need it set.",
     )
     telegram_webhook_base_url: str = named(
         "TELEGRAM_WEBHOOK_BASE_URL",
@@ -75,7 +76,8 @@ class Settings(PerformanceSettings):
     webhook_secret: SecretStr = named(
         "WEBHOOK_SECRET",
         default=SecretStr(""),
-        description="Secret of the HTTP API and its admin routes. Default: generated into the data folder.",
+        description="Secret of the HTTP API and its admin routes. Default: generated into the data folder; "
+        "`web` and `worker` need it set.",
     )
     allowed_users: Annotated[tuple[int, ...], NoDecode] = named(
         "WIREROOM_ALLOWED_USERS",

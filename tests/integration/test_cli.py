@@ -535,3 +535,22 @@ async def test_doctor_says_when_the_webhook_points_elsewhere(data_dir: Path, tel
     assert fixed.code == 0
     assert json.loads(info.out)["webhook_info"]["result"]["url"] == "https://new.example/telegram/webhook"
     assert (await _doctor(data_dir, **bot)).problems == {}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("web",), "WIREROOM_DATABASE_URL: `wireroom web` needs PostgreSQL"),
+        (("worker", "--queues", "runs,mail"), "--queues: there is no queue mail. Known: intake, runs"),
+    ],
+    ids=["web on a file", "wrong queue"],
+)
+async def test_share_of_the_service_says_why_it_does_not_begin(
+    tmp_path: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    """What a web or a worker lacks is one sentence on standard error, and exit code 1."""
+    printed = await wireroom(tmp_path, *arguments)
+
+    assert printed.code == 1
+    assert printed.err.startswith(f"wireroom: {said}")
+    assert printed.err.count("\n") == 1
