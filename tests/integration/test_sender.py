@@ -18,7 +18,7 @@ from wireroom.clock import SystemClock, to_ms
 from wireroom.delivery import outbox
 from wireroom.delivery.high_water import HighWater
 from wireroom.delivery.lanes import LaneRules, Lanes
-from wireroom.delivery.live import LiveSigns
+from wireroom.delivery.live import LiveLine, LiveSigns
 from wireroom.delivery.outbox import Recipient
 from wireroom.delivery.outgoing import load_outgoing, mark_part, move_chat
 from wireroom.delivery.permits import MemoryPermits, Permits
@@ -213,6 +213,25 @@ async def test_answer_is_shown_again_after_a_late_progress_edit(post: Post) -> N
     )
     await post.becomes(_STATE, "sent")
     assert post.texts() == ["the answer"]
+
+
+async def test_progress_of_a_process_that_woke_up_is_not_shown_over_the_answer(post: Post) -> None:
+    """Once the answer is known, by whomever, a line of progress that nobody has closed shows nothing more."""
+    asked = post.telegram.message_id_of(await post.telegram.user_says(post.chat, "do it"))
+    await post.open("r1", asked)
+    await post.placed()
+    signs = LiveSigns(post.client, post.engine.db, SystemClock(), post.permits, post.strays)
+    line = signs.open("r1")
+    line.show("half")
+    await eventually(lambda: post.texts() == ["half"], "progress is shown")
+
+    await post.fill("r1", "The answer.")
+    await post.becomes(_STATE, "sent")
+    line.show("three quarters")
+    assert isinstance(line, LiveLine)
+    await eventually(lambda: line.task is None or line.task.done(), "the line has ended by itself")
+    assert post.texts() == ["The answer."]
+    await signs.close()
 
 
 async def test_progress_edit_without_an_answer_is_remembered(post: Post) -> None:

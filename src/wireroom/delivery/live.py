@@ -84,7 +84,7 @@ class LiveSigns:
         """Begin to show the run's progress in the placeholder of its answer."""
         if len(self._tasks) >= _MAX_SIGNS:
             return NoProgress().open(run_id)
-        line = _Line(self, run_id)
+        line = LiveLine(self, run_id)
         line.task = self._start(line.run(), f"progress {run_id}")
         return line
 
@@ -104,7 +104,7 @@ class LiveSigns:
                     spot = await self.spot(run_id)
 
     async def spot(self, run_id: str) -> _Spot | None:
-        """Return where the run answers, None for nowhere."""
+        """Return where the run will answer; None for nowhere, and once its answer is known."""
         return await self._db.read(lambda conn: _find_spot(conn, run_id))
 
     async def edit(self, run_id: str, spot: _Spot, text: str) -> bool:
@@ -159,7 +159,7 @@ class LiveSigns:
         return task
 
 
-class _Line:
+class LiveLine:
     """One run's line of progress: a task that shows the newest text once a second."""
 
     def __init__(self, signs: LiveSigns, run_id: str) -> None:
@@ -186,7 +186,8 @@ class _Line:
         typed_at = float("-inf")
         loop = asyncio.get_running_loop()
         while spot is not None and not self._closed.is_set():
-            if spot.message_id is None:
+            if spot.message_id is None or self._text is not None:
+                # Also where it is known: a process that froze wakes up after another has shown the answer.
                 spot = await self._signs.spot(self._run_id)
             if spot is not None and self._text is not None:
                 text = self._text
@@ -208,7 +209,7 @@ def _find_spot(conn: Connection, run_id: str) -> _Spot | None:
     row = conn.execute(
         select(deliveries.c.chat_id, deliveries.c.thread_id, delivery_parts.c.message_id)
         .join(delivery_parts, delivery_parts.c.delivery_id == deliveries.c.id)
-        .where(deliveries.c.run_id == run_id, delivery_parts.c.seq == 0)
+        .where(deliveries.c.run_id == run_id, deliveries.c.body.is_(None), delivery_parts.c.seq == 0)
     ).first()
     return None if row is None else _Spot(row.chat_id, row.thread_id, row.message_id)
 
