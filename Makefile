@@ -6,6 +6,8 @@
 PYTHON ?= python3
 ARGS ?=
 WORKERS ?= 4
+SEED ?= 2496
+CHAOS_SECONDS ?= 600
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -32,7 +34,7 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run demo test test-cluster test-agents check fmt bench load screenshots docs lock clean
+.PHONY: help run demo test test-cluster test-agents check fmt bench load chaos screenshots docs lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -70,6 +72,10 @@ bench: $(DEV_STAMP) ## Measure, and say on which machine, commit and fsync setti
 
 load: $(DEV_STAMP) ## Play people against a service of its own: ARGS='--pattern stress'
 	$(BIN)/wireroom load $(ARGS)
+
+chaos: $(DEV_STAMP) ## Ten minutes of load on a cluster while everything fails: SEED=7 CHAOS_SECONDS=120
+	WIREROOM_TEST_CHAOS_SECONDS=$(CHAOS_SECONDS) WIREROOM_TEST_SEED=$(SEED) WIREROOM_TEST_CHAOS_REPORT=$(CURDIR)/chaos-report \
+		$(BIN)/python -m pytest tests/chaos --capture=no -p no:randomly $(ARGS)
 
 screenshots: $(DEV_STAMP) ## Take pictures of every screen into docs/images/screens; needs Debian's chromium
 	PYTHONPATH=tests $(BIN)/python -m browser.screenshots $(ARGS)

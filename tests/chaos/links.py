@@ -125,10 +125,10 @@ class Link:
             await asyncio.wait((there, back), return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._ways.discard(far_writer)
+            _break(far_writer)
             for task in (there, back):
                 task.cancel()
             await asyncio.gather(there, back, return_exceptions=True)
-            _break(far_writer)
 
     async def _ask(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, lost: asyncio.Event
