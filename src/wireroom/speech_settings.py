@@ -23,7 +23,7 @@ class SpeechSettings(AgentSettings):
         default=SecretStr(""),
         description="Key of ElevenLabs; with it, speech is heard and spoken there.",
     )
-    elevenlabs_api_url: str = named(
+    labs_url: str = named(
         "ELEVENLABS_API_URL",
         default="https://api.elevenlabs.io",
         description="Where ElevenLabs answers.",
@@ -42,7 +42,7 @@ class SpeechSettings(AgentSettings):
         default="opus_48000_32",
         description="Form of ElevenLabs' speech: `opus_…` or `mp3_…`, which Telegram plays as voice.",
     )
-    elevenlabs_agent_id: str = named(
+    voice_agent_id: str = named(
         "ELEVENLABS_AGENT_ID", default="", description="The voice agent of ElevenLabs that browsers talk to."
     )
     hearing: Provider = named(
@@ -129,7 +129,7 @@ class SpeechSettings(AgentSettings):
             raise ValueError("expected a language's code of two or three small letters, such as en or deu")
         return value
 
-    @field_validator("voice_id", "hearing_model", "speaking_model", "elevenlabs_agent_id")
+    @field_validator("voice_id", "hearing_model", "speaking_model", "voice_agent_id")
     @classmethod
     def _plain_id(cls, value: str) -> str:
         if value and not _ID.fullmatch(value):
@@ -143,7 +143,7 @@ class SpeechSettings(AgentSettings):
             raise ValueError("expected a form that Telegram plays, such as opus_48000_32 or mp3_44100_128")
         return value
 
-    @field_validator("elevenlabs_api_url")
+    @field_validator("labs_url")
     @classmethod
     def _web_address(cls, value: str) -> str:
         if not value.startswith(("http://", "https://")):

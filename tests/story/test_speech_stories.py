@@ -51,7 +51,7 @@ def settings(telegram: BotAPIServer, labs: ElevenLabsServer, tmp_path: Path) -> 
         backend="demo",
         chat_messages_per_second=100,
         elevenlabs_api_key=SecretStr(labs.key),
-        elevenlabs_api_url=labs.url,
+        labs_url=labs.url,
         hearing_seconds=5,
     )
 

@@ -73,7 +73,7 @@ class _VoiceRoutes:
 
     async def signed_url(self, request: Request) -> Response:
         """Give an address by which a browser may talk to the agent: `agentId`; without one, the settings'."""
-        agent_id = request.query_params.get("agentId") or self._settings.elevenlabs_agent_id
+        agent_id = request.query_params.get("agentId") or self._settings.voice_agent_id
         if not agent_id:
             raise ShortRefusal(HTTPStatus.BAD_REQUEST, "agentId is required", NO_CACHE)
         sign = self._services.sign_talk
@@ -93,7 +93,7 @@ class _VoiceRoutes:
         """Tell how voice agents are set up; no secret is told."""
         settings = self._settings
         body = {
-            "agentId": settings.elevenlabs_agent_id,
+            "agentId": settings.voice_agent_id,
             "agentUrl": self._services.base_url(),
             "cursorRunnerUrl": settings.cursor_runner_url or self._services.base_url(),
             "webhookSecretConfigured": bool(self._services.api_secret),
@@ -105,7 +105,7 @@ class _VoiceRoutes:
     async def health(self) -> Response:
         """Tell whether a talk could begin: there are a key and an agent."""
         settings = self._settings
-        ready = bool(settings.elevenlabs_api_key.get_secret_value() and settings.elevenlabs_agent_id)
+        ready = bool(settings.elevenlabs_api_key.get_secret_value() and settings.voice_agent_id)
         body = {
             "service": "elevenlabs-agent",
             "status": "ok" if ready else "degraded",

@@ -61,4 +61,4 @@ def make_voice(settings: Settings, session: aiohttp.ClientSession) -> Voice | No
 def elevenlabs(settings: Settings, session: aiohttp.ClientSession) -> ElevenLabs:
     """Return the door to ElevenLabs with the installation's key."""
     key = settings.elevenlabs_api_key.get_secret_value()
-    return ElevenLabs(session, key, settings.elevenlabs_api_url)
+    return ElevenLabs(session, key, settings.labs_url)

@@ -27,8 +27,8 @@ async def client(labs: ElevenLabsServer, database_path: Path) -> AsyncIterator[a
     """Lend a client of a service with a key and an agent."""
     known = {
         "elevenlabs_api_key": SecretStr(labs.key),
-        "elevenlabs_api_url": labs.url,
-        "elevenlabs_agent_id": "agent_1",
+        "labs_url": labs.url,
+        "voice_agent_id": "agent_1",
     }
     async with running_service(database_path.parent, **known) as service, client_of(service) as session:
         yield session
