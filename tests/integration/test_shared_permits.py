@@ -40,7 +40,7 @@ from wireroom.testing.postgres_server import PostgresServer
 pytestmark = [pytest.mark.postgres, pytest.mark.timeout(240)]
 CHATS = int(os.environ.get("WIREROOM_TEST_LANE_CHATS", "45"))
 """Chats that are written to at once; so many thirtieths of a second are needed."""
-GROUP_MESSAGES = int(os.environ.get("WIREROOM_TEST_GROUP_MESSAGES", "4"))
+GROUP_MESSAGES = int(os.environ.get("WIREROOM_TEST_GROUP_MESSAGES", "3"))
 """Messages to one group; from 21 on they take more than a minute."""
 BOT = 123456
 
@@ -127,8 +127,8 @@ async def test_three_senders_together_keep_the_limit_of_a_group(scene: Scene) ->
 async def test_senders_whose_clocks_are_minutes_off_keep_the_pace(scene: Scene) -> None:
     """Machines five minutes behind and ahead neither send too early nor hold a message back for minutes."""
     offs = [timedelta(minutes=minutes) for minutes in (-5, 0, 5)]
-    chats = scene.people(4)
-    said = [f"message {n}" for n in range(4)]
+    chats = scene.people(3)
+    said = [f"message {n}" for n in range(3)]
     async with fleet(scene.url, scene.telegram, scene.folder, offs):
         for chat in chats:
             await scene.outbox.add(chat, *said)

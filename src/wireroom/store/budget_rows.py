@@ -33,7 +33,14 @@ FROM unnest(CAST(:budgets AS text[]), CAST(:callers AS text[]), CAST(:empty_us A
 WHERE kept.budget = one.budget AND kept.caller = one.caller
 """)
 
-FORGET = text("DELETE FROM request_budgets WHERE empty_us < extract(epoch FROM now()) * 1000000")
+# It waits for no row, so it is never part of a deadlock.
+FORGET = text("""
+WITH whole AS (
+    SELECT budget, caller FROM request_budgets WHERE empty_us < extract(epoch FROM now()) * 1000000
+    FOR UPDATE SKIP LOCKED)
+DELETE FROM request_budgets AS kept USING whole
+WHERE kept.budget = whole.budget AND kept.caller = whole.caller
+""")
 
 
 class BudgetKey(NamedTuple):

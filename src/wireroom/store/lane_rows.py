@@ -48,11 +48,16 @@ WITH chats AS (
 UPDATE send_lanes SET state = :state, latest_at = :latest_at, ahead_ms = :ahead_ms WHERE bot_id = :bot_id
 """)
 
-# Chats that no rule has held back for a minute; the lanes' clock is asked of the bot's row.
+# Chats that no rule has held back for a minute; the lanes' clock is asked of the bot's row. It waits for no
+# row, so it is never part of a deadlock.
 FORGET = text("""
-DELETE FROM send_lane_chats AS chats USING send_lanes AS lanes
-WHERE chats.bot_id = lanes.bot_id
-    AND chats.idle_at < extract(epoch FROM now()) * 1000 + lanes.ahead_ms - 60000
+WITH idle AS (
+    SELECT chats.bot_id, chats.chat_id FROM send_lane_chats AS chats
+    JOIN send_lanes AS lanes ON lanes.bot_id = chats.bot_id
+    WHERE chats.idle_at < extract(epoch FROM now()) * 1000 + lanes.ahead_ms - 60000
+    FOR UPDATE OF chats SKIP LOCKED)
+DELETE FROM send_lane_chats AS chats USING idle
+WHERE chats.bot_id = idle.bot_id AND chats.chat_id = idle.chat_id
 """)
 
 
