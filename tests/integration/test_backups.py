@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import closing
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import psycopg
 import pysqlite3
 import pytest
 from sqlalchemy import Connection, text
+from test_cli import wireroom
 
 from wireroom.errors import Conflict, StoreBusy, StoreDamaged
 from wireroom.store.migrate import ensure_schema
@@ -227,3 +229,20 @@ def test_look_finds_broken_references_and_pages(database_path: Path) -> None:
         assert [one.what for one in look_over(side)] == [
             "A row of messages refers to one of conversations that is not there"
         ]
+
+
+async def test_commands_back_up_look_and_restore(database_path: Path) -> None:
+    """The command line does it all for the database that the settings name, and says what is wrong."""
+    folder = database_path.parent
+    file = str(folder / "backup.sqlite3")
+    change(database_path, "INSERT INTO tasks (prompt) VALUES ('then')")
+
+    said = await wireroom(folder, "db", "backup", file)
+    assert said.code == 0
+    assert re.search(r"^tasks +1 +1 .* equal$", said.out, re.MULTILINE)
+    change(database_path, WRONG["updates that came in"])
+    looked = await wireroom(folder, "db", "check")
+    assert (looked.code, looked.out.splitlines()[0][:30]) == (1, "✗ There are updates that came in"[:30])
+    restored = await wireroom(folder, "db", "restore", file, "--replace")
+    assert restored.out.startswith("Restored and verified. What was there is kept as ")
+    assert (await wireroom(folder, "db", "check", file)).out == "All is well.\n"

@@ -126,7 +126,8 @@ def sums_of(side: Side) -> list[Sum]:
 def _copy_rows(source: Side, part: Path, teller: Teller) -> list[Sum]:
     url = f"sqlite:///{part.resolve()}"
     ensure_schema(url)
-    with closing(open_side(url)) as target, source.snapshot():
+    tables = list(source.tables().values())
+    with closing(open_side(url)) as target, source.readable(tables), source.snapshot():
         return _fill(source, target, teller)
 
 

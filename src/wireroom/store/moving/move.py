@@ -206,10 +206,18 @@ class _Move:
 
     def run(self, wait_seconds: float, *, is_sealed: bool) -> Moved:
         take_target(self._source, self._target, self._plan)
-        self._copy_online()
-        if not is_sealed:
-            self._wait_for_stop(wait_seconds)
-        started = time.monotonic()
+        with self._source.readable(self._plan.tables):
+            self._copy_online()
+            if not is_sealed:
+                self._wait_for_stop(wait_seconds)
+            started = time.monotonic()
+            sums = self._switch()
+            stopped = time.monotonic() - started
+        self._target.release()
+        return Moved(sums, stopped, self._plan.left)
+
+    def _switch(self) -> list[Sum]:
+        """Bring the rest while nobody can write, see that both sides are equal, and seal the source."""
         tables = self._plan.tables
         with self._source.frozen(tables):
             self._teller.say("Nobody can write to the source now; comparing it once more.")
@@ -218,9 +226,7 @@ class _Move:
             check_equal(sums)
             finish_target(self._copier, tables)
             self._source.seal(tables, self._target.name, datetime.now(UTC).isoformat(timespec="seconds"))
-        stopped = time.monotonic() - started
-        self._target.release()
-        return Moved(sums, stopped, self._plan.left)
+        return sums
 
     def _copy_online(self) -> None:
         """Copy until little is left, then see that the target kept it."""

@@ -18,6 +18,10 @@ SELECT conrelid::regclass::text, conname::text, pg_get_constraintdef(oid) FROM p
 WHERE contype = 'f' AND connamespace = to_regnamespace(current_schema())
     AND conrelid::regclass::text = ANY(%s)
 """
+_HELPERS = f"""
+SELECT relname::text, indisvalid FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+WHERE relnamespace = to_regnamespace(current_schema()) AND starts_with(relname::text, '{MOVING}_key_')
+"""
 
 
 def make_bare(side: Side, tables: Sequence[Table]) -> None:
@@ -29,11 +33,7 @@ def make_bare(side: Side, tables: Sequence[Table]) -> None:
     side.run(f"UPDATE {MOVING} SET later = %s", (json.dumps(later),))
     for table_name, name, _ in found:
         side.run(f"ALTER TABLE {table_name} DROP CONSTRAINT {quoted(name)}")
-    for table in tables:
-        if Kind.TEXT in map(table.kind_of, table.key):
-            name = quoted(f"{MOVING}_key_{table.name}"[:63])
-            columns = side.order_of(table)
-            side.run(f"CREATE INDEX IF NOT EXISTS {name} ON {side.stored_as(table)} ({columns})")
+    add_helpers(side, tables)
 
 
 def put_keys_back(side: Side) -> None:
@@ -45,14 +45,30 @@ def put_keys_back(side: Side) -> None:
             side.run(f"ALTER TABLE {table} ADD CONSTRAINT {quoted(name)} {definition}")
 
 
-def drop_helpers(side: Side) -> None:
-    """Remove the indexes of `make_bare`."""
-    found = side.rows(
-        "SELECT indexname::text FROM pg_indexes WHERE schemaname = current_schema() AND indexname LIKE %s",
-        (f"{MOVING}\\_key\\_%",),
-    )
-    for (name,) in found:
-        side.run(f"DROP INDEX {quoted(name)}")
+def add_helpers(side: Side, tables: Sequence[Table], *, online: bool = False) -> None:
+    """Add an index in the order of bytes for each key with text, where the database orders it otherwise.
+
+    Args:
+        side: The database.
+        tables: What is read or filled.
+        online: Let others write meanwhile; not within a transaction.
+    """
+    for name, is_whole in side.rows(_HELPERS):
+        if not is_whole:  # a kill has left it half made
+            side.run(f"DROP INDEX {quoted(name)}")
+    how = "INDEX CONCURRENTLY" if online else "INDEX"
+    for table in tables:
+        if side.binary and Kind.TEXT in map(table.kind_of, table.key):
+            name = quoted(f"{MOVING}_key_{table.name}"[:63])
+            columns = side.order_of(table)
+            side.run(f"CREATE {how} IF NOT EXISTS {name} ON {side.stored_as(table)} ({columns})")
+
+
+def drop_helpers(side: Side, *, online: bool = False) -> None:
+    """Remove the indexes of `add_helpers`."""
+    how = "INDEX CONCURRENTLY" if online else "INDEX"
+    for name, _ in side.rows(_HELPERS):
+        side.run(f"DROP {how} {quoted(name)}")
 
 
 def last_number(side: Side, table: Table) -> int | None:

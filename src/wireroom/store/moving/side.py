@@ -46,7 +46,7 @@ class Side(ABC):
 
     mark: ClassVar[str]
     """What stands for a value in a statement."""
-    binary: ClassVar[str]
+    binary: str = ""
     """What has text ordered by its bytes, as Python does; empty where it is so anyway."""
 
     def __init__(self, name: str) -> None:
@@ -80,6 +80,10 @@ class Side(ABC):
         Raises:
             StoreBusy: somebody writes, and went on for longer than is waited.
         """
+
+    @abstractmethod
+    def readable(self, tables: Sequence[Table]) -> AbstractContextManager[object]:
+        """Have what lets tables be read in the order of their keys quickly; not within a transaction."""
 
     @abstractmethod
     def at_work(self) -> str | None:

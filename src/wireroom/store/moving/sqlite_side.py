@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,6 @@ class SqliteSide(Side):
     """A SQLite file; other processes may use it meanwhile unless it is frozen."""
 
     mark = "?"
-    binary = ""
 
     def __init__(self, path: Path) -> None:
         """Open the file, which exists; one that is no database of a service, such as a backup, to read only.
@@ -104,6 +103,10 @@ class SqliteSide(Side):
                     raise
         with self._between("", "COMMIT"):
             yield
+
+    def readable(self, tables: Sequence[Table]) -> AbstractContextManager[None]:  # noqa: ARG002 - they are
+        """See `Side.readable`: every table is stored in that order."""
+        return nullcontext()
 
     @contextmanager
     def _between(self, begin: str, end: str) -> Iterator[None]:
