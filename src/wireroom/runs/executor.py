@@ -206,7 +206,6 @@ class Executor:
 
     def _begin_unit(self, conn: Connection, job: Job) -> Attempt | None:
         self._jobs.check_claim(conn, job)
-        self._jobs.check_claim(conn, job)
         now = to_ms(self._clock.now())
         lease_ms = int(LEASE.total_seconds() * 1000)
         attempt = records.begin_attempt(conn, job.ref, worker=self._worker, now_ms=now, lease_ms=lease_ms)
