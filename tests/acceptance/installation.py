@@ -13,7 +13,7 @@ import signal
 import sys
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -115,7 +115,8 @@ class Installation:
         """End whatever of it still runs."""
         await self._site.close()
         for pid in self.agents():
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # It may end between the look and the kill.
+                os.kill(pid, signal.SIGKILL)
 
     def _dead(self) -> list[Member]:
         return [member for member in self.members if not member.is_alive()]
