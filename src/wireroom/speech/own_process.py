@@ -13,7 +13,6 @@ from wireroom.speech.child import NOT_POSSIBLE
 
 _DIE_WITH_PARENT = 1
 """PR_SET_PDEATHSIG. Source: prctl(2)."""
-_NICENESS = 10
 
 
 def run(main: Callable[[Sequence[str]], None], arguments: Sequence[str]) -> None:
@@ -26,7 +25,6 @@ def run(main: Callable[[Sequence[str]], None], arguments: Sequence[str]) -> None
             sys.exit(1)
     limit = int(size) * 1024 * 1024
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    os.nice(_NICENESS)
     try:
         main(rest)
     except (ValueError, FileNotFoundError, ImportError) as error:
