@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from chats import told
 from installation import installed
 
 from wireroom.testing import BotAPIServer
@@ -44,7 +45,7 @@ async def test_kill_on_the_way_of_speech_answers_once(tmp_path: Path, point: str
     ):
         ada = telegram.private_chat(telegram.user(7, "Ada"))
         await service.start(fault, forked=True)
-        await service.command("settings", "set", "allow_audio_output", "on")
+        await told(telegram, ada, "/settings allow_audio_output on", "allow_audio_output")
         spoken = telegram.message_id_of(await telegram.user_sends_voice(ada, HELLO, duration_seconds=3))
         await service.died()
         await service.start(forked=True)
