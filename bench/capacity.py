@@ -84,7 +84,7 @@ def main(
         found[name] = {"series": [asdict(one) for one in series], "resting": asdict(resting)}
         _print_lines(_series_table(name, series))
         _print_lines(_resting_table(name, resting))
-    model = costs_of(costs["PostgreSQL"], found["PostgreSQL"]["resting"]["bytes_each"])
+    model = costs_of(costs["PostgreSQL"], resting)
     plans = {name: plan(model, demand, rules) for name, (demand, rules) in _WANTED.items()}
     _print_lines(_plan_table(plans))
     found["plans"] = {name: asdict(one) for name, one in plans.items()}
@@ -139,13 +139,15 @@ def _view(name: str, folder: Path) -> Iterator[StoreView]:
         yield PostgresView(url)
 
 
-def costs_of(series: Mapping[str, Spent], agent_bytes: float) -> Costs:
+def costs_of(series: Mapping[str, Spent], resting: Resting) -> Costs:
     """Return the model's costs of what was measured on PostgreSQL. Pure."""
+    second = resting.second
     return Costs(
         accept=_cost(series[REFUSED]),
         message=_cost(series[ANSWERED]),
         call=_cost(series[CALLED]),
-        agent_bytes=agent_bytes,
+        agent_bytes=resting.bytes_each,
+        rest=Cost(second.process_ms, second.database_ms, second.commits, second.log_bytes, stored_bytes=0),
     )
 
 

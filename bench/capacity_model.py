@@ -40,6 +40,8 @@ class Costs:
     """A call of an agent: taken in, made, noted."""
     agent_bytes: float
     """A scheduled agent at rest, indexes included."""
+    rest: Cost
+    """A second of a worker that nobody asks for anything: it beats, looks and leads, or waits to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,7 @@ def plan(costs: Costs, demand: Demand, rules: Rules) -> Plan:
 
     peak = messages / 86400 * peak_factor; pods = peak * CPU seconds / core_share; agents at work = peak *
     agent_seconds (Little's law); stored = growth * days kept; connections = pods * pool + what they own.
+    What a worker uses at rest is added for each.
     """
     mean = demand.messages_a_day / DAY_SECONDS
     peak = mean * demand.peak_factor
@@ -148,9 +151,9 @@ def plan(costs: Costs, demand: Demand, rules: Rules) -> Plan:
         worker_pods_by_slots=by_slots,
         agents_at_work=at_work,
         agents_gib=at_work * rules.agent_mib / 1024,
-        database_cores=(peak * costs.message.database_ms + calls * costs.call.database_ms) / 1000,
-        transactions_per_second=peak * costs.message.commits + calls * costs.call.commits,
-        log_mb_per_second=(peak * costs.message.log_bytes + calls * costs.call.log_bytes) / 1e6,
+        database_cores=_each_second(costs, "database_ms", peak, calls, workers) / 1000,
+        transactions_per_second=_each_second(costs, "commits", peak, calls, workers),
+        log_mb_per_second=_each_second(costs, "log_bytes", peak, calls, workers) / 1e6,
         log_gib_a_day=(demand.messages_a_day * costs.message.log_bytes + calls_a_day * costs.call.log_bytes)
         / GIB,
         growth_gib_a_day=(message_growth + call_growth) / GIB,
@@ -159,6 +162,11 @@ def plan(costs: Costs, demand: Demand, rules: Rules) -> Plan:
         direct_connections=own,
         bots=math.ceil(peak * demand.sends_a_message / rules.bot_per_second),
     )
+
+
+def _each_second(costs: Costs, figure: str, messages: float, calls: float, workers: int) -> float:
+    message, call, rest = (float(getattr(one, figure)) for one in (costs.message, costs.call, costs.rest))
+    return messages * message + calls * call + workers * rest
 
 
 def _pods(milliseconds_per_second: float, rules: Rules) -> int:

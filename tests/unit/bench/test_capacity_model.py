@@ -13,7 +13,8 @@ from bench.capacity_store import StoreReading
 ACCEPT = Cost(process_ms=1, database_ms=0.5, commits=2, log_bytes=1_000, stored_bytes=500)
 MESSAGE = Cost(process_ms=11, database_ms=5, commits=20, log_bytes=40_000, stored_bytes=GIB / 1_000_000)
 CALL = Cost(process_ms=4, database_ms=2, commits=6, log_bytes=10_000, stored_bytes=GIB / 2_000_000)
-COSTS = Costs(ACCEPT, MESSAGE, CALL, agent_bytes=GIB / 1_000)
+REST = Cost(process_ms=40, database_ms=20, commits=10, log_bytes=5_000, stored_bytes=0)
+COSTS = Costs(ACCEPT, MESSAGE, CALL, agent_bytes=GIB / 1_000, rest=REST)
 TEN_A_SECOND = Demand(messages_a_day=10 * DAY_SECONDS, peak_factor=3, agent_seconds=30, days_kept=10)
 RULES = Rules(
     run_slots=50,
@@ -43,9 +44,9 @@ def planned(**demand: Any) -> Plan:
         ("worker_pods_by_slots", 18),  # 900 in 50 slots each
         ("worker_pods", 18),
         ("web_pods", 2),
-        ("database_cores", 0.15),
-        ("transactions_per_second", 600),
-        ("log_mb_per_second", 1.2),
+        ("database_cores", 0.51),  # 30 x 5 ms, and 18 workers at rest of 20 ms each
+        ("transactions_per_second", 780),  # 30 x 20, and 18 x 10
+        ("log_mb_per_second", 1.29),  # 30 x 40 kB, and 18 x 5 kB
         ("log_gib_a_day", 864_000 * 40_000 / GIB),
         ("growth_gib_a_day", 0.864),
         ("stored_gib", 8.64),
@@ -82,8 +83,8 @@ def test_plan_counts_scheduled_agents_and_their_calls() -> None:
     demand = Demand(0, scheduled_agents=1_000, calls_a_day=1_440, peak_factor=3, call_days_kept=30)
     found = plan(COSTS, demand, RULES)
     assert found.calls_per_second == pytest.approx(50)
-    assert found.transactions_per_second == pytest.approx(300)
-    assert found.database_cores == pytest.approx(0.1)
+    assert found.transactions_per_second == pytest.approx(300 + 2 * 10)
+    assert found.database_cores == pytest.approx(0.1 + 2 * 0.02)
     assert found.growth_gib_a_day == pytest.approx(0.72)
     assert found.stored_gib == pytest.approx(0.72 * 30 + 1)
 
