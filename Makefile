@@ -14,7 +14,9 @@ STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
 # What `make test-cluster` runs: what starts the whole service and asks it from outside.
-CLUSTER_TESTS := tests/acceptance tests/story/test_task_stories.py tests/story/test_old_callers.py
+CLUSTER_TESTS := tests/acceptance tests/story/test_task_stories.py tests/story/test_old_callers.py \
+	tests/contract/test_cursor_agents_routes.py tests/contract/test_cursor_runner_conversations.py \
+	tests/contract/test_cursor_runner_execute.py
 
 # The coding agents that `make test-agents` drives. One more is a line here, and an entry in tests/agents/programs.py.
 AGENTS := \
@@ -50,7 +52,7 @@ test: $(DEV_STAMP) ## Run the tests; those of the page need Debian's chromium
 		echo 'No chromium here: the browser tests are left out. On Debian: apt-get install chromium'
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal $(ARGS)
 
-test-cluster: $(DEV_STAMP) ## Run the tests of the whole service on three webs and three workers: 15 min
+test-cluster: $(DEV_STAMP) ## Run the tests of the whole service on three webs and three workers: 20 min
 	WIREROOM_TEST_SITE=cluster $(BIN)/python -m pytest $(CLUSTER_TESTS) $(ARGS)
 
 test-agents: $(DEV_STAMP) $(AGENTS_STAMP) ## Drive the real coding agents, with a model that is played; needs npm
