@@ -8,6 +8,8 @@ ARGS ?=
 WORKERS ?= 4
 SEED ?= 2496
 CHAOS_SECONDS ?= 600
+MOVE_MB ?= 1024
+KILLS ?= 3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -36,7 +38,7 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run demo test test-cluster test-agents check fmt bench load chaos screenshots docs lock clean
+.PHONY: help run demo test test-cluster test-agents check fmt bench load chaos move screenshots docs lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,6 +80,10 @@ load: $(DEV_STAMP) ## Play people against a service of its own: ARGS='--pattern 
 chaos: $(DEV_STAMP) ## Ten minutes of load on a cluster while everything fails: SEED=7 CHAOS_SECONDS=120
 	WIREROOM_TEST_CHAOS_SECONDS=$(CHAOS_SECONDS) WIREROOM_TEST_SEED=$(SEED) WIREROOM_TEST_CHAOS_REPORT=$(CURDIR)/chaos-report \
 		$(BIN)/python -m pytest tests/chaos --capture=no -p no:randomly $(ARGS)
+
+move: $(DEV_STAMP) ## Move a gigabyte to PostgreSQL and back, with kills: MOVE_MB=100 KILLS=9
+	WIREROOM_TEST_MOVE_MB=$(MOVE_MB) WIREROOM_TEST_MOVE_KILLS=$(KILLS) \
+		$(BIN)/python -m pytest tests/acceptance/test_move.py --capture=no -p no:randomly $(ARGS)
 
 screenshots: $(DEV_STAMP) ## Take pictures of every screen into docs/images/screens; needs Debian's chromium
 	PYTHONPATH=tests $(BIN)/python -m browser.screenshots $(ARGS)
