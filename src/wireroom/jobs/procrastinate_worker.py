@@ -101,10 +101,12 @@ class ProcrastinateWorker:
     async def drain(self, grace: timedelta) -> None:
         """Stop claiming, let handlers end, cancel the rest; see `Worker.drain`."""
         self._draining.set()
+        loop = asyncio.get_running_loop()
+        until = loop.time() + grace.total_seconds()
         serving = [crew for crew in self._crews if crew.drains]
         await self._stop([crew for crew in self._crews if not crew.drains], grace)
         await _idle(serving)
-        await self._stop(serving, grace)
+        await self._stop(serving, timedelta(seconds=max(0.0, until - loop.time())))
         with suppress(TimeoutError):
             await asyncio.wait_for(self._over.wait(), CLEAN_UP_SECONDS)
 
