@@ -123,7 +123,9 @@ class AgentSettings(BaseSettings):
         "GIT_COMMAND_TIMEOUT", default=60_000, ge=1, description="Longest git command, milliseconds."
     )
     github_api_url: str = named(
-        "GITHUB_API_URL", default="https://api.github.com", description="Where `/pr` opens pull requests."
+        "WIREROOM_GITHUB_API_URL",
+        default="https://api.github.com",
+        description="Where `/pr` opens pull requests.",
     )
     mcp_config: Path | None = named(
         "WIREROOM_MCP_CONFIG",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bench.scaling import Point, table
+
 from wireroom.load.knee import Step
 
 
