@@ -54,7 +54,7 @@ def connect(path: Path, *, synchronous: str = "FULL") -> Any:
         say.execute(f"PRAGMA synchronous={synchronous}")
         say.execute("PRAGMA foreign_keys=ON")
         say.execute("PRAGMA temp_store=MEMORY")
-        say.execute("PRAGMA cache_size=-16000")
+        say.execute("PRAGMA cache_size=-4000")
     except pysqlite3.Error as error:
         raw.close()
         raise translate(error, path) from error
