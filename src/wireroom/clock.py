@@ -5,7 +5,9 @@ Pure modules take `now` as an argument. Shells hold a `Clock` and pass its readi
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import Awaitable
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -35,6 +37,20 @@ class SystemClock:
     def monotonic(self) -> float:
         """Return seconds that never run backwards."""
         return time.monotonic()
+
+
+async def came_within(seconds: float, awaited: Awaitable[object]) -> bool:
+    """Return whether what is awaited came within the time.
+
+    A cancellation that meets it is never lost; before Python 3.12 `asyncio.wait_for` loses such a one, and
+    whoever waits in a loop goes on for ever.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            await awaited
+    except TimeoutError:
+        return False
+    return True
 
 
 def to_ms(moment: datetime) -> int:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import suppress
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
@@ -28,7 +26,7 @@ from wireroom.api.legacy import (
 from wireroom.api.program_door import RETRY_AFTER_SECONDS, ProgramDoor
 from wireroom.api.runner_bodies import NewConversationRequest, RunRequest
 from wireroom.api.services import Services
-from wireroom.clock import to_ms
+from wireroom.clock import came_within, to_ms
 from wireroom.conversations.threads import Conversation
 from wireroom.intake.program_requests import ProgramRequest, count_running, count_waiting
 from wireroom.runs.feed import run_topic
@@ -171,8 +169,7 @@ class RunnerRoutes:
                     return await self._db.read(lambda conn: find_run(conn, run_id))
                 if news.over or await request.is_disconnected():
                     return None
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(news.wait(), pause)
+                await came_within(pause, news.wait())
 
 
 def acceptance(request_id: str, now_ms: int) -> dict[str, Any]:

@@ -7,9 +7,8 @@ Source: WHATWG HTML, section 9.2 Server-sent events.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +16,7 @@ import structlog
 from starlette.responses import StreamingResponse
 from starlette.types import Send
 
-from wireroom.clock import Clock
+from wireroom.clock import Clock, came_within
 from wireroom.errors import StoreUnavailable
 from wireroom.runs.feed import News
 
@@ -108,5 +107,4 @@ async def follow(
         if batch.over or news.over:
             return
         if not batch.more:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(news.wait(), every)
+            await came_within(every, news.wait())

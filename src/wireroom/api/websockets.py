@@ -26,6 +26,7 @@ from wireroom.api.conversation_news import AgentConversationReader, Conversation
 from wireroom.api.guard import admission
 from wireroom.api.services import Services
 from wireroom.api.sse import HEARTBEAT_SECONDS, POLL_SECONDS
+from wireroom.clock import came_within
 from wireroom.conversations.threads import find_conversation
 from wireroom.errors import BadInput, Refused, StoreUnavailable
 from wireroom.intake.program_requests import own_lane, turn_of
@@ -179,8 +180,7 @@ async def _until_gone(websocket: WebSocket) -> None:
 
 async def _wait_a_little(news: News) -> None:
     """Wait for news, or a second in case the news was another process's."""
-    with suppress(TimeoutError):
-        await asyncio.wait_for(news.wait(), POLL_SECONDS)
+    await came_within(POLL_SECONDS, news.wait())
 
 
 async def _close(websocket: WebSocket, ending: Ending) -> None:

@@ -12,14 +12,13 @@ import os
 import random
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from typing import TypeVar
 
 import structlog
 
-from wireroom.clock import Clock, to_ms
+from wireroom.clock import Clock, came_within, to_ms
 from wireroom.errors import StoreLost
 from wireroom.jobs.claims import Candidate
 from wireroom.jobs.crew import Crew, Report, log_failure
@@ -113,9 +112,7 @@ class EmbeddedWorker:
         self._draining.set()
         self._woken.set()
         await self._crew.dismiss(grace.total_seconds())
-        try:
-            await asyncio.wait_for(self._over.wait(), _LAST_WORDS_SECONDS)
-        except TimeoutError:
+        if not await came_within(_LAST_WORDS_SECONDS, self._over.wait()):
             log.warning("jobs_abandoned", jobs=len(self._crew) + len(self._ended))
             self._abandoned.set()
             self._woken.set()
@@ -215,8 +212,7 @@ class EmbeddedWorker:
                 if pause > _FIRST_PAUSE_SECONDS:
                     log.info("jobs_stored_again", endings=keeping)
                 return result
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._abandoned.wait(), pause)
+            await came_within(pause, self._abandoned.wait())
             pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
         return None
 

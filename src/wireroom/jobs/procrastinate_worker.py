@@ -21,7 +21,7 @@ from procrastinate.exceptions import ConnectorException
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
-from wireroom.clock import Clock
+from wireroom.clock import Clock, came_within
 from wireroom.jobs.port import Handler, QueueSpec
 from wireroom.jobs.procrastinate_queue import CLEAN_UP_SECONDS, QueueWorker
 from wireroom.store import job_rows_postgres as rows
@@ -107,8 +107,7 @@ class ProcrastinateWorker:
         await self._stop([crew for crew in self._crews if not crew.drains], grace)
         await _idle(serving)
         await self._stop(serving, timedelta(seconds=max(0.0, until - loop.time())))
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._over.wait(), CLEAN_UP_SECONDS)
+        await came_within(CLEAN_UP_SECONDS, self._over.wait())
 
     async def _stop(self, crews: Sequence[QueueWorker], grace: timedelta) -> None:
         for crew in crews:
@@ -142,10 +141,9 @@ class ProcrastinateWorker:
                 await crew.run()  # type: ignore[no-untyped-call]  # Procrastinate leaves it unannotated
             except ConnectorException as error:
                 log.warning("jobs_worker_lost_server", queue=crew.queue, error=str(error))
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._draining.wait(), _RESTART_PAUSE_SECONDS)
-        with suppress(ConnectorException, TimeoutError):
-            await asyncio.wait_for(crew.manager.give_back_unstarted(), CLEAN_UP_SECONDS)
+                await came_within(_RESTART_PAUSE_SECONDS, self._draining.wait())
+        with suppress(ConnectorException):
+            await came_within(CLEAN_UP_SECONDS, crew.manager.give_back_unstarted())
 
     async def _watch(self, connector: PsycopgConnector) -> None:
         """Take up, every heartbeat, the jobs of workers that have fallen silent."""

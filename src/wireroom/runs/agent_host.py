@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from aiohttp import ClientSession
 from wireroom.backends.protocol import AgentEvent, Errand, EventKind, PermissionAnswer, PermissionQuestion
 from wireroom.backends.wire import Transcript
 from wireroom.callbacks.inbox import find_result, remote_topic
+from wireroom.clock import came_within
 from wireroom.errors import StoreUnavailable
 from wireroom.runs.dialogue import Dialogue
 from wireroom.runs.feed import Feed
@@ -107,8 +108,7 @@ class AbroadHost(AgentHost):
                 left = deadline - asyncio.get_running_loop().time()
                 if left <= 0:
                     return None
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(news.wait(), min(left, _POLL_SECONDS))
+                await came_within(min(left, _POLL_SECONDS), news.wait())
 
     async def _look(self) -> Mapping[str, Any] | None:
         try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import timedelta
 
 import structlog
@@ -12,7 +11,7 @@ from sqlalchemy import Connection
 
 from wireroom.backends.protocol import AgentEvent, EventKind
 from wireroom.backends.wire import NOTICE_CHARS, notice
-from wireroom.clock import Clock, to_ms
+from wireroom.clock import Clock, came_within, to_ms
 from wireroom.delivery.clean import clean_terminal_text
 from wireroom.errors import LeaseLost, StoreUnavailable
 from wireroom.runs.event_buffer import EventBuffer
@@ -91,8 +90,7 @@ class EventLog:
 
     async def _pause(self) -> None:
         """Let more events gather before the next write; being closed cuts it short."""
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._closing.wait(), self._interval)
+        await came_within(self._interval, self._closing.wait())
 
     def lose_lease(self) -> None:
         """Write nothing more, and have the agent stopped: a newer attempt owns the run."""

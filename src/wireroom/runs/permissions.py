@@ -7,9 +7,7 @@ there, and an attempt that asks again after a crash finds it. Pure rules: `runs.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
@@ -18,7 +16,7 @@ import structlog
 from sqlalchemy import Connection
 
 from wireroom.backends.protocol import AgentEvent, EventKind, PermissionAnswer, PermissionQuestion
-from wireroom.clock import Clock, to_ms
+from wireroom.clock import Clock, came_within, to_ms
 from wireroom.delivery.outbox import Recipient, send_notice
 from wireroom.delivery.queries import recipient_of_run
 from wireroom.errors import StoreUnavailable
@@ -158,8 +156,7 @@ class Permissions:
                 left = (waiting.expires_at - to_ms(self._clock.now())) / 1000
                 if left <= 0:
                     return await self._write(attempt, lambda conn: self._expire(conn, waiting.id))
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(news.wait(), min(left, _POLL_SECONDS))
+                await came_within(min(left, _POLL_SECONDS), news.wait())
 
     async def _state_of(self, permission_id: str) -> PermissionState:
         try:

@@ -12,11 +12,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from typing import Any
 
 import structlog
 
+from wireroom.clock import came_within
 from wireroom.errors import StoreUnavailable
 from wireroom.perf.metrics import LEADS
 from wireroom.store.leadership import Evict, Holder, Lease, TryAgain, Wait, next_move, time_left
@@ -127,8 +127,7 @@ class Leader:
     async def _keep(self, connection: OwnConnection, touched_at: float, over: asyncio.Event) -> None:
         """Touch the connection now and then; return when told to, or when the lease is lost."""
         while not over.is_set():
-            with suppress(TimeoutError):
-                await asyncio.wait_for(over.wait(), self._lease.touch_every)
+            if await came_within(self._lease.touch_every, over.wait()):
                 return
             asked_at = self._monotonic()
             if not (left := time_left(touched_at, asked_at, self._lease)):

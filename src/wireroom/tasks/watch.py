@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 
 import structlog
 
+from wireroom.clock import came_within
 from wireroom.errors import StoreUnavailable
 from wireroom.jobs.port import Jobs
 from wireroom.store.database import Database
@@ -49,5 +49,4 @@ class BoardWatch:
                 _log.warning("board_not_watched", reason=str(error))
             except Exception:  # noqa: BLE001 - what another program's row does to us must not stop the service
                 _log.exception("board_not_watched")
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), self._poll_seconds)
+            await came_within(self._poll_seconds, self._changed.wait())
