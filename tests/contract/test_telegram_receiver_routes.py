@@ -544,6 +544,7 @@ async def test_ready_asks_for_a_write_that_reaches_the_disk(database_path: Path)
 
 async def test_ready_is_503_once_the_worker_has_died(service: Service, http: aiohttp.ClientSession) -> None:
     """A service whose jobs nobody runs says so, and asks to be stopped."""
+    assert service._worker_task is not None
     service._worker_task.cancel()
     await asyncio.wait_for(service.stopped.wait(), 10)
     async with http.get("/ready") as response:

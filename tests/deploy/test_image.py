@@ -11,8 +11,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from dockerfile import Stage, stages
 
+from deploy.dockerfile import Stage, stages
 from running_service import running_service
 from wireroom.settings import Settings, variables_of
 

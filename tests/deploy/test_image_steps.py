@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from dockerfile import Instruction, stages
 
+from deploy.dockerfile import Instruction, stages
 from wireroom.testing.eventually import eventually
 from wireroom.testing.redis_server import free_port
 

@@ -14,10 +14,10 @@ import pytest
 import typer.main
 import yaml
 from bench.capacity_model import Rules
-from dockerfile import stages
-from kustomize import Manifest, build, pod_of
 from prometheus_client import generate_latest
 
+from deploy.dockerfile import stages
+from deploy.kustomize import Manifest, build, pod_of
 from wireroom.cli.main import cli
 from wireroom.perf.metrics import REGISTRY
 from wireroom.runs import records

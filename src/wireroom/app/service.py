@@ -195,8 +195,7 @@ class Service:
         )
         self._speech = make_speech(around, session, self.bot, self.services.system_settings)
         stack.push_async_callback(self._speech.close)
-        progress = NoProgress() if self.bot is None else self.bot.signs
-        executor = make_executor(around, progress, outside, self._speech.hearing)
+        executor = self._executor(around, outside)
         agents = make_agents(around, session, asker, self.services.desk)
         handlers = self._handlers(around, asker, executor)
         handlers[outbox.KIND] = make_callback_sender(around, session, known.api).handle
@@ -237,6 +236,10 @@ class Service:
         if self.bot is not None:
             handlers |= self.bot.handlers
         return handlers
+
+    def _executor(self, around: Surroundings, outside: Outside) -> Executor:
+        progress = NoProgress() if self.bot is None else self.bot.signs
+        return make_executor(around, progress, outside, self._speech.hearing)
 
     def _callback_url(self) -> str:
         """Return where a remote runner reports: our public address, or the one we listen on."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -25,7 +26,7 @@ async def labs() -> AsyncIterator[ElevenLabsServer]:
 @pytest.fixture
 async def client(labs: ElevenLabsServer, database_path: Path) -> AsyncIterator[aiohttp.ClientSession]:
     """Lend a client of a service with a key and an agent."""
-    known = {
+    known: dict[str, Any] = {
         "elevenlabs_api_key": SecretStr(labs.key),
         "labs_url": labs.url,
         "voice_agent_id": "agent_1",
