@@ -68,7 +68,7 @@ def _play() -> _Play:
     three = replace(
         WORKERS, min_replicas=1, max_replicas=3, down=Rules(45, (Policy(PolicyKind.PODS, 1, 15),))
     )
-    short = spike_trace(0.1, quiet=15, spike=60, after=300)
+    short = spike_trace(0.1, quiet=15, spike=60, after=700)
     return _Play(
         three, short, RealSite(slots=4, job_seconds=20, scale=40), frozenset({"wait p95", "flapping"})
     )

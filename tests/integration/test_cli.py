@@ -471,6 +471,8 @@ async def test_doctor_finds_a_good_installation_good(data_dir: Path, telegram: B
         "Coding agent",
         "Telegram",
         "Webhook",
+        "Hearing",
+        "Speaking",
         "Address",
     ]
 

@@ -49,6 +49,8 @@ async def test_everything_is_looked_at_in_order(tmp_path: Path) -> None:
         "Redis",
         "Coding agent",
         "Telegram",
+        "Hearing",
+        "Speaking",
         "Address",
     ]
     assert [finding.subject for finding in found.values() if not finding.ok] == []

@@ -21,6 +21,10 @@ MAY_OPEN = {
     "app/engine.py": "opens the database, once",
     "jobs/procrastinate_worker.py": "the pool of the job engine",
     "cache/disk.py": "a file of its own, one connection for life",
+    "cli/autoscale.py": "one to set a measurement's own server up",
+    "store/moving/postgres_side.py": "one side of a move, for as long as it takes",
+    "store/moving/sqlite_side.py": "one side of a move, for as long as it takes; a backup's file",
+    "store/own_connection.py": "one that leads or listens, kept for life",
     "testing/postgres_server.py": "makes a database for a test",
 }
 """Where connections are opened, and why that is not for each operation."""

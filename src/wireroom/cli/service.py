@@ -40,6 +40,7 @@ def worker(
         "",
         metavar="NAME,NAME",
         help="Work these queues alone: intake (what people sent), runs (agents), tasks (the board's turns),"
+        " git (`/commit` and its like),"
         " delivery (answers), callbacks, speech (voice), agent-calls, agent-times (schedules). Default: all.",
     ),
     concurrency: int | None = typer.Option(
@@ -47,8 +48,8 @@ def worker(
         min=1,
         max=1000,
         help="Agents that work at once in this process, for the queue runs; default: WIREROOM_RUN_SLOTS."
-        " The other queues hardly compute and keep their own: intake 64, tasks 1, delivery 64, callbacks 16,"
-        " speech 16, agent-calls 64, agent-times 8.",
+        " The other queues hardly compute and keep their own: intake 64, tasks 1, git 4, delivery 64,"
+        " callbacks 16, speech 16, agent-calls 64, agent-times 8.",
     ),
 ) -> None:
     """Run the part that works: jobs, agents, schedules, answers; needs PostgreSQL, any number may run.

@@ -66,10 +66,10 @@ class ChildHeardNothing(Exception):
     """There were no words."""
 
 
-def _failure(code: int, err: str) -> Exception:
+def _failure(status: int, err: str) -> Exception:
     said = (err.strip().splitlines() or ["no word of why"])[-1][:_TOLD_CHARS]
-    if code == NO_SUCH_WORDS:
+    if status == NO_SUCH_WORDS:
         return ChildHeardNothing()
-    if code == NOT_POSSIBLE:
+    if status == NOT_POSSIBLE:
         return SpeechRefused(said)
-    return SpeechUnavailable(f"The program ended with {code}: {said}")
+    return SpeechUnavailable(f"The program ended with {status}: {said}")

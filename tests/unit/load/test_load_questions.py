@@ -8,6 +8,7 @@ import pytest
 
 from wireroom.intake.update import Place, Said, Speaker, read_update
 from wireroom.load import questions
+from wireroom.speech.limits import Recording
 from wireroom.testing.scripted_program import _STEPS, _steps
 
 
@@ -28,16 +29,23 @@ def test_prompt_is_a_script_that_answers_with_the_token() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "text"),
+    ("said", "text", "recording"),
     [
-        pytest.param({"text": "hello"}, "hello", id="written"),
-        pytest.param({"voice": {"file_id": "F", "file_unique_id": "U", "duration": 1}}, "", id="spoken"),
+        pytest.param({"text": "hello"}, "hello", None, id="written"),
+        pytest.param(
+            {"voice": {"file_id": "F", "file_unique_id": "U", "duration": 1}},
+            "",
+            Recording("F", "U", 1, content_type="audio/ogg"),
+            id="spoken",
+        ),
     ],
 )
-def test_update_is_read_as_said_in_a_private_chat(said: dict[str, object], text: str) -> None:
+def test_update_is_read_as_said_in_a_private_chat(
+    said: dict[str, object], text: str, recording: Recording | None
+) -> None:
     """What we push is what the service understands as a person's message."""
     made = questions.update(77, 1001, questions.message_id_of(5), 1_790_000_000, said)
 
     assert read_update(json.dumps(made)) == Said(
-        77, Place(1001, None, 1_000_000_005), Speaker(1001, "Ann"), text
+        77, Place(1001, None, 1_000_000_005), Speaker(1001, "Ann"), text, recording=recording
     )
