@@ -102,9 +102,9 @@ async def it_says(copying: Process, words: str) -> None:
 
 
 def add_task(source: str, prompt: str) -> None:
-    """Add a task as another program does: the system's own SQLite, plain SQL."""
+    """Add a task for later as another program does: the system's own SQLite, plain SQL."""
     with closing(sqlite3.connect(source.removeprefix("sqlite:///"), timeout=20)) as raw, raw:
-        raw.execute("INSERT INTO tasks (prompt, status) VALUES (?, 4)", (prompt,))
+        raw.execute("INSERT INTO tasks (prompt, status) VALUES (?, 3)", (prompt,))
 
 
 def checksums(printed: str) -> dict[str, tuple[str, ...]]:

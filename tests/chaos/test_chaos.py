@@ -24,7 +24,7 @@ from chaos.site import Site, running_site
 from chaos.verdict import broken_promises
 from wireroom.testing.eventually import eventually
 
-SECONDS = float(os.environ.get("WIREROOM_TEST_CHAOS_SECONDS", "25"))
+SECONDS = float(os.environ.get("WIREROOM_TEST_CHAOS_SECONDS", "15"))
 SEED = int(os.environ.get("WIREROOM_TEST_SEED", "2496"))
 REPORT = os.environ.get("WIREROOM_TEST_CHAOS_REPORT", "")
 _SETTLE_SECONDS = 120.0
