@@ -7,17 +7,14 @@ and a fault is armed in all: the first process to reach it dies, and the others 
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
-import sys
-from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from cluster import IS_CLUSTER, Alone, Cluster, Member, Site, kill_all, shared_by, shared_servers
+from forked_commands import Printed, run
 from wireroom.runs.process_group import SCOPE_VARIABLE
 from wireroom.testing import BotAPIServer, ScriptedAgent
 from wireroom.testing.eventually import eventually
@@ -29,15 +26,6 @@ UNHURRIED: Mapping[str, str] = {
     "WIREROOM_GROUP_MESSAGES_PER_MINUTE": "60000",
 }
 """Settings that lift the flood rules, for tests that are not about pace."""
-
-
-@dataclass(frozen=True, slots=True)
-class Printed:
-    """What a command of the command line printed."""
-
-    code: int
-    out: str
-    err: str
 
 
 class Installation:
@@ -95,16 +83,7 @@ class Installation:
 
     async def command(self, *arguments: str, **settings: str) -> Printed:
         """Run `wireroom` with these arguments beside the service."""
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", "from wireroom.cli.main import main; main()", *arguments),
-            env={**self.environment, "COLUMNS": "200", **settings},
-            stdout=PIPE,
-            stderr=PIPE,
-        )
-        async with asyncio.timeout(_COMMAND_SECONDS):
-            out, err = await process.communicate()
-        assert process.returncode is not None
-        return Printed(process.returncode, out.decode(), err.decode())
+        return await run(arguments, {**self.environment, "COLUMNS": "200", **settings})
 
     def agents(self) -> list[int]:
         """Return the processes of its coding agents that run now."""

@@ -18,6 +18,7 @@ import aiohttp
 import pytest
 from sqlalchemy import Connection
 
+from forked_commands import Printed, run
 from running_service import API_SECRET, OWNER, running_service
 from wireroom import __version__
 from wireroom.app.service import Service
@@ -30,15 +31,6 @@ HEAVY = ("sqlalchemy", "pydantic", "aiohttp", "fastapi", "starlette", "structlog
 pytestmark = pytest.mark.timeout(120)
 
 
-@dataclass(frozen=True, slots=True)
-class Printed:
-    """What a command printed."""
-
-    code: int
-    out: str
-    err: str
-
-
 async def wireroom(data_dir: Path, *arguments: str, **variables: str) -> Printed:
     """Run `wireroom` with these arguments in an environment of its own."""
     environment = {
@@ -49,13 +41,7 @@ async def wireroom(data_dir: Path, *arguments: str, **variables: str) -> Printed
         "WEBHOOK_SECRET": API_SECRET,
         **variables,
     }
-    process = await asyncio.create_subprocess_exec(
-        *PROGRAM, *arguments, env=environment, stdin=subprocess.DEVNULL, stdout=PIPE, stderr=PIPE
-    )
-    async with asyncio.timeout(60):
-        out, err = await process.communicate()
-    assert process.returncode is not None
-    return Printed(process.returncode, out.decode(), err.decode())
+    return await run(arguments, environment)
 
 
 @pytest.fixture
