@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
-import sys
-from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +14,7 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 from sqlalchemy import Connection, text, update
 
+from forked_commands import run
 from wireroom.api import callbacks as routes
 from wireroom.api import errors
 from wireroom.api.services import Services
@@ -29,7 +27,6 @@ from wireroom.testing.clock import ManualClock
 
 pytestmark = pytest.mark.timeout(60)
 SECRET = "secret-of-the-installation"
-PROGRAM = (sys.executable, "-c", "from wireroom.cli.callbacks import cli; cli()")
 _CONVERSATION = """
     INSERT INTO conversations (id, channel, lane, is_current, workdir, created_at, active_at)
     VALUES ('c', 'api', 'lane', 1, '/', 1, 1)
@@ -121,23 +118,14 @@ async def test_callbacks_are_nobody_elses(program: aiohttp.ClientSession) -> Non
 async def test_command_line_lists_retries_and_discards(services: Services, database_path: Path) -> None:
     """The commands do what the routes do, and say so."""
 
-    async def said(*arguments: str) -> tuple[int | None, str]:
+    async def said(*arguments: str) -> tuple[int, str]:
         environment = {
             "PATH": os.defpath,
             "WIREROOM_DATA_DIR": str(database_path.parent),
             "WIREROOM_BACKEND": "demo",
         }
-        process = await asyncio.create_subprocess_exec(
-            *PROGRAM,
-            *arguments,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=PIPE,
-            stderr=subprocess.STDOUT,
-        )
-        async with asyncio.timeout(30):
-            out, _ = await process.communicate()
-        return process.returncode, out.decode()
+        printed = await run(["callbacks", *arguments], environment)
+        return printed.code, printed.out + printed.err
 
     code, listed = await said("list", "--state", "dead")
     assert code == 0
