@@ -116,6 +116,13 @@ def checksums(printed: str) -> dict[str, tuple[str, ...]]:
     return {row[0]: (row[1], row[3]) for row in rows}
 
 
+def tasks_back(path: Path) -> list[tuple[object, ...]]:
+    """Return the tasks that a SQLite file has, whatever the order of its columns."""
+    with closing(sqlite3.connect(path)) as raw:
+        columns = 'id, prompt, status, createdat, updatedat, uuid, "order"'
+        return raw.execute(f"SELECT {columns} FROM tasks ORDER BY id").fetchall()
+
+
 def prompts_there(url: str) -> list[str]:
     """Return the tasks that PostgreSQL has."""
     with psycopg.connect(url) as raw:
@@ -177,7 +184,9 @@ async def test_move_survives_kills_and_loses_nothing(tmp_path: Path, postgres: P
             assert await service.stop() == 0
 
             back = await end_of(await begin_copy(service, target, f"sqlite:///{new}"))
-            assert checksums(back)["tasks"] == checksums(printed)["tasks"]
+            # Not their checksums: those of a table depend on how its rows fell into ranges.
+            assert checksums(back)["tasks"][0] == checksums(printed)["tasks"][0]
+            assert tasks_back(new) == tasks_back(old)
         service.environment["WIREROOM_DATABASE_URL"] = f"sqlite:///{new}"
         await service.start(forked=True)
         last = await ask(telegram, telegram.private_chat(telegram.user(9, "P9")), "token-last")
