@@ -267,6 +267,7 @@ async def test_caller_who_leaves_does_not_stop_the_run(program: Caller, agent: S
     assert run["output"] == "on"
 
 
+@pytest.mark.one_process("three workers have three times its slots")
 @every_route
 async def test_full_queue_refuses_with_a_time_to_wait(
     program: Caller, agent: ScriptedAgent, path: str
@@ -522,6 +523,7 @@ async def callbacks_of(service: Service, run_id: str) -> list[tuple[str, str | N
     return [(row.state, row.payload) for row in rows]
 
 
+@pytest.mark.one_process("it takes the news from one web; the others have theirs")
 async def test_service_that_stops_tells_its_waiting_caller(database_path: Path, agent: ScriptedAgent) -> None:
     """503 with Retry-After and the id to ask again with; the run is kept."""
     async with runner_service(database_path.parent, agent) as service, calling(service) as program:
@@ -536,6 +538,7 @@ async def test_service_that_stops_tells_its_waiting_caller(database_path: Path, 
     assert int(answer.headers["Retry-After"]) > 0
 
 
+@pytest.mark.one_process("it closes the store of one web; the others answer")
 async def test_store_that_is_down_answers_503(program: Caller, service: Service) -> None:
     """Nothing is accepted that is not stored."""
     await service.services.db.close()
