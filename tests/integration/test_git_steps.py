@@ -8,6 +8,8 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from wireroom.errors import BadInput, Conflict
 from wireroom.workspaces.git import Git, GitFailed
@@ -162,6 +164,20 @@ async def test_pull_request_needs_github_and_a_token(steps: GitSteps, folder: Pa
     git(folder, "remote", "set-url", "origin", "git@github.com:ada/shop.git")
     with pytest.raises(BadInput, match="GITHUB_TOKEN"):
         await steps.look_at_pull(folder)
+
+
+async def test_answer_that_is_not_githubs_is_told_in_words() -> None:
+    """A proxy's page in its place ends in a sentence, whatever its status."""
+
+    async def page(_: web.Request) -> web.Response:
+        return web.Response(text="<html>", content_type="text/html")
+
+    app = web.Application()
+    app.router.add_get("/repos/ada/shop", page)
+    async with TestServer(app) as server, aiohttp.ClientSession() as session:
+        github = GitHub(session, api_url=str(server.make_url("")), token="made-up")
+        with pytest.raises(GitFailed, match="not its API's"):
+            await github.default_branch("ada/shop")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 import msgspec
@@ -20,6 +20,7 @@ import msgspec
 from wireroom.errors import BadInput
 from wireroom.workspaces.git import GitFailed
 
+T = TypeVar("T")
 _SECONDS = 30.0
 _SLUG = re.compile(
     r"(?:https://|ssh://)?(?:[^@/\s]+@)?github\.com[:/](?P<owner>[\w.-]+)/(?P<name>[\w.-]+?)(?:\.git)?/?"
@@ -69,21 +70,21 @@ class GitHub:
             GitFailed: GitHub refuses or does not answer; as for all calls here.
         """
         body = await self._call("GET", f"/repos/{repository}", HTTPStatus.OK)
-        return msgspec.json.decode(body, type=_Repository).default_branch
+        return _read(body, _Repository).default_branch
 
     async def find(self, repository: str, branch: str) -> PullRequest | None:
         """Return the open pull request of a branch of the repository itself."""
         owner = repository.partition("/")[0]
         wanted = {"head": f"{owner}:{branch}", "state": "open"}
         body = await self._call("GET", f"/repos/{repository}/pulls", HTTPStatus.OK, params=wanted)
-        found = msgspec.json.decode(body, type=list[_Pull])
+        found = _read(body, list[_Pull])
         return PullRequest(found[0].number, found[0].html_url) if found else None
 
     async def create(self, repository: str, branch: str, base: str, *, title: str, body: str) -> PullRequest:
         """Open a pull request."""
         wanted = {"title": title, "head": branch, "base": base, "body": body}
         said = await self._call("POST", f"/repos/{repository}/pulls", HTTPStatus.CREATED, json=wanted)
-        made = msgspec.json.decode(said, type=_Pull)
+        made = _read(said, _Pull)
         return PullRequest(made.number, made.html_url)
 
     async def _call(
@@ -125,6 +126,15 @@ def slug_of(remote: str) -> str:
     if found is None:
         raise BadInput("Pull requests are opened on GitHub only, and origin is not there.")
     return f"{found['owner']}/{found['name']}"
+
+
+def _read(body: bytes, shape: type[T]) -> T:
+    try:
+        return msgspec.json.decode(body, type=shape)
+    except msgspec.DecodeError as error:
+        raise GitFailed(
+            "GitHub answered something that is not its API's. See WIREROOM_GITHUB_API_URL."
+        ) from error
 
 
 def _reason(body: bytes) -> str:
