@@ -8,6 +8,7 @@ Migrations in `store/migrations` must produce exactly this; a test compares them
 from wireroom.store.schema.agents import agent_calls, agents, queues
 from wireroom.store.schema.base import metadata
 from wireroom.store.schema.board import task_attempts, task_dependencies, task_details, task_limits
+from wireroom.store.schema.bots import bot_details
 from wireroom.store.schema.chats import chat_settings
 from wireroom.store.schema.conversations import agent_conversations, agent_messages, conversations, messages
 from wireroom.store.schema.delivery import callbacks, deliveries, delivery_parts
@@ -39,6 +40,7 @@ __all__ = [
     "agent_messages",
     "agents",
     "audit",
+    "bot_details",
     "callbacks",
     "chat_settings",
     "conversations",
