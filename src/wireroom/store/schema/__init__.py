@@ -32,6 +32,7 @@ from wireroom.store.schema.legacy import (
 )
 from wireroom.store.schema.runs import permissions, remote_results, run_attempts, run_events, run_rounds, runs
 from wireroom.store.schema.shared import request_budgets, send_lane_chats, send_lanes
+from wireroom.store.schema.topics import topic_requests, topics
 
 __all__ = [
     "access_codes",
@@ -73,5 +74,7 @@ __all__ = [
     "task_limits",
     "tasks",
     "telegram_bots",
+    "topic_requests",
+    "topics",
     "updates",
 ]

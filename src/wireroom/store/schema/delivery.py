@@ -24,6 +24,7 @@ deliveries = Table(
     Column("attempts", Integer, nullable=False, server_default=text("0")),
     Column("created_at", BigInteger, nullable=False),
     Column("sent_at", BigInteger),
+    Column("left_topic", Text, comment="name of the topic that it could not be sent to, or empty"),
 )
 Index("ix_deliveries_run", deliveries.c.run_id)
 Index("ix_deliveries_state", deliveries.c.state, deliveries.c.id)
