@@ -46,6 +46,11 @@ runs = Table(
     Column("queued_at", BigInteger, nullable=False),
     Column("started_at", BigInteger),
     Column("finished_at", BigInteger),
+    Column(
+        "joined_run_id",
+        Text,
+        comment="the run that its words are offered to or, once joined, went to",
+    ),
 )
 Index("ix_runs_state", runs.c.state, runs.c.queued_at)
 Index("ix_runs_lane", runs.c.lane, runs.c.queued_at)
@@ -59,6 +64,13 @@ Index(
 )
 Index("ix_runs_conversation", runs.c.conversation_id, runs.c.queued_at)
 Index("ix_runs_queued_at", runs.c.queued_at)
+Index(
+    "ix_runs_joined",
+    runs.c.joined_run_id,
+    runs.c.queued_at,
+    sqlite_where=runs.c.joined_run_id.isnot(None),
+    postgresql_where=runs.c.joined_run_id.isnot(None),
+)
 
 run_attempts = Table(
     "run_attempts",
