@@ -16,10 +16,19 @@ from aiogram.types import (
     InlineKeyboardButton,
     InlineKeyboardMarkup,
     InputMediaDocument,
+    InputRichBlockList,
+    InputRichBlockListItem,
+    InputRichBlockParagraph,
+    InputRichBlockSectionHeading,
+    InputRichBlockTable,
+    InputRichBlockThinking,
+    InputRichMessage,
     Message,
     MessageEntity,
     ReactionTypeEmoji,
     ReplyParameters,
+    RichBlockTableCell,
+    RichMessage,
     Update,
 )
 
@@ -112,6 +121,39 @@ async def test_aiogram_sets_what_surrounds_messages(telegram: BotAPIServer, bot:
     assert telegram.message(ada, asked).reactions == ("👍",)
     assert telegram.commands == [{"command": "stop", "description": "Stop the run"}]
     assert telegram.calls_of("sendChatAction", ada)[0].params["action"] == "typing"
+
+
+async def test_aiogram_sends_and_edits_rich_messages(telegram: BotAPIServer, bot: Bot, ada: Chat) -> None:
+    """sendRichMessage, editMessageText with blocks in both directions, and what aiogram reads of them."""
+    cell = RichBlockTableCell(text="a", align="left", valign="top")
+    item = InputRichBlockListItem(
+        blocks=[InputRichBlockParagraph(text="done")], has_checkbox=True, is_checked=True
+    )
+    table = InputRichMessage(blocks=[InputRichBlockTable(cells=[[cell, cell]])])
+    sent = await bot.send_rich_message(
+        7, InputRichMessage(blocks=[InputRichBlockSectionHeading(text="Plan", size=2)])
+    )
+    assert isinstance(sent.rich_message, RichMessage)
+    edited = await bot.edit_message_text(chat_id=7, message_id=sent.message_id, rich_message=table)
+    assert isinstance(edited, Message)
+    assert telegram.message(ada, sent.message_id).text == "a\ta"
+    plan = InputRichMessage(blocks=[InputRichBlockList(items=[item])])
+    assert await bot.edit_message_text(chat_id=7, message_id=sent.message_id, rich_message=plan)
+    assert telegram.message(ada, sent.message_id).text == "✅ done"
+    assert await bot.edit_message_text("plain", chat_id=7, message_id=sent.message_id)
+    assert telegram.message(ada, sent.message_id).blocks == ()
+
+
+async def test_aiogram_reads_that_a_draft_was_stopped(telegram: BotAPIServer, bot: Bot, ada: Chat) -> None:
+    """A rich draft shows thinking and a button, whose press comes as aiogram's update."""
+    thinking = InputRichMessage(blocks=[InputRichBlockThinking(text="reading")])
+    assert await bot.send_rich_message_draft(7, 5, thinking, can_stop=True, keep_on_stop=True)
+    [draft] = telegram.drafts(ada)
+    await telegram.user_stops(draft)
+    [update] = await bot.get_updates(timeout=1, allowed_updates=["stopped_message_generation"])
+    assert update.stopped_message_generation is not None
+    assert (update.stopped_message_generation.chat.id, update.stopped_message_generation.draft_id) == (7, 5)
+    assert telegram.drafts(ada) == [draft]
 
 
 async def test_aiogram_reads_every_update(telegram: BotAPIServer, bot: Bot, ada: Chat) -> None:

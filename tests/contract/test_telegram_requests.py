@@ -25,6 +25,8 @@ from wireroom.telegram.methods import (
     SendChatAction,
     SendDocument,
     SendMessage,
+    SendMessageDraft,
+    SendRichMessageDraft,
     SendVoice,
     SetMyCommands,
     SetWebhook,
@@ -35,6 +37,7 @@ from wireroom.telegram.types import (
     BotCommand,
     InlineKeyboardButton,
     InlineKeyboardMarkup,
+    InputRichMessage,
     MessageEntity,
     ReplyParameters,
     User,
@@ -52,6 +55,12 @@ ENTITIES = (
     MessageEntity("bold", 0, 2),
     MessageEntity("pre", 3, 4, language="python"),
     MessageEntity("text_link", 8, 4, url="https://example.org/"),
+)
+RICH = InputRichMessage(
+    (
+        {"type": "paragraph", "text": ["see ", {"type": "url", "text": "x", "url": "https://example.org/"}]},
+        {"type": "table", "cells": [[{"text": "a", "align": "left", "valign": "top", "is_header": True}]]},
+    )
 )
 FILE = Attachment("answer.md", b"# Answer", "text/markdown")
 
@@ -82,6 +91,20 @@ REQUESTS: list[Method[Any]] = [
     ),
     SendMessage(chat_id=5, text="<b>hi</b>", parse_mode="HTML"),
     EditMessageText(chat_id=5, message_id=8, text="hi code link", entities=ENTITIES, reply_markup=KEYBOARD),
+    EditMessageText(chat_id=5, message_id=8, rich_message=RICH, reply_markup=KEYBOARD),
+    SendMessageDraft(chat_id=5, draft_id=3),
+    SendMessageDraft(
+        chat_id=5,
+        draft_id=3,
+        text="hi code link",
+        entities=ENTITIES,
+        message_thread_id=4,
+        can_stop=True,
+        keep_on_stop=True,
+    ),
+    SendRichMessageDraft(
+        chat_id=5, draft_id=3, rich_message=RICH, message_thread_id=4, can_stop=True, keep_on_stop=True
+    ),
     DeleteMessage(chat_id=5, message_id=8),
     SendChatAction(chat_id=5, action="typing", message_thread_id=3),
     AnswerCallbackQuery(callback_query_id="77", text="Done", show_alert=True),

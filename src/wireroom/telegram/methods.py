@@ -17,6 +17,7 @@ from wireroom.telegram.types import (
     BotCommand,
     File,
     InlineKeyboardMarkup,
+    InputRichMessage,
     LinkPreviewOptions,
     Message,
     MessageEntity,
@@ -119,18 +120,62 @@ class SendMessage(Method[Message], frozen=True, kw_only=True):
 
 
 class EditMessageText(Method[Message | bool], frozen=True, kw_only=True):
-    """Replace a message's text, formatting and buttons; leaving `reply_markup` out removes the buttons."""
+    """Replace a message's text, formatting and buttons; leaving `reply_markup` out removes the buttons.
+
+    Exactly one of `text` and `rich_message` is given; a text may become a rich message, and the reverse.
+    """
 
     api_name: ClassVar[str] = "editMessageText"
     result_type: ClassVar[Any] = Message | bool
 
     chat_id: int
     message_id: int
-    text: str
+    text: str = ""
+    rich_message: InputRichMessage | None = None
     entities: tuple[MessageEntity, ...] = ()
     parse_mode: str | None = None
     reply_markup: InlineKeyboardMarkup | None = None
     link_preview_options: LinkPreviewOptions = msgspec.field(default_factory=LinkPreviewOptions)
+
+
+class SendMessageDraft(Method[bool], frozen=True, kw_only=True):
+    """Show text that is being written, in a private chat, for 30 seconds or until the bot's next message.
+
+    Source: Telegram Bot API 10.3, sendMessageDraft; TDLib, updatePendingTextMessage.
+    """
+
+    api_name: ClassVar[str] = "sendMessageDraft"
+    result_type: ClassVar[Any] = bool
+
+    chat_id: int
+    draft_id: int
+    """Not 0; what comes with the id of a draft that is shown replaces it smoothly."""
+    text: str = ""
+    """0 to 4096 UTF-16 code units; empty shows "Thinking…"."""
+    entities: tuple[MessageEntity, ...] = ()
+    message_thread_id: int | None = None
+    can_stop: bool = False
+    """Show a button that stops further drafts; it gives an update `stopped_message_generation`."""
+    keep_on_stop: bool = False
+    """Leave the draft on the screen for a moment when it is pressed."""
+
+
+class SendRichMessageDraft(Method[bool], frozen=True, kw_only=True):
+    """Show a rich message that is still being written; see `SendMessageDraft`.
+
+    Source: Telegram Bot API 10.3, sendRichMessageDraft.
+    """
+
+    api_name: ClassVar[str] = "sendRichMessageDraft"
+    result_type: ClassVar[Any] = bool
+
+    chat_id: int
+    draft_id: int
+    rich_message: InputRichMessage
+    """May hold blocks of the type `thinking`, as no message that stays may."""
+    message_thread_id: int | None = None
+    can_stop: bool = False
+    keep_on_stop: bool = False
 
 
 class DeleteMessage(Method[bool], frozen=True, kw_only=True):

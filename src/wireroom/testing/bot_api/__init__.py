@@ -7,6 +7,7 @@ It takes webhooks over plain HTTP, as a local Bot API server does. It knows noth
 """
 
 from wireroom.testing.bot_api.calls import Call, OnCall
+from wireroom.testing.bot_api.drafts import SeenDraft
 from wireroom.testing.bot_api.faults import (
     DropAfter,
     DropBefore,
@@ -47,6 +48,7 @@ __all__ = [
     "Person",
     "Redelivery",
     "Refuse",
+    "SeenDraft",
     "SeenMessage",
     "Sighting",
     "Slow",

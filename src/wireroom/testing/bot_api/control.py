@@ -3,9 +3,9 @@
 POST /_control/<action> with a JSON object of keyword arguments, GET /_control/<view> with a query string.
 An answer is {"ok": true, "result": ...}, or {"ok": false, "description": str} with status 400.
 
-Actions: user, group, topic, say, edit, delete, press, document, voice, push, fault, lift_faults, hold,
-release. Views: hold, visible, seen_texts, sightings, answers, calls, pending, webhook, callback_answers,
-commands, update.
+Actions: user, group, topic, say, edit, delete, press, stop, document, voice, push, fault, lift_faults, hold,
+release. Views: hold, visible, drafts, seen_texts, sightings, answers, calls, pending, webhook,
+callback_answers, commands, update.
 Bytes travel as base64 text.
 """
 
@@ -60,6 +60,7 @@ class Control:
             "edit": self._edit,
             "delete": self._delete,
             "press": self._press,
+            "stop": self._stop,
             "document": self._document,
             "voice": self._voice,
             "push": self._push,
@@ -71,6 +72,7 @@ class Control:
         self._views: dict[str, Action] = {
             "hold": self._look_at_hold,
             "visible": self._visible,
+            "drafts": self._drafts,
             "seen_texts": self._seen_texts,
             "sightings": self._sightings,
             "answers": self._answers,
@@ -126,6 +128,14 @@ class Control:
         message = self._server.message(params.integer("chat"), params.integer("message_id"))
         button = message.button(params.text("button"))
         return self._posted(await self._server.user_presses(button, user=self._person(params)))
+
+    async def _stop(self, params: Params) -> Any:
+        """{"chat": 7, "draft_id": 5}: press the button that stops this draft."""
+        wanted = params.integer("draft_id")
+        shown = [one for one in self._server.drafts(params.integer("chat")) if one.draft_id == wanted]
+        if not shown:
+            raise LookupError(f"no draft {wanted} is seen now")
+        return {"update_id": await self._server.user_stops(shown[0])}
 
     async def _document(self, params: Params) -> Any:
         update_id = await self._server.user_sends_document(
@@ -190,6 +200,9 @@ class Control:
 
     async def _visible(self, params: Params) -> Any:
         return self._server.visible(params.integer("chat"), params.integer("thread") or None)
+
+    async def _drafts(self, params: Params) -> Any:
+        return self._server.drafts(params.integer("chat"))
 
     async def _seen_texts(self, params: Params) -> Any:
         return self._server.seen_texts(params.integer("chat"))

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from wireroom.testing.bot_api.drafts import SeenDraft
 from wireroom.testing.bot_api.errors import ApiRefusal, bad_request
 from wireroom.testing.bot_api.markup import read_commands, read_keyboard, read_reactions
 from wireroom.testing.bot_api.model import Attachment, AttachmentKind, Chat, ChatKind, Content, Message
 from wireroom.testing.bot_api.params import Params
+from wireroom.testing.bot_api.rich import read_rich, text_of
 from wireroom.testing.bot_api.text import read_caption, read_draft, read_text
 from wireroom.testing.bot_api.world import World
 
@@ -74,6 +76,15 @@ def _send_message(world: World, params: Params) -> Any:
     return _send(world, params, lambda: Content(*read_text(params)))
 
 
+def _send_rich_message(world: World, params: Params) -> Any:
+    return _send(world, params, lambda: _rich_content(params))
+
+
+def _rich_content(params: Params) -> Content:
+    blocks = read_rich(params)
+    return Content(text_of(blocks), blocks=blocks)
+
+
 def _send_document(world: World, params: Params) -> Any:
     return _send(world, params, lambda: _file_content(world, params, AttachmentKind.DOCUMENT))
 
@@ -118,7 +129,7 @@ def _own_message(world: World, params: Params) -> Message:
 
 
 def _edit_message_text(world: World, params: Params) -> Any:
-    content = Content(*read_text(params))
+    content = _rich_content(params) if params.has("rich_message") else Content(*read_text(params))
     message = _own_message(world, params)
     if message.content.attachment is not None:
         raise bad_request("there is no text in the message to edit")
@@ -167,14 +178,37 @@ def _send_chat_action(world: World, params: Params) -> Any:
 
 
 def _send_message_draft(world: World, params: Params) -> Any:
+    return _show_draft(world, params, lambda: Content(*read_draft(params)))
+
+
+def _send_rich_message_draft(world: World, params: Params) -> Any:
+    def content() -> Content:
+        blocks = read_rich(params, is_draft=True)
+        return Content(text_of(blocks), blocks=blocks)
+
+    return _show_draft(world, params, content)
+
+
+def _show_draft(world: World, params: Params, read: Callable[[], Content]) -> bool:
     chat = _chat(world, params)
-    _thread(chat, params)
+    thread = _thread(chat, params)
     if chat.kind is not ChatKind.PRIVATE:
-        raise bad_request("drafts can be shown in private chats only")
+        raise bad_request("TEXTDRAFT_PEER_INVALID")
     if params.integer("draft_id") == 0:
         raise bad_request("draft identifier must be non-zero")
-    text, _ = read_draft(params)
-    world.show_draft(chat, text)
+    content = read()
+    draft = SeenDraft(
+        chat_id=chat.id,
+        draft_id=params.integer("draft_id"),
+        thread=thread,
+        text=content.text,
+        entities=content.entities,
+        blocks=content.blocks,
+        can_stop=params.flag("can_stop"),
+        keep_on_stop=params.flag("keep_on_stop"),
+        shown_at=world.draft_clock(),
+    )
+    world.show_draft(chat, draft)
     return True
 
 
@@ -221,17 +255,19 @@ def _get_me(world: World, _params: Params) -> Any:
     }
 
 
-SENDING = frozenset({"sendMessage", "sendDocument", "sendVoice"})
+SENDING = frozenset({"sendMessage", "sendRichMessage", "sendDocument", "sendVoice"})
 """The methods that flood control counts."""
 
 METHODS: dict[str, Method] = {
     "getMe": _get_me,
     "getFile": _get_file,
     "sendMessage": _send_message,
+    "sendRichMessage": _send_rich_message,
     "sendDocument": _send_document,
     "sendVoice": _send_voice,
     "sendChatAction": _send_chat_action,
     "sendMessageDraft": _send_message_draft,
+    "sendRichMessageDraft": _send_rich_message_draft,
     "editMessageText": _edit_message_text,
     "editMessageMedia": _edit_message_media,
     "editMessageReplyMarkup": _edit_message_reply_markup,

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from wireroom.testing.bot_api.drafts import Drafts
+from wireroom.testing.bot_api.rich import Blocks, labelled
+
 Json = dict[str, Any]
 
 
@@ -91,6 +94,8 @@ class Content:
     text: str = ""
     entities: tuple[Json, ...] = ()
     attachment: Attachment | None = None
+    blocks: Blocks = ()
+    """Of a rich message, whose plain text is `text`."""
 
 
 class Change(StrEnum):
@@ -133,6 +138,7 @@ class Chat:
     messages: dict[int, Message] = field(default_factory=dict)
     """Those visible now, in the order of their ids."""
     sightings: list[Sighting] = field(default_factory=list)
+    drafts: Drafts = field(default_factory=Drafts)
 
     def to_json(self) -> Json:
         """Return the `Chat` object."""
@@ -192,6 +198,8 @@ class Message:
 
 def _content_json(content: Content) -> Json:
     body: Json = {}
+    if content.blocks:
+        return {"rich_message": {"blocks": labelled(content.blocks)}}
     if content.attachment is None:
         body["text"] = content.text
         if content.entities:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+from wireroom.testing.bot_api.drafts import SeenDraft
 from wireroom.testing.bot_api.errors import ApiRefusal
 from wireroom.testing.bot_api.feed import UpdateFeed
 from wireroom.testing.bot_api.html_text import utf16_length
@@ -158,6 +159,23 @@ class PeopleSide:
             "data": button.data,
         }
         return self._feed.add("callback_query", payload)
+
+    async def user_stops(self, draft: SeenDraft) -> int:
+        """Let a person press the button of a draft that stops it.
+
+        Raises:
+            LookupError: the draft is gone, or has no such button.
+        """
+        place = self._place(draft.chat_id)
+        now = self._world.draft_clock()
+        shown = [one for one in place.drafts.visible(now) if one.draft_id == draft.draft_id]
+        if not any(one.can_stop and one.thread == draft.thread for one in shown):
+            raise LookupError(f"draft {draft.draft_id} of chat {place.id} has no button to stop it any more")
+        place.drafts.stop(draft)
+        payload: dict[str, Any] = {"chat": place.to_json(), "draft_id": draft.draft_id}
+        if draft.thread is not None:
+            payload["message_thread_id"] = draft.thread
+        return self._feed.add("stopped_message_generation", payload)
 
     async def push_raw(self, update: dict[str, Any], times: int = 1, *, at_once: bool = False) -> list[int]:
         """Hand an update over as it is, `times` times, past order and redelivery.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, Self
 
 from wireroom.testing.bot_api.calls import Call, CallRunner, OnCall
 from wireroom.testing.bot_api.control import Control
+from wireroom.testing.bot_api.drafts import SeenDraft
 from wireroom.testing.bot_api.faults import Fault, FaultRule, Hold, Scope, When
 from wireroom.testing.bot_api.feed import UpdateFeed
 from wireroom.testing.bot_api.model import Change, Chat, Message, Person, Sighting
@@ -41,6 +42,7 @@ class BotAPIServer(PeopleSide):
         redelivery: Redelivery | None = None,
         control: bool = False,
         keep_calls: int = 100_000,
+        draft_clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Prepare; `async with` starts it and closes everything at the end.
 
@@ -52,9 +54,10 @@ class BotAPIServer(PeopleSide):
             redelivery: When failed webhook deliveries are tried again; soon, by default.
             control: Also answer /_control/..., through which another process can act for people.
             keep_calls: How many of the last calls `calls` remembers.
+            draft_clock: Seconds, by which drafts grow old; a test may play it.
         """
         bot = Person(int(token.partition(":")[0]), "Wireroom", username, is_bot=True)
-        super().__init__(World(bot), UpdateFeed(redelivery or Redelivery()))
+        super().__init__(World(bot, draft_clock), UpdateFeed(redelivery or Redelivery()))
         self.token = token
         self.bot = bot
         self._runner = CallRunner(self._world, self._feed, enforce_flood=enforce_flood, keep_calls=keep_calls)
@@ -107,6 +110,10 @@ class BotAPIServer(PeopleSide):
             KeyError: it never was, or it was deleted.
         """
         return look_at(self._place(chat).messages[message_id])
+
+    def drafts(self, chat: ChatRef) -> list[SeenDraft]:
+        """Return the partial messages that are seen in the chat now."""
+        return self._place(chat).drafts.visible(self._world.draft_clock())
 
     def answers_to(self, message_id: int, chat: ChatRef | None = None) -> list[SeenMessage]:
         """Return what the bot replied to a message and still stands, oldest first.

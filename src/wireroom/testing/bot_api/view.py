@@ -40,6 +40,8 @@ class SeenMessage:
     thread: int | None
     buttons: tuple[tuple[Button, ...], ...]
     reactions: tuple[str, ...]
+    blocks: tuple[dict[str, Any], ...] = ()
+    """Of a rich message."""
 
     def button(self, text: str) -> Button:
         """Return the button with this caption.
@@ -74,6 +76,7 @@ def look_at(message: Message) -> SeenMessage:
         thread=message.thread,
         buttons=_buttons(message),
         reactions=message.reactions,
+        blocks=message.content.blocks,
     )
 
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections.abc import Callable
 from typing import Any
 
+from wireroom.testing.bot_api.drafts import SeenDraft
 from wireroom.testing.bot_api.errors import bad_request
 from wireroom.testing.bot_api.model import (
     Attachment,
@@ -33,8 +35,10 @@ _FOLDERS = {AttachmentKind.DOCUMENT: "documents", AttachmentKind.VOICE: "voice"}
 class World:
     """All that the server remembers about chats, people, messages and files."""
 
-    def __init__(self, bot: Person) -> None:
+    def __init__(self, bot: Person, draft_clock: Callable[[], float] = time.monotonic) -> None:
         self.bot = bot
+        self.draft_clock = draft_clock
+        """Seconds, by which drafts grow old."""
         self.people: dict[int, Person] = {}
         self.chats: dict[int, Chat] = {}
         self.files: dict[str, StoredFile] = {}
@@ -94,6 +98,8 @@ class World:
             markup=markup,
         )
         chat.messages[message.id] = message
+        if sender == self.bot:
+            chat.drafts.end(thread)
         _note(message, Change.SENT)
         return message
 
@@ -117,9 +123,10 @@ class World:
         del message.chat.messages[message.id]
         _note(message, Change.DELETED)
 
-    def show_draft(self, chat: Chat, text: str) -> None:
-        """Record that the person saw a partial message."""
-        chat.sightings.append(Sighting(time.monotonic(), Change.DRAFT, 0, self.bot.id, text))
+    def show_draft(self, chat: Chat, draft: SeenDraft) -> None:
+        """Show a partial message, and record that the person saw it."""
+        chat.drafts.show(draft)
+        chat.sightings.append(Sighting(time.monotonic(), Change.DRAFT, 0, self.bot.id, draft.text))
 
     def store_file(self, kind: AttachmentKind, name: str, content: bytes, mime_type: str) -> StoredFile:
         """Keep a file and return it with its ids and path."""
