@@ -47,8 +47,8 @@ class RunWishes(BaseModel):
     )
     backend: Word | None = Field(None, description="Coding agent. Default: the installation's.")
     reviewer: Word | None = Field(None, description="Coding agent that reviews in the loop.")
-    budget_minutes: Wishes | None = Field(None, alias="budgetMinutes", description="Longest time of a loop.")
-    budget_usd: Wishes | None = Field(None, alias="budgetUsd", description="Most that a loop may cost.")
+    budget_minutes: Wishes | None = Field(None, alias="budgetMinutes", description="Longest time, minutes.")
+    budget_usd: Wishes | None = Field(None, alias="budgetUsd", description="Most that it may cost.")
 
     @field_validator("model")
     @classmethod

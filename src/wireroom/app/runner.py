@@ -24,9 +24,11 @@ from wireroom.delivery.progress import Progress
 from wireroom.outbound.hosts import Hosts
 from wireroom.runs.agent_call import AgentCalls, RunPolicy
 from wireroom.runs.agent_host import Outside
+from wireroom.runs.budget import read_prices
 from wireroom.runs.driver import AgentDriver
 from wireroom.runs.executor import Executor
 from wireroom.runs.feed import Feed
+from wireroom.runs.fetching import Hands
 from wireroom.runs.hearing import Ears
 from wireroom.runs.limits import Limits
 from wireroom.runs.loop_driver import LoopDriver
@@ -58,7 +60,11 @@ class Surroundings:
 
 
 def make_executor(
-    around: Surroundings, progress: Progress, outside: Outside, ears: Ears | None = None
+    around: Surroundings,
+    progress: Progress,
+    outside: Outside,
+    ears: Ears | None = None,
+    hands: Hands | None = None,
 ) -> Executor:
     """Return the handler of run jobs.
 
@@ -96,6 +102,7 @@ def make_executor(
         driver=PlacedDriver(loops, workspaces=around.workspaces, tools=tools, data_dir=settings.data_dir),
         worker=f"{socket.gethostname()}:{os.getpid()}",
         ears=ears,
+        hands=hands,
     )
 
 
@@ -108,6 +115,7 @@ def run_policy(settings: Settings) -> RunPolicy:
         context_chars=settings.context_chars,
         log_bytes=settings.output_bytes,
         model=settings.model or None,
+        prices=read_prices(settings.prices),
         queue_wait=timedelta(seconds=settings.queue_wait_seconds),
         instructions=instructions(settings),
     )

@@ -138,6 +138,8 @@ class _Conversation:
         opened = await self._open_session(greeting)
         if self._request.model:
             await self._choose_model(opened, self._request.model)
+        if self._request.effort:
+            await self._choose_effort(opened, self._request.effort)
         self._turn_begun = True
         answer = await self._ask("session/prompt", rpc.prompt(self._session or "", self._request))
         if answer.error is not None:
@@ -209,6 +211,14 @@ class _Conversation:
         chosen = await self._ask(method, {"sessionId": self._session, **params})
         if chosen.error is not None:
             raise _Failed(f"The agent does not take the model {model}: {chosen.error}")
+
+    async def _choose_effort(self, opened: Mapping[str, Any], effort: str) -> None:
+        """Choose it if it is offered; an answer that took another effort is better than none."""
+        params = rpc.effort_choice(opened, effort)
+        if params is not None:
+            params = {"sessionId": self._session, **params}
+        if params is None or (await self._ask("session/set_config_option", params)).error is not None:
+            self._emit([notice(f"The agent does not take the effort {effort}.")])
 
     async def _ask(self, method: str, params: Mapping[str, Any]) -> Answered:
         """Send a request and do what comes until its answer."""

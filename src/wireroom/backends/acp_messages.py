@@ -149,6 +149,17 @@ def model_choice(session: Mapping[str, Any], model: str) -> tuple[str, dict[str,
     return None
 
 
+def effort_choice(session: Mapping[str, Any], effort: str) -> dict[str, Any] | None:
+    """Return the parameters (without the session) that choose how long to think; None: it is not offered.
+
+    Source: Agent Client Protocol, Session Config Options, category `thought_level`.
+    """
+    for option in objects_of(session.get("configOptions")):
+        if option.get("category") == "thought_level" and effort in _values(option.get("options")):
+            return {"configId": text_of(option.get("id")), "value": effort}
+    return None
+
+
 def key_login(initialized: Mapping[str, Any]) -> str | None:
     """Return the way to log in that needs a key from the environment alone, and no person; None: no such."""
     for way in objects_of(initialized.get("authMethods")):

@@ -70,6 +70,11 @@ class ClaudeBackend:
         argv += ["--permission-mode", self._permission_mode]
         if request.model:
             argv += ["--model", argument_of(request.model, "the model")]
+        if request.effort:
+            argv += ["--effort", request.effort]
+        if request.budget_usd:
+            # It counts this call alone, also in a resumed session (2.1.330).
+            argv += ["--max-budget-usd", f"{request.budget_usd:.6f}"]
         if request.session_id:
             argv += ["--resume", argument_of(request.session_id, "the session")]
         servers, files = _servers(request)
@@ -120,7 +125,11 @@ class ClaudeParser:
             return self._with(answer or self._said.last_message)
         error = _explain(fields)
         return self._with(
-            self._said.text, is_error=True, error=error, session_lost=bool(_LOST.search(f"{error}\n{stderr}"))
+            self._said.text,
+            is_error=True,
+            error=error,
+            session_lost=bool(_LOST.search(f"{error}\n{stderr}")),
+            budget_spent=fields.get("terminal_reason") == "budget_exhausted",
         )
 
     def _with(self, text: str, **more: Any) -> AgentResult:

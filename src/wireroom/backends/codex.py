@@ -70,6 +70,8 @@ class CodexBackend:
         ]
         if request.model:
             argv += ["--model", argument_of(request.model, "the model")]
+        if request.effort:
+            argv += ["--config", f'model_reasoning_effort="{request.effort}"']
         if request.session_id:
             argv += ["resume", argument_of(request.session_id, "the session")]
         environment = {**self._environment, **variables}

@@ -55,6 +55,8 @@ class OpenCodeBackend:
         argv = [self._program, "run", "--format", "json", "--thinking"]
         if request.model:
             argv += ["--model", argument_of(request.model, "the model")]
+        if request.effort:
+            argv += ["--variant", request.effort]
         if request.session_id:
             argv += ["--session", argument_of(request.session_id, "the session")]
         environment, files = dict(self._environment), {}

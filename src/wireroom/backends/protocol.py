@@ -41,6 +41,9 @@ class EventKind(StrEnum):
     """{"id": str, "tool": str, "summary": str, "state": "asked" | "allowed" | "denied" | "expired"}."""
     ROUND = "round"
     """{"number": int, "kind": "work" | "review", "verdict": str | null}: a step of the iterate loop."""
+    MESSAGE = "message"
+    """{"run_id": str, "text": str, "state": "collected" | "offered" | "taken"}: a message that came while it
+    waited or worked, and what became of it; `run_id` is the message's own."""
     STATE = "state"
     """{"state": str, "reason": str | null}: written by the executor, never by a parser."""
 
@@ -81,6 +84,10 @@ class AgentRequest:
     context: str = ""
     """Earlier turns as text, for a back end that cannot resume or has lost its session."""
     model: str | None = None
+    effort: str | None = None
+    """How long to think, a word of `backends.abilities`; None: the agent's own choice."""
+    budget_usd: float | None = None
+    """The most that this call may cost; heeded by the agents that can."""
     goes_on: bool = False
     """An earlier attempt at this prompt was cut off: the agent shall look at what is done already."""
     private_dir: Path | None = None
@@ -116,6 +123,8 @@ class AgentResult:
     session_id: str | None = None
     session_lost: bool = False
     """The session to resume is unknown to the agent: ask again without it, with `context`."""
+    budget_spent: bool = False
+    """The agent stopped because `AgentRequest.budget_usd` was used up."""
     usage: Mapping[str, Any] = field(default_factory=dict)
     """What this call used, as in `EventKind.USAGE`."""
     session_usage: Mapping[str, int | float] = field(default_factory=dict)

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -31,12 +31,14 @@ from wireroom.errors import AgentUnavailable, LeaseLost, StoreUnavailable
 from wireroom.runs import records
 from wireroom.runs.agent_host import AbroadHost, AgentHost, Outside
 from wireroom.runs.agent_ways import Served, Watch, call_elsewhere, read_stream, talk_with
+from wireroom.runs.budget import Prices
 from wireroom.runs.event_log import EventLog
 from wireroom.runs.feed import Feed
 from wireroom.runs.limits import MIB, Ending, Limits
 from wireroom.runs.permissions import Permissions, RunPermissions
 from wireroom.runs.process_group import ProcessMark
 from wireroom.runs.progress_text import ProgressText
+from wireroom.runs.purse import Purse, call_budget, limits_within
 from wireroom.runs.queries import cancel_wanted
 from wireroom.runs.records import Attempt
 from wireroom.runs.session_usage import own_share
@@ -64,6 +66,8 @@ class RunPolicy:
     log_bytes: int = 10 * MIB
     """What the events of one attempt may take in the database."""
     model: str | None = None
+    prices: Prices = field(default_factory=dict)
+    """What models cost, for agents that tell only their tokens."""
     queue_wait: timedelta | None = None
     """Longest time that a run waits for its first attempt; None: as long as it takes."""
     instructions: str = ""
@@ -115,10 +119,14 @@ class AgentCalls:
     ) -> AttemptEnding:
         """Run the agent to its end; its events go to the attempt's log, its lease is kept meanwhile."""
         shown = ProgressText()
+        budget = call_budget(attempt.mode, attempt.options)
+        purse, limits = Purse(budget.usd), limits_within(budget, self._policy.limits)
         async with self._logging(attempt, lane) as (log, stop):
 
             def take(event: AgentEvent) -> None:
                 log.add(event)
+                if purse.take(event):
+                    stop.set()
                 if shown.take(event):
                     line.show(shown.text)
 
@@ -126,7 +134,7 @@ class AgentCalls:
                 for text in attempt.notices:
                     take(notice(text))
             served, cut_off = await _to_the_end(
-                self._serve(attempt, backend, request, take, log=log, stop=stop), stop
+                self._serve(attempt, backend, request, take, limits, log=log, stop=stop), stop
             )
             cut_off = cut_off and served.outcome.ending is Ending.CANCELLED
             result = own_share(served.result, request.session_id, request.session_usage)
@@ -134,8 +142,9 @@ class AgentCalls:
                 take(AgentEvent(EventKind.USAGE, result.usage))
         outcome = served.outcome
         _remove_spills(outcome)
-        limits = self._policy.limits
         verdict = judge(outcome, result, hard=limits.hard, idle=limits.idle)
+        if not cut_off:
+            verdict = purse.settle(verdict, outcome.ending, result)
         return AttemptEnding(verdict, result, cut_off=cut_off, command=served.command)
 
     async def _serve(
@@ -144,13 +153,13 @@ class AgentCalls:
         backend: AnyBackend,
         request: AgentRequest,
         take: Callable[[AgentEvent], None],
+        limits: Limits,
         *,
         log: EventLog,
         stop: asyncio.Event,
     ) -> Served:
         """Have the agent serve the request, in the way that its back end does."""
         asking = self._permissions.of(attempt, take) if self._permissions else None
-        limits = self._policy.limits
         if isinstance(backend, CalledBackend):
             abroad = await self._abroad(attempt, take, asking, stop)
             return await call_elsewhere(backend, request, abroad, limits, stop=stop)

@@ -21,6 +21,8 @@ from wireroom.delivery.progress import ProgressLine
 from wireroom.errors import AgentUnavailable, LeaseLost, StoreUnavailable, WireroomError
 from wireroom.runs import records
 from wireroom.runs.agent_call import AgentCalls, AttemptEnding, RunPolicy
+from wireroom.runs.budget import price_of, priced
+from wireroom.runs.purse import call_budget
 from wireroom.runs.records import Attempt
 from wireroom.runs.states import RunState
 from wireroom.runs.stopping import heed_cancellation
@@ -90,10 +92,11 @@ class AgentDriver:
         question = worker_question(attempt, attempt.prompt, model, goes_on=attempt.interrupted)
         ending = await self.ask(attempt, question, lane, line)
         code = ending.verdict.error_code
+        price = price_of(self._policy.prices, model, attempt.backend)
         return RunEnding(
             verdict=ending.verdict,
             report=structs.replace(attempt.report, command=ending.command, error_code=code),
-            usage=ending.result.usage if ending.result else {},
+            usage=priced(ending.result.usage, price) if ending.result else {},
             session_id=ending.result.session_id if ending.result else None,
             workdir=attempt.workdir,
             session_usage=ending.result.session_usage if ending.result else {},
@@ -148,6 +151,8 @@ class AgentDriver:
             session_usage=question.session_usage if session else {},
             context="" if session or attempt.reviews else await self._context(attempt, question),
             model=question.model,
+            effort=None if attempt.reviews else attempt.options.effort,
+            budget_usd=call_budget(attempt.mode, attempt.options).usd,
             goes_on=question.goes_on,
             private_dir=attempt.private_dir,
             mcp_servers=attempt.mcp_servers,

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from wireroom.speech.limits import Recording
+from wireroom.workspaces.given import GivenFiles
 
 
 class RunOptions(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -18,6 +19,8 @@ class RunOptions(msgspec.Struct, frozen=True, omit_defaults=True):
     queue_type: str | None = None
     """Echoed to the caller as it came."""
     model: str | None = None
+    effort: str | None = None
+    """How long the agent shall think; a back end that knows no such thing passes it over."""
     worktree: bool = False
     """Work in a git worktree of the run's own."""
     mcp_servers: tuple[str, ...] | None = None
@@ -25,7 +28,9 @@ class RunOptions(msgspec.Struct, frozen=True, omit_defaults=True):
     max_rounds: int | None = None
     """Rounds of the loop after the first."""
     budget_minutes: float | None = None
+    """The longest; a loop ends with the round in which it is used up, a single call is cut off."""
     budget_usd: float | None = None
+    """The most that it may cost; a single call is cut off only if its agent tells the cost on the way."""
     reviewer: str | None = None
     """The back end that reviews."""
     unattended: bool = False
@@ -34,6 +39,14 @@ class RunOptions(msgspec.Struct, frozen=True, omit_defaults=True):
     """A row of `callbacks` waits for the end."""
     recording: Recording | None = None
     """The request was spoken."""
+    given: GivenFiles | None = None
+    """The request came with files."""
+    busy: str | None = None
+    """What it was to do while an agent was at work, a word of `runs.busy.BusyMode`; None: wait its turn."""
+    place: int = 0
+    """Of one that joins another run, or is offered to it: the number of that run's event which tells so."""
+    handed: bool = False
+    """Of one that is offered to another run: its agent is being told, and may have been."""
 
 
 class RunReport(msgspec.Struct, omit_defaults=True):
