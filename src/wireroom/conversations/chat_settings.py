@@ -38,7 +38,7 @@ class ChatSettings(msgspec.Struct, frozen=True, omit_defaults=True):
     day_usd: float | None = None
     """What the requests of one day may cost, on the chat's clock."""
     raised_usd: float = 0.0
-    """What was added to that for the day `raised_on`."""
+    """The same for the day `raised_on` alone, where it is more."""
     raised_on: str | None = None
     """The day, YYYY-MM-DD."""
     zone: str | None = None
@@ -49,6 +49,14 @@ class ChatSettings(msgspec.Struct, frozen=True, omit_defaults=True):
     """Also on a day without anything to tell."""
     quiet: str | None = None
     """When not to ring, HH:MM-HH:MM."""
+    repository: str | None = None
+    """What the chat is about, by its name; see `folder`."""
+    folder: str | None = None
+    """Where its conversations begin to work; None: by the installation's rule."""
+    backend: str | None = None
+    """The coding agent that its conversations begin with."""
+    rich: str | None = None
+    """Whether rich messages are shown: a word of `delivery.looks`."""
     busy: str | None = None
     """What a message means that comes while a run works: a word of `intake.busy`."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
 
+from wireroom.conversations.chat_settings import read_chat_settings
 from wireroom.conversations.threads import (
     Conversation,
     NewConversation,
@@ -18,9 +19,10 @@ from wireroom.delivery.outbox import Recipient, open_delivery
 from wireroom.intake import words
 from wireroom.jobs.port import Jobs
 from wireroom.runs import hearing
+from wireroom.runs.busy import INTERRUPTING, BusyMode
 from wireroom.runs.feed import Feed, lane_topic
 from wireroom.runs.options import RunOptions
-from wireroom.runs.queries import count_unfinished
+from wireroom.runs.queries import count_ahead
 from wireroom.runs.records import NewRun, create_run
 from wireroom.runs.states import RunMode
 from wireroom.store.database import after_commit
@@ -40,6 +42,10 @@ class Question:
     source_message_id: int | None = None
     mode: RunMode = RunMode.EXECUTE
     options: RunOptions | None = None
+    run_id: str | None = None
+    """Of the run that it becomes, for who must know it before; None: a fresh one."""
+    offered_to: str | None = None
+    """The run at work whose agent is to be told."""
 
 
 class Asker:
@@ -80,8 +86,10 @@ class Asker:
         conversation = find_current(conn, question.lane)
         if conversation is None:
             conversation = self.begin(conn, question.lane, question.channel, now_ms)
-        ahead = count_unfinished(conn, question.lane)
-        run_id = self.new_id("run")
+        busy = question.options.busy if question.options else None
+        interrupts = busy == BusyMode.INTERRUPT
+        ahead = count_ahead(conn, question.lane, interrupts=interrupts)
+        run_id = question.run_id or self.new_id("run")
         created = create_run(
             conn,
             self._jobs,
@@ -97,6 +105,8 @@ class Asker:
                 source_message_id=question.source_message_id,
                 mode=question.mode,
                 options=question.options,
+                joined_run_id=question.offered_to,
+                priority=INTERRUPTING if interrupts else 0,
             ),
             now_ms,
         )
@@ -107,7 +117,7 @@ class Asker:
         if spoken:
             self._jobs.enqueue(conn, queue=speaking.QUEUE, kind=hearing.KIND, ref=run_id)
         if to is not None:
-            opening = words.opening(ahead, spoken=spoken)
+            opening = words.opening(ahead, spoken=spoken, busy=busy)
             open_delivery(conn, self._jobs, to, opening=opening, run_id=run_id, now_ms=now_ms)
         after_commit(conn, lambda: self._feed.publish(lane_topic(question.lane)))
         return run_id
@@ -129,12 +139,13 @@ class Asker:
             lane: Where it is held.
             channel: telegram, web or api.
             now_ms: The time.
-            workdir: Folder to work in; None: by the installation's rule.
-            backend: Coding agent; None: the installation's.
+            workdir: Folder to work in; None: what was chosen for the lane, else by the installation's rule.
+            backend: Coding agent; None: what was chosen for the lane, else the installation's.
         """
         conversation_id = self.new_id("conversation")
-        folder = workdir or self.workdir(conversation_id)
-        wanted = NewConversation(conversation_id, channel, lane, folder, backend)
+        chosen = read_chat_settings(conn, lane)
+        folder = workdir or chosen.folder or self.workdir(conversation_id)
+        wanted = NewConversation(conversation_id, channel, lane, folder, backend or chosen.backend)
         return begin_conversation(conn, wanted, now_ms)
 
     def known(self, conn: Connection, request_id: str) -> str | None:
