@@ -15,6 +15,7 @@
     │   ├── StoreReadOnly        the file or folder may not be written
     │   └── StoreDamaged         the file is not a database, or its pages are broken
     ├── RedisUnavailable         Redis does not answer, or is known not to; go on without it
+    ├── FileRefused              a file of a chat is not taken; the message is for people
     ├── SpeechError              see `speech.errors`, which refines it
     └── TelegramError            see `telegram.errors`, which refines it
 
@@ -83,6 +84,10 @@ class StoreDamaged(StoreUnavailable):
 
 class RedisUnavailable(WireroomError):
     """Redis does not answer, or is known not to: nothing waited for it. Go on without it."""
+
+
+class FileRefused(WireroomError):
+    """A file of a chat is not taken, or does not come. The message is for people."""
 
 
 class SpeechError(WireroomError):

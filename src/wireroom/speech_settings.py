@@ -8,14 +8,15 @@ from typing import Literal
 
 from pydantic import SecretStr, field_validator
 
-from wireroom.agent_settings import AgentSettings, named
+from wireroom.agent_settings import named
+from wireroom.file_settings import FileSettings
 
 _LANGUAGE = re.compile(r"[a-z]{2,3}")
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 Provider = Literal["auto", "elevenlabs", "local", "off"]
 
 
-class SpeechSettings(AgentSettings):
+class SpeechSettings(FileSettings):
     """Who turns speech into text and text into speech, and how much of it."""
 
     elevenlabs_api_key: SecretStr = named(

@@ -8,11 +8,14 @@ from sqlalchemy import text
 
 from wireroom.clock import SystemClock
 from wireroom.intake.ask import Asker
+from wireroom.intake.busy_asking import BusyAsker
 from wireroom.intake.chat_commands import ChatCommands
 from wireroom.intake.choices import Choices
-from wireroom.intake.handle import NoHints, UpdateHandler
+from wireroom.intake.handle import UpdateHandler
+from wireroom.intake.hints import NoHints
 from wireroom.jobs.embedded import EmbeddedJobs
 from wireroom.jobs.port import Dead, Job
+from wireroom.runs.busy import BusyMode
 from wireroom.runs.feed import Feed
 from wireroom.store.sqlite import SqliteDatabase
 from wireroom.tasks.chat import TaskChat
@@ -27,7 +30,9 @@ async def test_update_that_kills_the_process_is_set_aside(database: SqliteDataba
     """After more starts than tries, an update that never ended is not handled once more."""
     clock = SystemClock()
     jobs = EmbeddedJobs(clock)
-    asker = Asker(jobs, Feed(), backend="demo", workdir=lambda _: "/", new_id=lambda kind: kind)
+    feed = Feed()
+    asker = Asker(jobs, feed, backend="demo", workdir=lambda _: "/", new_id=lambda kind: kind)
+    busy = BusyAsker(asker, jobs, feed, usual=BusyMode.FOLLOWUP, takes_words=lambda _: False)
     handler = UpdateHandler(
         publish=lambda _: None,
         db=database,
@@ -35,12 +40,14 @@ async def test_update_that_kills_the_process_is_set_aside(database: SqliteDataba
         clock=clock,
         hints=NoHints(),
         asker=asker,
+        busy=busy,
         commands=ChatCommands(
             jobs,
             clock,
             asker,
             Choices(Path("/nowhere"), ["demo"]),
             tasks=TaskChat(jobs),
+            busy=busy,
         ),
         bot_id=1,
         bot_username=lambda: "bot",

@@ -6,14 +6,17 @@ from collections.abc import Callable
 
 import aiohttp
 
-from wireroom.app.bot import Bot
+from wireroom.app.by_bot import HintsOf
+from wireroom.app.files import file_limits
+from wireroom.app.fleet import Fleet
 from wireroom.app.runner import Surroundings
 from wireroom.backends.registry import installed_names
 from wireroom.intake.ask import Asker
 from wireroom.intake.chat_commands import ChatCommands
 from wireroom.intake.choices import Choices
 from wireroom.intake.git_chat import GitChat
-from wireroom.intake.handle import NoHints, UpdateHandler
+from wireroom.intake.handle import UpdateHandler
+from wireroom.runs.busy import BusyMode
 from wireroom.speech.limits import Recording
 from wireroom.tasks.chat import TaskChat
 from wireroom.workspaces.git import token_of
@@ -52,6 +55,7 @@ def make_git_chat(around: Surroundings, session: aiohttp.ClientSession) -> GitCh
 
 
 def _choices(around: Surroundings) -> Choices:
+        files=file_limits(settings),
     """Return what people may choose from: the repositories, and the coding agents that are installed."""
     installed = installed_names(around.settings, around.environment)
     names = dict.fromkeys((around.backends.default, *installed))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Protocol
 
 import structlog
 from sqlalchemy import Connection
@@ -23,6 +22,9 @@ from wireroom.intake.ask import Asker, Question
 from wireroom.intake.chat_commands import ChatCommands, Sender
 from wireroom.intake.commands import CommandName, parse_command
 from wireroom.intake.own_buttons import OwnButtons, Press, Reaction
+from wireroom.intake.ears import NAME_SECONDS, Ears, NameUnknown
+from wireroom.intake.file_requests import FileRequests
+from wireroom.intake.hints import Hints
 from wireroom.intake.update import Incoming, Other, Place, Pressed, Said, Speaker, read_update
 from wireroom.jobs.port import Dead, Done, Job, Jobs, Outcome
 from wireroom.runs.options import RunOptions
@@ -33,30 +35,9 @@ from wireroom.store.database import Database, after_commit
 from wireroom.store.patience import write_patiently
 
 _log = structlog.get_logger(__name__)
+from wireroom.workspaces.given import FileLimits
 _MOST_CRASHES = 5
 """Starts beyond the last try after which an update is taken for what kills the process."""
-
-
-class Hints(Protocol):
-    """Signs that need not survive a crash: sent at once or never."""
-
-    def typing(self, chat_id: int, thread_id: int | None) -> None:
-        """Show "typing …" in the chat."""
-        ...
-
-    def answer_press(self, callback_id: str, text: str) -> None:
-        """Acknowledge a pressed button."""
-        ...
-
-
-class NoHints:
-    """Shows nothing, for services without a bot."""
-
-    def typing(self, chat_id: int, thread_id: int | None) -> None:
-        """Do nothing."""
-
-    def answer_press(self, callback_id: str, text: str) -> None:
-        """Do nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +72,7 @@ class UpdateHandler:
     ) -> None:
         """Keep the neighbours.
 
+        files: FileLimits | None = None,
         `allowed` are the ids that need no pairing, `publish` wakes who waits, and `deafness` tells why nobody
         listens to a recording, None when somebody does.
         """
@@ -111,6 +93,7 @@ class UpdateHandler:
     async def handle(self, job: Job) -> Outcome:
         """Handle the update that the job points at; the last failed try makes it a dead letter.
 
+        self._files = FileRequests(bot_id, files or FileLimits())
         One that fails without an exception, because the process dies of it, is not tried for ever either.
         """
         if job.attempt > self._max_attempts + _MOST_CRASHES:
@@ -198,7 +181,7 @@ class UpdateHandler:
         )
 
     def _said(self, scene: _Scene, said: Said) -> tuple[UpdateState, str | None]:
-        command = parse_command(said.text, self._bot_username())
+        command = None if said.origin else parse_command(said.text, self._bot_username())
         if command is not None:
             who = Sender(said.speaker.user_id, is_owner=self._is_owner(scene, said.speaker))
             reply = self._commands.reply(
@@ -211,7 +194,7 @@ class UpdateHandler:
         elif not said.text:
             self._notify(scene, words.ONLY_TEXT)
         else:
-            self._ask(scene, said.text, f"telegram-{self._bot_id}-{said.update_id}")
+            self._ask(scene, said.words, f"telegram-{self._bot_id}-{said.update_id}")
         return UpdateState.DONE, None
 
     def _listen(self, scene: _Scene, said: Said, recording: Recording) -> None:
@@ -222,6 +205,8 @@ class UpdateHandler:
         options = RunOptions(recording=recording)
         request_id = f"telegram-{self._bot_id}-{said.update_id}"
         where = (scene.lane, "telegram", scene.to.reply_to)
+        elif said.files:
+            self._take_files(scene, said)
         self._ask_question(scene, Question(request_id, recording.title, *where, options=options))
 
     def _ask(self, scene: _Scene, text: str, request_id: str) -> None:
@@ -235,9 +220,21 @@ class UpdateHandler:
     def _edited(self, scene: _Scene, said: Said) -> tuple[UpdateState, str | None]:
         """Give a waiting request its new wording; offer to run one that has begun again."""
         run = run_of_message(scene.conn, scene.lane, said.place.message_id)
-        if run is None or not said.text or said.recording is not None or run.prompt == said.text:
+        if said.files:
+            state, reason, told = self._files.edited(scene.conn, said, run)
+            if told:
+                self._notify(scene, told)
+            return state, reason
+        if run is None or not said.text or said.recording is not None or run.prompt == said.words:
             return UpdateState.IGNORED, "an edit that changes no request"
         if reword_waiting(scene.conn, run.id, said.text):
+    def _take_files(self, scene: _Scene, said: Said) -> None:
+        asked = self._files.question(scene.conn, said, scene.lane, scene.now_ms)
+        if isinstance(asked, str):
+            self._notify(scene, asked)
+        elif asked is not None:
+            self._ask_question(scene, asked)
+
             return UpdateState.DONE, "new wording of a waiting request"
         button = Button("▶️ Run the new wording", f"w:rerun:{scene.row_id}")
         self._notify(scene, words.EDITED_TOO_LATE, buttons=(button,))

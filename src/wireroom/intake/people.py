@@ -150,7 +150,7 @@ def stored_text(conn: Connection, row_id: int, lane: str) -> str | None:
     if payload is None:
         return None
     said = read_update(payload)
-    return said.text if isinstance(said, Said) else None
+    return said.words if isinstance(said, Said) else None
 
 
 def _set_role(conn: Connection, bot_id: int, speaker: Speaker, role: Role, now_ms: int) -> None:

@@ -13,7 +13,9 @@ from typing import Annotated, Any
 import msgspec
 
 from wireroom.errors import BadInput
+from wireroom.intake.enclosed import Enclosed, context_of, files_of, origin_of, with_context
 from wireroom.speech.limits import Recording
+from wireroom.workspaces.given import ChatFile
 
 _MAX_FORM_DEPTH = 16
 _Id = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
@@ -32,28 +34,12 @@ class _Chat(msgspec.Struct):
     type: str = "private"
 
 
-class _Sound(msgspec.Struct):
-    """A voice message, a piece of music, a video note, or a document that may be one of them."""
-
-    file_id: str = ""
-    file_unique_id: str = ""
-    duration: int = 0
-    file_size: int | None = None
-    mime_type: str = ""
-
-
-class _Message(msgspec.Struct):
+class _Message(Enclosed, kw_only=True):
     message_id: _Id
     chat: _Chat
     from_: _User | None = msgspec.field(default=None, name="from")
     message_thread_id: _Id | None = None
     is_topic_message: bool = False
-    text: str | None = None
-    caption: str | None = None
-    voice: _Sound | None = None
-    audio: _Sound | None = None
-    video_note: _Sound | None = None
-    document: _Sound | None = None
 
 
 class _Callback(msgspec.Struct):
@@ -114,6 +100,19 @@ class Said:
     edited: bool = False
     recording: Recording | None = None
     """What was spoken: a voice message, an audio file, a video note."""
+    files: tuple[ChatFile, ...] = ()
+    """Files that are given with it, those of the message that it answers included."""
+    album: str = ""
+    """What the pieces of one album have in common."""
+    origin: str = ""
+    """Whom it was forwarded from."""
+    context: str = ""
+    """What it answers or quotes, marked as such."""
+
+    @property
+    def words(self) -> str:
+        """What an agent is asked: the text with where it comes from and what it answers."""
+        return with_context(self.text, self.origin, self.context) if self.text else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,16 +212,18 @@ def _read(body: bytes | str) -> Incoming:
         update_id=update.update_id,
         place=_place(message),
         speaker=_speaker(message.from_),
-        text=_storable(message.text or message.caption or "").strip(),
+        text=message.words,
         edited=update.message is None,
         recording=_recording(message),
+        files=files_of(message, message.message_id),
+        album=_storable(message.media_group_id),
+        origin=origin_of(message),
+        context=context_of(message),
     )
 
 
 def _recording(message: _Message) -> Recording | None:
-    document = message.document
-    if document is not None and not document.mime_type.lower().startswith("audio/"):
-        document = None
+    document = message.document if message.document and message.document.is_audio else None
     sound = message.voice or message.audio or message.video_note or document
     if sound is None or not sound.file_id:
         return None
@@ -233,7 +234,7 @@ def _recording(message: _Message) -> Recording | None:
         seconds=max(0, sound.duration),
         size=sound.file_size,
         content_type=sound.mime_type or ("video/mp4" if sound is message.video_note else "audio/ogg"),
-        caption=_storable(message.caption or "").strip(),
+        caption=message.words,
     )
 
 

@@ -11,7 +11,7 @@ from wireroom.runs.states import RunState
 from wireroom.runs.verdict import fenced
 
 PAIRED = "👋 Paired. From now on I answer you. Tell me what to do, or send /help."
-ONLY_TEXT = "I can read text and hear voice messages only. Please write what you want done."
+ONLY_TEXT = "I take text, voice messages, pictures and files only. Please write what you want done."
 EDITED_TOO_LATE = "That request had begun already, so your edit did not change it."
 NEW_CONVERSATION = "🆕 New conversation: what was said before is out of my mind."
 NOTHING_RUNS = "Nothing runs and nothing waits."

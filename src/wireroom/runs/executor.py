@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 
 from wireroom.clock import Clock, to_ms
 from wireroom.delivery.progress import Progress, ProgressLine
-from wireroom.errors import LeaseLost, NotFound, SpeechError, StoreUnavailable
+from wireroom.errors import FileRefused, LeaseLost, NotFound, SpeechError, StoreUnavailable
 from wireroom.jobs.port import Dead, Done, Job, Jobs
 from wireroom.jobs.port import Outcome as JobOutcome
 from wireroom.perf import traces
@@ -26,6 +26,7 @@ from wireroom.runs import endings, records
 from wireroom.runs.agent_call import LEASE, RunPolicy
 from wireroom.runs.driver import Driver
 from wireroom.runs.feed import Feed, lane_topic, run_topic
+from wireroom.runs.fetching import Hands, not_taken
 from wireroom.runs.hearing import Ears, unheard
 from wireroom.runs.options import RunReport
 from wireroom.runs.orphans import adopt_orphans, find_orphans
@@ -76,6 +77,7 @@ class Executor:
         driver: Driver,
         worker: str,
         ears: Ears | None = None,
+        hands: Hands | None = None,
     ) -> None:
         """Keep what every attempt needs."""
         self._db = db
@@ -87,6 +89,7 @@ class Executor:
         self._driver = driver
         self._worker = worker
         self._ears = ears
+        self._hands = hands
 
     async def adopt_orphans(self) -> None:
         """Give a job to every unfinished run that has none, before work begins."""
@@ -141,7 +144,7 @@ class Executor:
         standing = await self._db.read(lambda conn: records.standing_of(conn, job.ref))
         turn.epoch = standing.epoch
         await self._kill_leftovers(job, standing)
-        if (ending := self._settled_already(standing) or await self._hear(job, standing)) is not None:
+        if (ending := self._settled_already(standing) or await self._prepared(job, standing)) is not None:
             await self._end(turn, ending)
             return Done()
         # To its end whatever comes: a stop that did not know of the attempt could not end it.
@@ -163,8 +166,13 @@ class Executor:
             found = await kill_leftover(leftover.mark, self._policy.limits.grace)
             _log.info("run_interrupted", run_id=job.ref, epoch=leftover.epoch, process_found=found)
 
-    async def _hear(self, job: Job, standing: Standing) -> Verdict | None:
-        """Have a spoken request heard before it begins; return how it ends when that cannot be."""
+    async def _prepared(self, job: Job, standing: Standing) -> Verdict | None:
+        """Have speech heard and files fetched before it begins; return how it ends when that cannot be."""
+        if standing.has_files:
+            there = FileRefused("Nobody fetches files here.")
+            ending = not_taken(there) if self._hands is None else await self._hands.fetch(job.ref)
+            if ending is not None:
+                return ending
         if standing.unheard is None:
             return None
         if self._ears is None:

@@ -119,7 +119,7 @@ class StoredRun:
     cancel_at: int | None
     mode: str
     spoken: str | None
-    """The options of a run that has not begun and was spoken, as stored; else None."""
+    """The options of a run that has not begun and was spoken, or came with files, as stored; else None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +151,8 @@ class Standing:
 def scope_of(run_id: str, epoch: int) -> str:
     """Return the mark that the attempt's processes carry in their environment."""
     return f"{run_id}.{epoch}"
+    has_files: bool = False
+    """It came with files, which must be here before an attempt begins."""
 
 
 def create_run(conn: Connection, jobs: Jobs, new: NewRun, now_ms: int) -> bool:
@@ -262,6 +264,7 @@ def unheard_in(options: str | None) -> Recording | None:
     return None if recording is None or recording.heard else recording
 
 
+        has_files=read_options(run.spoken).given is not None,
 def note_process(conn: Connection, run_id: str, epoch: int, mark: ProcessMark) -> None:
     """Note which process serves the attempt, so that the next start can end it after a crash."""
     sql.NOTE_PROCESS.run(conn, run_id=run_id, epoch=epoch, pid=mark.pid, ticks=mark.started_ticks)

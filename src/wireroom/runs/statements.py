@@ -16,7 +16,8 @@ CREATE = Statement("""
 LOAD = Statement("""
     SELECT state, epoch, conversation_id, lane, backend, workdir, interruptions, queued_at, started_at,
            cancel_requested_at, mode,
-           CASE WHEN state = 'queued' AND epoch = 0 AND options LIKE '%"recording"%' THEN options END
+           CASE WHEN (state = 'queued' AND epoch = 0 AND options LIKE '%"recording"%')
+                OR options LIKE '%"given"%' THEN options END
     FROM runs WHERE id = :run_id
 """)
 """What the moves of a run look at."""

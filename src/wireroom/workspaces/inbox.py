@@ -11,11 +11,11 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 from wireroom.errors import BadInput
 
@@ -26,6 +26,7 @@ HEADING = "Attached files:"
 """What stands before the paths in a message; the page shows them as files."""
 _ID = re.compile(r"[0-9a-f]{32}")
 _NAME_BYTES = 200
+_UNFINISHED = ".unfinished"
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f/\\]+")
 
 
@@ -73,6 +74,30 @@ class Inbox:
             raise
         return GivenFile(folder.name, path, size)
 
+    def kept(self, folder_id: str) -> GivenFile | None:
+        """Return the file that lies complete in the folder of this id, None without one."""
+        path = next((one for one in _visible(self._root / folder_id)), None)
+        return None if path is None else GivenFile(folder_id, path, path.stat().st_size)
+
+    async def fill(self, folder_id: str, name: str, write: Callable[[Path], Awaitable[None]]) -> GivenFile:
+        """Have `write` make a file in the folder of this id; it has its name there once it is whole.
+
+        What an earlier try left unfinished is overwritten.
+
+        Raises:
+            OSError: the disk does not take it. Whatever `write` raises; nothing has the name then.
+        """
+        folder = self._root / folder_id
+        await asyncio.to_thread(_make, folder, again=True)
+        unfinished, path = folder / _UNFINISHED, folder / safe_name(name)
+        try:
+            await write(unfinished)
+            await asyncio.to_thread(_give_name, unfinished, path)
+        except BaseException:
+            await asyncio.shield(asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True))
+            raise
+        return GivenFile(folder_id, path, path.stat().st_size)
+
     def find(self, ids: Sequence[str]) -> list[GivenFile]:
         """Return the files of these ids, in their order.
 
@@ -91,7 +116,7 @@ class Inbox:
 
     def _one(self, file_id: str) -> GivenFile:
         folder = self._root / file_id
-        found = list(folder.iterdir()) if _ID.fullmatch(file_id) and folder.is_dir() else []
+        found = _visible(folder) if _ID.fullmatch(file_id) else []
         if not found:
             raise BadInput("One of the attached files is not there any more. Attach it again.")
         return GivenFile(file_id, found[0], found[0].stat().st_size)
@@ -121,12 +146,23 @@ def told(text: str, files: Iterable[GivenFile]) -> str:
     return "\n".join([text, "", HEADING, *lines]).strip() if lines else text
 
 
-def _make(folder: Path) -> None:
+def _make(folder: Path, *, again: bool = False) -> None:
     folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder.mkdir(mode=0o700)
+    folder.mkdir(mode=0o700, exist_ok=again)
 
 
-def _settle(file: BinaryIO, folder: Path) -> None:
+def _give_name(unfinished: Path, path: Path) -> None:
+    with unfinished.open("rb") as file:
+        unfinished.replace(path)
+        _settle(file, path.parent)
+
+
+def _visible(folder: Path) -> list[Path]:
+    """Return the whole files of a folder; no name that people see begins with a dot."""
+    return [one for one in folder.iterdir() if not one.name.startswith(".")] if folder.is_dir() else []
+
+
+def _settle(file: IO[bytes], folder: Path) -> None:
     """Have the file and its name survive a power cut: the message that tells of it will."""
     file.flush()
     os.fsync(file.fileno())

@@ -26,6 +26,7 @@ from wireroom.testing.bot_api.faults import (
 )
 from wireroom.testing.bot_api.model import Change, Chat, ChatKind, Person, Sighting
 from wireroom.testing.bot_api.params import Upload
+from wireroom.testing.bot_api.people_files import Piece
 from wireroom.testing.bot_api.server import BotAPIServer
 from wireroom.testing.bot_api.view import Button, SeenMessage
 from wireroom.testing.bot_api.webhook import Redelivery
@@ -46,6 +47,7 @@ __all__ = [
     "Hold",
     "OnCall",
     "Person",
+    "Piece",
     "Redelivery",
     "Refuse",
     "SeenDraft",

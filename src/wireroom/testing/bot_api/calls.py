@@ -36,6 +36,8 @@ from wireroom.testing.bot_api.methods import METHODS, SENDING, act
 from wireroom.testing.bot_api.params import Params
 from wireroom.testing.bot_api.world import World
 
+DOWNLOAD = "download"
+"""What a download counts as, which is no method; its one parameter is `file_path`."""
 _NAMES = {name.lower(): name for name in (*METHODS, *FEED_METHODS)}
 
 
@@ -136,6 +138,8 @@ class CallRunner:
 
     async def _act(self, call: Call, params: Params) -> Reply:
         self._check_flood(call)
+        if call.method == DOWNLOAD:
+            return self._download(call, params)
         description: str | None = None
         if call.method in FEED_METHODS:
             result, description = await self._feed.act(call.method, params)
@@ -147,6 +151,13 @@ class CallRunner:
         if description is not None:
             body["description"] = description
         return Reply(200, msgspec.json.encode(body))
+
+    def _download(self, call: Call, params: Params) -> Reply:
+        stored = self._world.files_by_path.get(params.text("file_path"))
+        if stored is None:
+            raise ApiRefusal(404, "Not Found")
+        call.acted, call.outcome = True, "ok"
+        return Reply(200, stored.content)
 
     def _check_flood(self, call: Call) -> None:
         if self._flood is None or call.method not in SENDING or call.chat_id is None:

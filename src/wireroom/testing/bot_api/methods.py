@@ -7,15 +7,18 @@ Source: Telegram Bot API, the section named like the method.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+from wireroom.testing.bot_api.attachments import read_album, read_file, read_media
 from wireroom.testing.bot_api.drafts import SeenDraft
 from wireroom.testing.bot_api.errors import ApiRefusal, bad_request
+from wireroom.testing.bot_api.forum import FORUM_METHODS
 from wireroom.testing.bot_api.markup import read_commands, read_keyboard, read_reactions
-from wireroom.testing.bot_api.model import Attachment, AttachmentKind, Chat, ChatKind, Content, Message
+from wireroom.testing.bot_api.model import AttachmentKind, Chat, ChatKind, Content, Message
 from wireroom.testing.bot_api.params import Params
 from wireroom.testing.bot_api.rich import read_rich, text_of
-from wireroom.testing.bot_api.text import read_caption, read_draft, read_text
+from wireroom.testing.bot_api.text import read_draft, read_text
 from wireroom.testing.bot_api.world import World
 
 _MAX_DOWNLOAD_BYTES = 20 * 1024 * 1024
@@ -41,6 +44,8 @@ def _thread(chat: Chat, params: Params) -> int | None:
     thread = params.integer("message_thread_id") or None
     if thread is not None and thread not in chat.topics:
         raise bad_request("message thread not found")
+    if thread in chat.closed and not chat.bot_manages_topics:
+        raise bad_request("TOPIC_CLOSED")
     return thread
 
 
@@ -86,34 +91,23 @@ def _rich_content(params: Params) -> Content:
 
 
 def _send_document(world: World, params: Params) -> Any:
-    return _send(world, params, lambda: _file_content(world, params, AttachmentKind.DOCUMENT))
+    return _send(world, params, lambda: read_file(world, params, AttachmentKind.DOCUMENT))
+
+
+def _send_photo(world: World, params: Params) -> Any:
+    return _send(world, params, lambda: read_file(world, params, AttachmentKind.PHOTO))
+
+
+def _send_media_group(world: World, params: Params) -> Any:
+    return [_send(world, params, partial(_as_read, content)) for content in read_album(world, params)]
+
+
+def _as_read(content: Content) -> Content:
+    return content
 
 
 def _send_voice(world: World, params: Params) -> Any:
-    return _send(world, params, lambda: _file_content(world, params, AttachmentKind.VOICE))
-
-
-def _file_content(world: World, params: Params, kind: AttachmentKind) -> Content:
-    caption, entities = read_caption(params)
-    return Content(caption, entities, _attachment(world, params, kind, kind.value))
-
-
-def _attachment(world: World, params: Params, kind: AttachmentKind, name: str) -> Attachment:
-    upload = params.upload(name)
-    duration = params.integer("duration")
-    if upload is None:
-        known = world.files.get(params.text(name))
-        if known is None:
-            missing = not params.has(name)
-            raise bad_request(
-                f"there is no {kind.value} in the request"
-                if missing
-                else "wrong file identifier/HTTP URL specified"
-            )
-        return Attachment(kind, known, duration)
-    if not upload.content:
-        raise bad_request("file must be non-empty")
-    return world.attach(kind, upload.name, upload.content, upload.mime_type, duration)
+    return _send(world, params, lambda: read_file(world, params, AttachmentKind.VOICE))
 
 
 def _own_message(world: World, params: Params) -> Message:
@@ -142,13 +136,8 @@ def _edit_message_media(world: World, params: Params) -> Any:
     media = params.mapping("media")
     if media is None:
         raise bad_request("media is not specified")
-    if media.get("type") != AttachmentKind.DOCUMENT:
-        raise bad_request(f"unsupported media type {media.get('type')!r}; this server plays documents")
     markup = read_keyboard(params, only_inline=True)
-    about = params.with_values(media)
-    caption, entities = read_caption(about)
-    attachment = _attachment(world, about, AttachmentKind.DOCUMENT, "media")
-    world.edit(message, Content(caption, entities, attachment), markup)
+    world.edit(message, read_media(world, params, media), markup)
     return message.to_json()
 
 
@@ -241,6 +230,11 @@ def _get_file(world: World, params: Params) -> Any:
     stored = world.files.get(params.text("file_id"))
     if stored is None:
         raise bad_request("wrong file_id or the file is temporarily unavailable")
+    if world.local_folder is not None:
+        path = world.local_folder.resolve() / stored.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(stored.content)
+        return stored.to_json() | {"file_path": str(path)}
     if len(stored.content) > _MAX_DOWNLOAD_BYTES:
         raise bad_request("file is too big")
     return stored.to_json()
@@ -250,12 +244,15 @@ def _get_me(world: World, _params: Params) -> Any:
     return {
         **world.bot.to_json(),
         "can_join_groups": True,
-        "can_read_all_group_messages": True,
+        "can_read_all_group_messages": not world.has_privacy,
+        "has_topics_enabled": world.private_topics,
         "supports_inline_queries": False,
     }
 
 
-SENDING = frozenset({"sendMessage", "sendRichMessage", "sendDocument", "sendVoice"})
+SENDING = frozenset(
+    {"sendMessage", "sendRichMessage", "sendDocument", "sendPhoto", "sendMediaGroup", "sendVoice"}
+)
 """The methods that flood control counts."""
 
 METHODS: dict[str, Method] = {
@@ -264,6 +261,8 @@ METHODS: dict[str, Method] = {
     "sendMessage": _send_message,
     "sendRichMessage": _send_rich_message,
     "sendDocument": _send_document,
+    "sendPhoto": _send_photo,
+    "sendMediaGroup": _send_media_group,
     "sendVoice": _send_voice,
     "sendChatAction": _send_chat_action,
     "sendMessageDraft": _send_message_draft,
@@ -275,6 +274,7 @@ METHODS: dict[str, Method] = {
     "answerCallbackQuery": _answer_callback_query,
     "setMessageReaction": _set_message_reaction,
     "setMyCommands": _set_my_commands,
+    **FORUM_METHODS,
 }
 
 

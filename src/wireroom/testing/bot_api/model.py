@@ -62,6 +62,7 @@ class AttachmentKind(StrEnum):
     """What a message carries beside text; the values are the fields of `Message`."""
 
     DOCUMENT = "document"
+    PHOTO = "photo"
     VOICE = "voice"
 
 
@@ -74,8 +75,8 @@ class Attachment:
     duration_seconds: int = 0
     """Of a voice message."""
 
-    def to_json(self) -> Json:
-        """Return the `Document` or `Voice` object."""
+    def to_json(self) -> Any:
+        """Return the `Document` or `Voice` object, or of a photo its sizes."""
         body: Json = {
             "file_id": self.file.file_id,
             "file_unique_id": self.file.unique_id,
@@ -84,6 +85,10 @@ class Attachment:
         }
         if self.kind is AttachmentKind.DOCUMENT:
             return body | {"file_name": self.file.name}
+        if self.kind is AttachmentKind.PHOTO:
+            del body["mime_type"]
+            small = body | {"file_id": f"{self.file.file_id}s", "file_size": 1, "width": 90, "height": 60}
+            return [small, body | {"width": 1280, "height": 853}]
         return body | {"duration": self.duration_seconds}
 
 
@@ -135,6 +140,14 @@ class Chat:
     forum: bool = False
     topics: dict[int, str] = field(default_factory=dict)
     """Names by message thread id."""
+    closed: set[int] = field(default_factory=set)
+    """Topics in which only those write who may manage topics."""
+    began: dict[int, Message] = field(default_factory=dict)
+    """The service messages that topics begin with."""
+    bot_manages_topics: bool = True
+    """The bot is an administrator who may manage topics."""
+    migrated_to: int | None = None
+    """The supergroup that the group became."""
     messages: dict[int, Message] = field(default_factory=dict)
     """Those visible now, in the order of their ids."""
     sightings: list[Sighting] = field(default_factory=list)
@@ -168,6 +181,15 @@ class Message:
     thread: int | None = None
     markup: Json | None = None
     """The inline keyboard."""
+    album: str | None = None
+    """What the pieces of one album have in common."""
+    forwarded_from: Person | None = None
+    quote: str | None = None
+    """The part of the message replied to that is quoted."""
+    service: Json | None = None
+    """What a service message tells, instead of a content."""
+    sender_chat: Chat | None = None
+    """In whose name it was written, if not in the sender's."""
     edits: int = 0
     edited_at: int | None = None
     reactions: tuple[str, ...] = ()
@@ -180,20 +202,37 @@ class Message:
             "from": self.sender.to_json(),
             "chat": self.chat.to_json(),
             "date": self.date,
-            **_content_json(self.content),
+            **(_content_json(self.content) if self.service is None else self.service),
         }
+        if self.sender_chat is not None:
+            body["sender_chat"] = self.sender_chat.to_json()
         if self.thread is not None:
             body["message_thread_id"] = self.thread
             if self.thread in self.chat.topics:
                 body["is_topic_message"] = True
+        if self.album is not None:
+            body["media_group_id"] = self.album
+        if self.forwarded_from is not None:
+            who = self.forwarded_from.to_json()
+            body["forward_origin"] = {"type": "user", "date": self.date, "sender_user": who}
+        if self.quote is not None:
+            body["quote"] = {"text": self.quote, "position": 0, "is_manual": True}
         if self.edited_at is not None:
             body["edit_date"] = self.edited_at
         if self.markup is not None:
             body["reply_markup"] = self.markup
-        replied = self.chat.messages.get(self.reply_to) if with_reply and self.reply_to else None
+        replied = self._replied() if with_reply else None
         if replied is not None:
             body["reply_to_message"] = replied.to_json(with_reply=False)
         return body
+
+    def _replied(self) -> Message | None:
+        """Return what is answered: in a topic of a group, by a plain message, the one that began it."""
+        if self.reply_to:
+            return self.chat.messages.get(self.reply_to)
+        if self.service is not None or self.thread is None or self.chat.kind is ChatKind.PRIVATE:
+            return None
+        return self.chat.began.get(self.thread)
 
 
 def _content_json(content: Content) -> Json:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -13,7 +14,9 @@ from wireroom.testing.bot_api.drafts import SeenDraft
 from wireroom.testing.bot_api.faults import Fault, FaultRule, Hold, Scope, When
 from wireroom.testing.bot_api.feed import UpdateFeed
 from wireroom.testing.bot_api.model import Change, Chat, Message, Person, Sighting
-from wireroom.testing.bot_api.people import ChatRef, PeopleSide
+from wireroom.testing.bot_api.people import ChatRef
+from wireroom.testing.bot_api.people_groups import PeopleInGroups
+from wireroom.testing.bot_api.privacy import is_hidden
 from wireroom.testing.bot_api.transport import Transport
 from wireroom.testing.bot_api.view import SeenMessage, look_at
 from wireroom.testing.bot_api.webhook import Redelivery
@@ -22,7 +25,7 @@ from wireroom.testing.bot_api.world import World
 DEFAULT_TOKEN = "123456:test-token"  # noqa: S105  opens nothing but this server
 
 
-class BotAPIServer(PeopleSide):
+class BotAPIServer(PeopleInGroups):
     """A Telegram Bot API server on loopback, for one bot.
 
     async with BotAPIServer() as telegram:
@@ -42,7 +45,10 @@ class BotAPIServer(PeopleSide):
         redelivery: Redelivery | None = None,
         control: bool = False,
         keep_calls: int = 100_000,
+        local_folder: Path | None = None,
         draft_clock: Callable[[], float] = time.monotonic,
+        privacy: bool = False,
+        private_topics: bool = False,
     ) -> None:
         """Prepare; `async with` starts it and closes everything at the end.
 
@@ -54,15 +60,23 @@ class BotAPIServer(PeopleSide):
             redelivery: When failed webhook deliveries are tried again; soon, by default.
             control: Also answer /_control/..., through which another process can act for people.
             keep_calls: How many of the last calls `calls` remembers.
+            local_folder: Behave as a server in its local mode: files of any size lie in this folder, and
+                getFile answers their absolute paths.
             draft_clock: Seconds, by which drafts grow old; a test may play it.
+            privacy: Put the bot into privacy mode: in groups it is told of little but what names it.
+            private_topics: Let the bot's private chats have topics.
         """
         bot = Person(int(token.partition(":")[0]), "Wireroom", username, is_bot=True)
         super().__init__(World(bot, draft_clock), UpdateFeed(redelivery or Redelivery()))
+        self._world.local_folder = local_folder
+        self._world.has_privacy, self._world.private_topics = privacy, private_topics
+        if privacy:
+            self._feed.hides = lambda payload: is_hidden(bot, payload)
         self.token = token
         self.bot = bot
         self._runner = CallRunner(self._world, self._feed, enforce_flood=enforce_flood, keep_calls=keep_calls)
         handler = Control(self).handle if control else None
-        self._transport = Transport(token, self._world, self._runner, handler)
+        self._transport = Transport(token, self._runner, handler)
         self._wanted_port = port
         self._port: int | None = None
 

@@ -13,10 +13,9 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import RawRequestMessage
 from aiohttp.web_protocol import RequestHandler
 
-from wireroom.testing.bot_api.calls import CallRunner, Reply, refuse
+from wireroom.testing.bot_api.calls import DOWNLOAD, CallRunner, Reply, refuse
 from wireroom.testing.bot_api.errors import ApiRefusal, bad_request
 from wireroom.testing.bot_api.params import Upload
-from wireroom.testing.bot_api.world import World
 
 # Source: Telegram Bot API, Sending files: 50 MB for other files; the rest is room for the form around it.
 _MAX_BODY_BYTES = 51 * 1024 * 1024
@@ -27,9 +26,8 @@ Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 class Transport:
     """A loopback HTTP server for one bot token."""
 
-    def __init__(self, token: str, world: World, runner: CallRunner, control: Handler | None) -> None:
+    def __init__(self, token: str, runner: CallRunner, control: Handler | None) -> None:
         self._token = token
-        self._world = world
         self._runner = runner
         self._control = control
         self._site: web.ServerRunner | None = None
@@ -53,7 +51,7 @@ class Transport:
             if path.startswith("/bot"):
                 return await self._call(request, path)
             if path.startswith("/file/bot"):
-                return self._file(path)
+                return await self._file(request, path)
             if self._control is not None and path.startswith("/_control/"):
                 return await self._control(request)
         except ApiRefusal as refusal:
@@ -65,20 +63,22 @@ class Transport:
         if token != self._token:
             raise ApiRefusal(401, "Unauthorized")
         reply = await self._runner.run(method, await read_body(request))
-        if reply is not None:
-            return _response(reply)
-        if request.transport is not None:
-            request.transport.abort()
-        return web.Response(status=500)  # nobody is left to read it
+        return _broken_off(request) if reply is None else _response(reply)
 
-    def _file(self, path: str) -> web.StreamResponse:
+    async def _file(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
         token, _, name = path.removeprefix("/file/bot").partition("/")
         if token != self._token:
             raise ApiRefusal(401, "Unauthorized")
-        stored = self._world.files_by_path.get(unquote(name))
-        if stored is None:
-            raise ApiRefusal(404, "Not Found")
-        return web.Response(body=stored.content, content_type="application/octet-stream")
+        reply = await self._runner.run(DOWNLOAD, {"file_path": unquote(name)})
+        if reply is None:
+            return _broken_off(request)
+        return web.Response(status=reply.status, body=reply.body, content_type="application/octet-stream")
+
+
+def _broken_off(request: web.BaseRequest) -> web.StreamResponse:
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response(status=500)  # nobody is left to read it
 
 
 def _response(reply: Reply) -> web.Response:

@@ -34,6 +34,7 @@ class SeenMessage:
     document_name: str | None
     document: bytes | None
     voice: bytes | None
+    photo: bytes | None
     edits: int
     """How often its content was edited."""
     reply_to: int | None
@@ -71,6 +72,7 @@ def look_at(message: Message) -> SeenMessage:
         document_name=attachment.file.name if attachment and is_document else None,
         document=attachment.file.content if attachment and is_document else None,
         voice=attachment.file.content if attachment and is_voice else None,
+        photo=attachment.file.content if attachment and attachment.kind is AttachmentKind.PHOTO else None,
         edits=message.edits,
         reply_to=message.reply_to,
         thread=message.thread,

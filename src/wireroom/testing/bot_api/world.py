@@ -8,10 +8,11 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from wireroom.testing.bot_api.drafts import SeenDraft
-from wireroom.testing.bot_api.errors import bad_request
+from wireroom.testing.bot_api.errors import bad_request, migrated
 from wireroom.testing.bot_api.model import (
     Attachment,
     AttachmentKind,
@@ -29,7 +30,11 @@ _NOT_MODIFIED = (
     "message is not modified: specified new message content and reply markup are exactly the same"
     " as a current content and reply markup of the message"
 )
-_FOLDERS = {AttachmentKind.DOCUMENT: "documents", AttachmentKind.VOICE: "voice"}
+_FOLDERS = {
+    AttachmentKind.DOCUMENT: "documents",
+    AttachmentKind.PHOTO: "photos",
+    AttachmentKind.VOICE: "voice",
+}
 
 
 class World:
@@ -46,6 +51,14 @@ class World:
         self.files_by_path: dict[str, StoredFile] = {}
         self.callbacks: dict[str, dict[str, Any] | None] = {}
         """By callback query id: None until answered, then {"text": str, "show_alert": bool}."""
+        self.has_privacy = False
+        """Whether the bot is in privacy mode."""
+        self.private_topics = False
+        """Whether the bot's private chats have topics."""
+        self.announce: Callable[[str, dict[str, Any]], int] = lambda _kind, _payload: 0
+        """Makes an update of something that the world itself tells; set by whoever delivers."""
+        self.local_folder: Path | None = None
+        """Where files lie whose paths are given out as they are, in local mode."""
         self.commands: dict[str, list[dict[str, str]]] = {}
         """By scope and language as JSON text."""
         # Private chats and basic groups share one sequence of message ids, a supergroup has its own:
@@ -70,6 +83,8 @@ class World:
         found = self.chats.get(chat_id)
         if found is None:
             raise bad_request("chat not found")
+        if found.migrated_to is not None:
+            raise migrated(found.migrated_to)
         return found
 
     def new_message_id(self, chat: Chat) -> int:
