@@ -11,6 +11,7 @@ from sqlalchemy import Connection, select, text
 from task_board import Board
 
 from wireroom.clock import from_ms
+from wireroom.delivery.hours import read_quiet_hours
 from wireroom.delivery.outbox import Recipient
 from wireroom.errors import Conflict
 from wireroom.jobs.port import RetryPolicy
@@ -23,7 +24,6 @@ from wireroom.tasks.choice import Candidate
 from wireroom.tasks.listing import Wanted, count_by_status, count_tasks, list_tasks
 from wireroom.tasks.notices import Notices
 from wireroom.tasks.operator import OperatorPolicy
-from wireroom.tasks.quiet import read_quiet_hours
 from wireroom.tasks.switch import call_of, clear_lock, is_locked, operator_status, turn_off
 from wireroom.tasks.wake import QUEUE
 from wireroom.testing.clock import ManualClock

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from wireroom.app.engine import Engine
 from wireroom.clock import Clock
+from wireroom.delivery.hours import read_quiet_hours
 from wireroom.intake.ask import Asker
 from wireroom.jobs.port import RetryPolicy
 from wireroom.runs.feed import Feed
@@ -13,7 +14,6 @@ from wireroom.settings import Settings
 from wireroom.tasks.claims import Hiring
 from wireroom.tasks.notices import Notices, read_chat
 from wireroom.tasks.operator import Operator, OperatorPolicy
-from wireroom.tasks.quiet import read_quiet_hours
 
 _LONGEST_BACKOFF = timedelta(minutes=30)
 
@@ -35,6 +35,7 @@ def make_operator(settings: Settings, engine: Engine, clock: Clock, feed: Feed, 
     notices = Notices(
         to=read_chat(settings.operator_chat, settings.bot_id),
         quiet=read_quiet_hours(settings.quiet_hours, settings.time_zone),
+        zone=settings.time_zone,
     )
     return Operator(
         db=engine.db,

@@ -45,6 +45,7 @@ from wireroom.delivery.plan import (
     Wait,
     next_step,
 )
+from wireroom.delivery.quiet import Hush
 from wireroom.delivery.reaction import Call, GiveUp, Later, MoveChat, PlaceAgain, SendPlain, Shown, react
 from wireroom.delivery.requests import content_edit, placeholder, voice_message
 from wireroom.delivery.split import as_parts
@@ -79,6 +80,8 @@ class SenderPolicy:
     """Longer answers come as an excerpt and a file."""
     max_crashes: int = 5
     """Starts of a delivery's job that may end in an unexpected error."""
+    zone: str = "UTC"
+    """Where quiet hours are read if a chat has not said."""
 
 
 class Sender:
@@ -106,6 +109,7 @@ class Sender:
         self._policy = policy
         self._draw = draw
         self._high_water = HighWater()
+        self._hush = Hush(db, clock, policy.zone)
         self._placing = asyncio.Semaphore(_PLACING)
 
     async def handle(self, job: Job) -> Outcome:
@@ -336,6 +340,7 @@ class Sender:
 
     async def _call(self, request: Method[Any]) -> Any:
         result = "ok"
+        request = await self._hush(request, self._client.bot_id)
         try:
             return await self._client.call(request)
         except BotAPIError as error:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from wireroom.clock import from_ms
-from wireroom.delivery.outbox import Recipient, send_notice
+from wireroom.delivery.hours import QuietHours
+from wireroom.delivery.outbox import Recipient
+from wireroom.delivery.quiet import send_unasked
 from wireroom.errors import SettingsError
 from wireroom.jobs.port import Jobs
-from wireroom.tasks.quiet import QuietHours
 
 _CHAT = re.compile(r"(-?[0-9]{1,19})(?::([0-9]{1,10}))?")
 
@@ -23,13 +23,15 @@ class Notices:
     to: Recipient | None = None
     """None: nobody is told."""
     quiet: QuietHours | None = None
+    """The hours of a chat that has chosen none itself."""
+    zone: str = "UTC"
+    """Where the chat's own are read, unless it says otherwise."""
 
     def send(self, conn: Connection, jobs: Jobs, body: str, now_ms: int) -> None:
         """Tell the chat; in quiet hours the message is stored now and goes out when they end."""
         if self.to is None:
             return
-        over_at = None if self.quiet is None else self.quiet.over_at(from_ms(now_ms))
-        send_notice(conn, jobs, self.to, body, now_ms=now_ms, not_before=over_at)
+        send_unasked(conn, jobs, self.to, body, now_ms=now_ms, zone=self.zone, usual=self.quiet)
 
 
 def read_chat(text: str, bot_id: int) -> Recipient | None:
