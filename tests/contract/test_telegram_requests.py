@@ -13,8 +13,11 @@ from aiogram.types import WebhookInfo as ModelWebhookInfo
 
 from wireroom.telegram.methods import (
     AnswerCallbackQuery,
+    CloseForumTopic,
+    CreateForumTopic,
     DeleteMessage,
     DeleteWebhook,
+    EditForumTopic,
     EditMessageMedia,
     EditMessageText,
     GetFile,
@@ -22,6 +25,7 @@ from wireroom.telegram.methods import (
     GetUpdates,
     GetWebhookInfo,
     Method,
+    ReopenForumTopic,
     SendChatAction,
     SendDocument,
     SendMessage,
@@ -110,6 +114,10 @@ REQUESTS: list[Method[Any]] = [
     AnswerCallbackQuery(callback_query_id="77", text="Done", show_alert=True),
     SetMyCommands(commands=(BotCommand("stop", "Stop the run"), BotCommand("new", "New conversation"))),
     GetFile(file_id="AgAD"),
+    CreateForumTopic(chat_id=-100, name="Shop"),
+    EditForumTopic(chat_id=-100, message_thread_id=3, name="Till"),
+    CloseForumTopic(chat_id=-100, message_thread_id=3),
+    ReopenForumTopic(chat_id=-100, message_thread_id=3),
 ]
 
 

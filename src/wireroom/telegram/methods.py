@@ -16,6 +16,7 @@ from wireroom.telegram.types import (
     Attachment,
     BotCommand,
     File,
+    ForumTopic,
     InlineKeyboardMarkup,
     InputRichMessage,
     LinkPreviewOptions,
@@ -277,6 +278,48 @@ class SetMyCommands(Method[bool], frozen=True, kw_only=True):
     result_type: ClassVar[Any] = bool
 
     commands: tuple[BotCommand, ...]
+
+
+class CreateForumTopic(Method[ForumTopic], frozen=True, kw_only=True):
+    """Make a topic, in a forum or a private chat that has topics; asked twice, it makes two."""
+
+    api_name: ClassVar[str] = "createForumTopic"
+    result_type: ClassVar[Any] = ForumTopic
+
+    chat_id: int
+    name: str
+    """1 to 128 characters."""
+
+
+class EditForumTopic(Method[bool], frozen=True, kw_only=True):
+    """Give a topic another name."""
+
+    api_name: ClassVar[str] = "editForumTopic"
+    result_type: ClassVar[Any] = bool
+
+    chat_id: int
+    message_thread_id: int
+    name: str
+
+
+class CloseForumTopic(Method[bool], frozen=True, kw_only=True):
+    """Close a topic of a group: only who may manage topics writes in it."""
+
+    api_name: ClassVar[str] = "closeForumTopic"
+    result_type: ClassVar[Any] = bool
+
+    chat_id: int
+    message_thread_id: int
+
+
+class ReopenForumTopic(Method[bool], frozen=True, kw_only=True):
+    """Open a closed topic of a group again."""
+
+    api_name: ClassVar[str] = "reopenForumTopic"
+    result_type: ClassVar[Any] = bool
+
+    chat_id: int
+    message_thread_id: int
 
 
 class GetFile(Method[File], frozen=True, kw_only=True):

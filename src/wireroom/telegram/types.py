@@ -54,6 +54,13 @@ class Message(msgspec.Struct, frozen=True):
     message_thread_id: int | None = None
 
 
+class ForumTopic(msgspec.Struct, frozen=True):
+    """A topic, as it was made."""
+
+    message_thread_id: int
+    name: str = ""
+
+
 class WebhookInfo(msgspec.Struct, frozen=True):
     """How Telegram delivers updates now; an empty `url` means that no webhook is set."""
 

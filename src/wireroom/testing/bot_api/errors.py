@@ -42,6 +42,12 @@ def conflict(reason: str) -> ApiRefusal:
     return ApiRefusal(409, f"Conflict: {reason}")
 
 
+def migrated(chat_id: int) -> ApiRefusal:
+    """Return the 400 of a group that has become a supergroup."""
+    reason = "Bad Request: group chat was upgraded to a supergroup chat"
+    return ApiRefusal(400, reason, parameters={"migrate_to_chat_id": chat_id})
+
+
 def too_many_requests(retry_after: int) -> ApiRefusal:
     """Return the 429; `retry_after` in whole seconds."""
     return ApiRefusal(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,6 +27,8 @@ class UpdateFeed:
 
     def __init__(self, redelivery: Redelivery) -> None:
         self.queue = UpdateQueue()
+        self.hides: Callable[[Json], bool] = lambda _: False
+        """Which messages the bot is not told of, because of its privacy mode."""
         self.sender = WebhookSender(self.queue, redelivery)
         self._poll: asyncio.Future[str | None] | None = None
 
@@ -40,7 +43,8 @@ class UpdateFeed:
 
     def add(self, kind: str, payload: Json) -> int:
         """Make an update, put it on its way and return its update id."""
-        update_id, ticket = self.queue.make(kind, payload)
+        hidden = kind in {"message", "edited_message"} and self.hides(payload)
+        update_id, ticket = self.queue.make(kind, payload, hidden=hidden)
         if ticket is not None:
             self._announce(ticket)
         return update_id

@@ -44,6 +44,10 @@ def _thread(chat: Chat, params: Params) -> int | None:
     thread = params.integer("message_thread_id") or None
     if thread is not None and thread not in chat.topics:
         raise bad_request("message thread not found")
+    return _open_thread(chat, thread)
+
+
+def _open_thread(chat: Chat, thread: int | None) -> int | None:
     if thread in chat.closed and not chat.bot_manages_topics:
         raise bad_request("TOPIC_CLOSED")
     return thread
@@ -65,7 +69,7 @@ def _send(world: World, params: Params, read: Callable[[], Content]) -> Any:
     thread = _thread(chat, params)
     replied = _replied(chat, params)
     if thread is None and replied is not None and replied.thread in chat.topics:
-        thread = replied.thread
+        thread = _open_thread(chat, replied.thread)
     message = world.post(
         chat,
         world.bot,

@@ -10,7 +10,7 @@ from wireroom.testing.bot_api.errors import ApiRefusal
 from wireroom.testing.bot_api.feed import UpdateFeed
 from wireroom.testing.bot_api.html_text import utf16_length
 from wireroom.testing.bot_api.model import AttachmentKind, Chat, ChatKind, Content, Message, Person
-from wireroom.testing.bot_api.text import MAX_TEXT_UNITS, find_commands
+from wireroom.testing.bot_api.text import MAX_TEXT_UNITS, find_entities
 from wireroom.testing.bot_api.view import Button
 from wireroom.testing.bot_api.world import World
 
@@ -27,6 +27,7 @@ class PeopleSide:
     def __init__(self, world: World, feed: UpdateFeed) -> None:
         self._world = world
         self._feed = feed
+        world.announce = feed.add
         self._callback_numbers = itertools.count(1)
         self._group_numbers = itertools.count(1)
 
@@ -78,7 +79,7 @@ class PeopleSide:
         """
         if not text or utf16_length(text) > MAX_TEXT_UNITS:
             raise ValueError(f"a person sends 1 to {MAX_TEXT_UNITS} UTF-16 units, got {utf16_length(text)}")
-        return self._post(chat, user, Content(text, find_commands(text)), thread, reply_to)
+        return self._post(chat, user, Content(text, find_entities(text)), thread, reply_to)
 
     async def user_sends_document(
         self,
@@ -94,7 +95,7 @@ class PeopleSide:
     ) -> int:
         """Let a person send a file."""
         attachment = self._world.attach(AttachmentKind.DOCUMENT, name, content, mime_type)
-        return self._post(chat, user, Content(caption, find_commands(caption), attachment), thread, reply_to)
+        return self._post(chat, user, Content(caption, find_entities(caption), attachment), thread, reply_to)
 
     async def user_sends_voice(
         self,
@@ -120,7 +121,7 @@ class PeopleSide:
             ValueError: it is the bot's, or the text is what it was.
         """
         message = self._own(chat, message_id)
-        content = Content(text, find_commands(text), message.content.attachment)
+        content = Content(text, find_entities(text), message.content.attachment)
         try:
             self._world.edit(message, content, message.markup)
         except ApiRefusal as refusal:

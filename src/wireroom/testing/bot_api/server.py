@@ -71,7 +71,7 @@ class BotAPIServer(PeopleInGroups):
         self._world.local_folder = local_folder
         self._world.has_privacy, self._world.private_topics = privacy, private_topics
         if privacy:
-            self._feed.hides = lambda payload: is_hidden(bot, payload)
+            self._feed.hides = self._hides
         self.token = token
         self.bot = bot
         self._runner = CallRunner(self._world, self._feed, enforce_flood=enforce_flood, keep_calls=keep_calls)
@@ -79,6 +79,12 @@ class BotAPIServer(PeopleInGroups):
         self._transport = Transport(token, self._runner, handler)
         self._wanted_port = port
         self._port: int | None = None
+
+    def _hides(self, payload: dict[str, Any]) -> bool:
+        """Tell whether the bot is not told of the message; an administrator is told of all."""
+        place = self._world.chats[payload["chat"]["id"]]
+        is_administrator = place.forum and place.bot_manages_topics
+        return not is_administrator and is_hidden(self.bot, payload)
 
     async def __aenter__(self) -> Self:
         await self._feed.open()

@@ -18,6 +18,7 @@ MAX_TEXT_UNITS = 4096
 MAX_CAPTION_UNITS = 1024
 _MAX_ENTITIES = 100
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
+_MENTION = re.compile(r"(?<![\w@/])@[A-Za-z0-9_]{4,32}(?!\w)")
 _COMMAND = re.compile(r"(?<![\w/])/[A-Za-z0-9_]{1,64}(?:@[A-Za-z0-9_]{3,32})?(?![\w/])")
 _ENTITY_TYPES = frozenset(
     {
@@ -81,6 +82,19 @@ def find_commands(text: str) -> tuple[dict[str, Any], ...]:
         }
         for found in _COMMAND.finditer(text)
     )
+
+
+def find_entities(text: str) -> tuple[dict[str, Any], ...]:
+    """Return the commands and mentions that Telegram finds in what a person typed, in order."""
+    mentions = (
+        {
+            "type": "mention",
+            "offset": utf16_length(text[: found.start()]),
+            "length": utf16_length(found.group()),
+        }
+        for found in (_MENTION.finditer(text) if "@" in text else ())
+    )
+    return tuple(sorted((*find_commands(text), *mentions), key=lambda one: int(one["offset"])))
 
 
 def _formatted(params: Params, text_name: str, entities_name: str) -> Formatted:

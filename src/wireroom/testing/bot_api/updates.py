@@ -48,18 +48,18 @@ class UpdateQueue:
         self._update_ids = itertools.count(_FIRST_UPDATE_ID)
         self._tickets = itertools.count(1)
 
-    def make(self, kind: str, payload: Json) -> tuple[int, int | None]:
+    def make(self, kind: str, payload: Json, *, hidden: bool = False) -> tuple[int, int | None]:
         """Make an update of the payload.
 
         Returns:
-            Its update id, and its ticket; no ticket when updates of this kind are not wanted.
+            Its update id, and its ticket; no ticket for one that is hidden, or of a kind that is not wanted.
         """
         update_id = next(self._update_ids)
         update = {"update_id": update_id, kind: payload}
         self._made[update_id] = update
         if len(self._made) > _REMEMBERED:
             self._made.popitem(last=False)
-        return update_id, self.put(update) if self._wants(kind) else None
+        return update_id, self.put(update) if self._wants(kind) and not hidden else None
 
     def next_update_id(self) -> int:
         """Take an update id, for an update that is made elsewhere."""
