@@ -38,12 +38,14 @@ class Access(StrEnum):
 def access_of(user_id: int, *, allowed: Collection[int], role: Role | None) -> Access:
     """Decide what a person's message may cause.
 
+    Who writes in the name of a group or a channel may cause nothing: access is a person's.
+
     Args:
-        user_id: The speaker's Telegram id.
+        user_id: The speaker's Telegram id; below 0 that of a group or channel.
         allowed: Ids from the setting.
         role: What the database knows of them; None for a newcomer.
     """
-    if user_id in allowed or role in {Role.OWNER, Role.MEMBER}:
+    if user_id > 0 and (user_id in allowed or role in {Role.OWNER, Role.MEMBER}):
         return Access.GRANTED
     return Access.SILENCE if role is Role.STRANGER else Access.REFUSE
 

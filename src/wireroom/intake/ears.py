@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 from msgspec import structs
 from sqlalchemy import Connection
@@ -17,6 +18,9 @@ from wireroom.intake.addressing import Me, Meant, Nameless, Overheard, Unclear, 
 from wireroom.intake.around import Around, Migrated, News, TopicNews, news_of, read_around
 from wireroom.intake.moved_groups import follow_group
 from wireroom.intake.update import Place, Said, Speaker
+
+NAME_SECONDS = timedelta(seconds=1)
+"""Until a message is looked at again that came before the bot knew its own name."""
 
 
 class NameUnknown(WireroomError):

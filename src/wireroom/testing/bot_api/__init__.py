@@ -2,8 +2,9 @@
 
 It plays the methods that Wireroom uses, for one bot; people are played by the test. In another process:
 `python -m wireroom.testing.bot_api --port 8081 --token 123456:abc`, steered over HTTP as `control` says.
-Not played: finding links and hashtags in texts, rights in groups but that to manage topics, the 48 hours of deletion.
-It takes webhooks over plain HTTP, as a local Bot API server does. It knows nothing of the rest of Wireroom.
+Not played: finding links and hashtags in texts, rights in groups but that to manage topics, the 48 hours of
+deletion. It takes webhooks over plain HTTP, as a local Bot API server does. It knows nothing of the rest of
+Wireroom.
 """
 
 from wireroom.testing.bot_api.calls import Call, OnCall
