@@ -24,6 +24,7 @@ from yarl import URL
 from wireroom.errors import SettingsError
 from wireroom.perf import traces
 from wireroom.telegram.errors import BotAPIError, Rejected, TelegramUnavailable, Uncertain, classify
+from wireroom.telegram.local_files import copy_local
 from wireroom.telegram.methods import Encoded, GetUpdates, Method, encode
 from wireroom.telegram.types import Reply
 from wireroom.telegram.wire import read_bounded, request_body, retry_after_seconds, save
@@ -72,6 +73,8 @@ class TelegramClient:
         session: Shared and owned by the caller. Keep its connections alive for less than a minute, so that
             a connection that Telegram is about to close is not used again.
         base_url: `TELEGRAM_API_URL`; a local Bot API server or an emulator.
+        timeouts: How long each step may take.
+        local_files: `TELEGRAM_LOCAL_FILES`; where a local Bot API server keeps files; None: downloaded.
 
     Raises:
         SettingsError: the token or the URL cannot be meant.
@@ -81,6 +84,7 @@ class TelegramClient:
     session: aiohttp.ClientSession
     base_url: str = "https://api.telegram.org"
     timeouts: Timeouts = field(default_factory=Timeouts)
+    local_files: Path | None = None
 
     def __post_init__(self) -> None:
         """Refuse what would fail at every call, without repeating the token."""
@@ -121,20 +125,26 @@ class TelegramClient:
     async def download(self, file_path: str, destination: Path, *, max_bytes: int) -> int:
         """Stream the file that `GetFile` named to `destination` and return its size in bytes.
 
-        `destination` appears only when the file is complete; its folder must exist.
+        What a local server names by its absolute path is copied from `local_files`. `destination`
+        appears only when the file is complete; its folder must exist.
 
         Raises:
             TooLong: the file is larger than `max_bytes`.
             Rejected: Telegram has no such file any more, or the path is not one of its own.
             TelegramUnavailable: the download broke off; nothing was kept.
         """
-        if file_path.startswith("/") or ".." in file_path.split("/") or "\\" in file_path:
+        is_local = file_path.startswith("/")
+        if is_local and self.local_files is None:
+            raise Rejected(
+                "download", "the Bot API server keeps it on its own disk: set TELEGRAM_LOCAL_FILES"
+            )
+        if ".." in file_path.split("/") or "\\" in file_path:
             raise Rejected("download", "the file path is not one that a Bot API server gives")
         partial = destination.with_name(destination.name + ".part")
         failure = None
         try:
             async with asyncio.timeout(self.timeouts.download_seconds):
-                size = await self._stream(file_path, partial, max_bytes)
+                size = await self._fetch(file_path, partial, max_bytes)
             await asyncio.to_thread(os.replace, partial, destination)
         except BotAPIError:
             raise
@@ -188,6 +198,13 @@ class TelegramClient:
             retry_after=extra.retry_after if extra else answer.retry_after,
             migrate_to_chat_id=extra.migrate_to_chat_id if extra else None,
         )
+
+    async def _fetch(self, file_path: str, partial: Path, max_bytes: int) -> int:
+        if self.local_files is not None and file_path.startswith("/"):
+            return await asyncio.to_thread(
+                copy_local, self.local_files, file_path, partial, max_bytes=max_bytes
+            )
+        return await self._stream(file_path, partial, max_bytes)
 
     async def _stream(self, file_path: str, partial: Path, max_bytes: int) -> int:
         url = self._url(f"/file/bot{self.token}/{quote(file_path)}")
