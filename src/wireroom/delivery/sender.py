@@ -51,18 +51,16 @@ from wireroom.delivery.requests import content_edit, placeholder, voice_message
 from wireroom.delivery.split import as_parts
 from wireroom.delivery.strays import Strays
 from wireroom.delivery.voices import react_to_silence
-from wireroom.errors import LeaseLost, StoreUnavailable
+from wireroom.errors import LeaseLost, StoreLost
 from wireroom.jobs.port import Done, Job, Jobs, Outcome, RunAgainAt
 from wireroom.perf.metrics import DELIVERIES, DELIVERY_SECONDS, TELEGRAM_CALLS
 from wireroom.store.database import Database
-from wireroom.store.patience import write_patiently
+from wireroom.store.patience import patiently, write_patiently
 from wireroom.telegram.client import TelegramClient
 from wireroom.telegram.errors import BotAPIError, FloodWait, Uncertain
 from wireroom.telegram.methods import DeleteMessage, Method
 
 _log = structlog.get_logger(__name__)
-_STORE_SECONDS = 2.0
-"""Until a delivery that the database refused to show is looked at again."""
 _IN_DOUBT = "the voice message may have been sent; it is not sent twice"
 _claim: ContextVar[Job] = ContextVar("claim")
 """The job that the handler at work moves on: each of its writes is refused once another has taken it up."""
@@ -121,12 +119,9 @@ class Sender:
             return RunAgainAt(until)
         _claim.set(job)
         try:
-            return await self._move_on(job)
-        except LeaseLost:
+            return await patiently(lambda: self._move_on(job), what=f"delivery {job.ref}")
+        except (LeaseLost, StoreLost):
             raise
-        except StoreUnavailable as error:
-            _log.warning("delivery_not_read", delivery=job.ref, reason=str(error))
-            return self._again_in(_STORE_SECONDS)
         except Exception as error:
             if job.attempt < self._policy.max_crashes:
                 raise

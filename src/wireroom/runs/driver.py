@@ -28,7 +28,7 @@ from wireroom.runs.states import RunState
 from wireroom.runs.stopping import heed_cancellation
 from wireroom.runs.verdict import RunEnding, Verdict
 from wireroom.store.database import Database
-from wireroom.store.patience import write_patiently
+from wireroom.store.patience import read_patiently, write_patiently
 
 _REASON_CHARS = 500
 _log = structlog.get_logger(__name__)
@@ -162,7 +162,9 @@ class AgentDriver:
     async def _context(self, attempt: Attempt, question: Question) -> str:
         memory = Memory("", ())
         if not attempt.is_first:
-            memory = await self._db.read(lambda conn: records.remembered(conn, attempt))
+            memory = await read_patiently(
+                self._db, lambda conn: records.remembered(conn, attempt), what=f"memory of {attempt.run_id}"
+            )
         turns = [*memory.turns, *question.said]
         return bounded_context(turns, self._policy.context_chars, memory.summary)
 

@@ -40,7 +40,7 @@ from wireroom.runs.states import RunState
 from wireroom.runs.stopping import heed_cancellation, outlast
 from wireroom.runs.verdict import RunEnding, Verdict
 from wireroom.store.database import Database, Unit, after_commit
-from wireroom.store.patience import write_patiently
+from wireroom.store.patience import read_patiently, write_patiently
 
 MAX_TRIES = 3
 """Starts of a job after which one more error of ours ends its run."""
@@ -141,7 +141,9 @@ class Executor:
 
     async def _handle(self, turn: _Turn) -> JobOutcome:
         job = turn.job
-        standing = await self._db.read(lambda conn: records.standing_of(conn, job.ref))
+        standing = await read_patiently(
+            self._db, lambda conn: records.standing_of(conn, job.ref), what=job.ref
+        )
         turn.epoch = standing.epoch
         await self._kill_leftovers(job, standing)
         if (ending := self._settled_already(standing) or await self._prepared(job, standing)) is not None:

@@ -27,7 +27,7 @@ from wireroom.runs.verdict import Verdict
 from wireroom.speech.limits import Recording
 from wireroom.speech.port import Heard
 from wireroom.store.database import Database, after_commit
-from wireroom.store.patience import write_patiently
+from wireroom.store.patience import read_patiently, write_patiently
 from wireroom.store.statement import Statement
 
 KIND = "hear"
@@ -111,7 +111,9 @@ class Hearing:
 
     async def hear(self, run_id: str, recording: Recording) -> Verdict | None:
         """Make the run's prompt what was said; see `Ears`."""
-        row = await self._db.read(lambda conn: _UNHEARD.row(conn, run_id=run_id))
+        row = await read_patiently(
+            self._db, lambda conn: _UNHEARD.row(conn, run_id=run_id), what=f"words of {run_id}"
+        )
         if row is None:
             return None
         try:

@@ -49,7 +49,7 @@ from wireroom.runs.states import RunMode, RunState
 from wireroom.runs.stopping import heed_cancellation, outlast
 from wireroom.runs.verdict import RunEnding, Verdict
 from wireroom.store.database import Database, after_commit
-from wireroom.store.patience import write_patiently
+from wireroom.store.patience import read_patiently, write_patiently
 from wireroom.workspaces.work import Evidence
 
 Look = Callable[[Attempt], Awaitable[Evidence | None]]
@@ -261,7 +261,8 @@ class LoopDriver:
         """Return the rounds so far; a stop meanwhile must not hide that they are the last."""
         run_id = loop.attempt.run_id
         return await outlast(
-            self._db.read(lambda conn: rounds.read_rounds(conn, run_id)), f"rounds of {run_id}"
+            read_patiently(self._db, lambda conn: rounds.read_rounds(conn, run_id), what=run_id),
+            f"rounds of {run_id}",
         )
 
     async def _write(self, loop: _Loop, unit: Callable[[Connection], T]) -> T:
