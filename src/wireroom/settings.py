@@ -20,6 +20,7 @@ from wireroom.agent_settings import LONGEST_SECONDS, named
 from wireroom.errors import SettingsError
 from wireroom.performance_settings import PerformanceSettings
 
+_SHORTEST_KEY = 32
 # What `backends.wire.argument_of` lets stand on a command line; that layer is above this one.
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@\[\]-]{0,255}")
 
@@ -78,6 +79,12 @@ class Settings(PerformanceSettings):
         default=SecretStr(""),
         description="Secret of the HTTP API and its admin routes. Default: generated into the data folder; "
         "`web` and `worker` need it set.",
+    )
+    secrets_key: SecretStr = named(
+        "WIREROOM_SECRETS_KEY",
+        default=SecretStr(""),
+        description="At least 32 characters that nobody can guess: seals the secrets of bots that lie in the "
+        "database. Default: generated into the data folder; on PostgreSQL it must be set.",
     )
     allowed_users: Annotated[tuple[int, ...], NoDecode] = named(
         "WIREROOM_ALLOWED_USERS",
@@ -223,6 +230,13 @@ class Settings(PerformanceSettings):
     def _one_word(cls, value: str) -> str:
         if value and not _MODEL.fullmatch(value):
             raise ValueError("expected a model's name: letters, digits and . _ : / @ [ ] -, no option")
+        return value
+
+    @field_validator("secrets_key")
+    @classmethod
+    def _hard_to_guess(cls, value: SecretStr) -> SecretStr:
+        if 0 < len(value.get_secret_value()) < _SHORTEST_KEY:
+            raise ValueError(f"expected at least {_SHORTEST_KEY} characters; make one: openssl rand -hex 32")
         return value
 
     @field_validator("database_url")

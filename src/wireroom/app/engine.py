@@ -16,7 +16,7 @@ from wireroom.clock import Clock, SystemClock
 from wireroom.delivery import outbox, speaking
 from wireroom.delivery.lanes import LaneRules, Lanes
 from wireroom.delivery.pace import SendingPace
-from wireroom.delivery.permits import MemoryPermits, Permits
+from wireroom.delivery.permits import MemoryPermits, PermitsByBot
 from wireroom.delivery.shared_permits import SharedPermits
 from wireroom.errors import SettingsError
 from wireroom.intake import accept, git_chat
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from wireroom.store.wake_ups import WakeUps  # with its driver, only where there is PostgreSQL
 
 _INTAKE_CONCURRENCY = 64
-_DELIVERY_CONCURRENCY = 64
+DELIVERY_CONCURRENCY = 64
 _CALLBACK_CONCURRENCY = 16
 _CALL_CONCURRENCY = 64
 _TIME_CONCURRENCY = 8
@@ -55,7 +55,9 @@ class Engine:
     worker: Worker
     gives_way: GiveWay = field(default_factory=GiveWay)
     """What is told when receiving updates must go before handling them."""
-    permits: Permits = field(default_factory=lambda: MemoryPermits(Lanes(), SystemClock()))
+    permits: PermitsByBot = field(
+        default_factory=lambda: PermitsByBot(lambda _: MemoryPermits(Lanes(), SystemClock()))
+    )
     """Permits to send; the queue of deliveries keeps their pace."""
     leadership: Leadership = field(default_factory=SoleProcess)
     """Says when this process does what only one may do."""
@@ -80,7 +82,7 @@ def queue_specs(
         QueueSpec(records.QUEUE, settings.slots, patient),
         QueueSpec(wake.QUEUE, 1, patient),
         QueueSpec(git_chat.QUEUE, _GIT_CONCURRENCY, quick),
-        QueueSpec(outbox.QUEUE, _DELIVERY_CONCURRENCY, patient, drains=True, pace=sending),
+        QueueSpec(outbox.QUEUE, DELIVERY_CONCURRENCY, patient, drains=True, pace=sending),
         QueueSpec(callback_outbox.QUEUE, _CALLBACK_CONCURRENCY, patient, drains=True),
         QueueSpec(speaking.QUEUE, _SPEECH_CONCURRENCY, patient),
         QueueSpec(admission.CALL_QUEUE, _CALL_CONCURRENCY, patient),
@@ -133,7 +135,8 @@ async def open_engine(
     await asyncio.to_thread(ensure_schema, settings.url)
     db = SqliteDatabase(path, readers=settings.reader_threads)
     try:
-        gives_way, permits = GiveWay(), MemoryPermits(Lanes(lane_rules(settings)), clock)
+        gives_way, rules = GiveWay(), lane_rules(settings)
+        permits = PermitsByBot(lambda _: MemoryPermits(Lanes(rules), clock))
         specs = queue_specs(settings, gives_way, SendingPace(permits))
         worker = EmbeddedWorker(db, specs, clock)
         yield Engine(db, EmbeddedJobs(clock, worker), worker, gives_way, permits)
@@ -186,7 +189,8 @@ async def _postgres(
     )
     try:
         jobs = ProcrastinateJobs(clock)
-        permits = SharedPermits(db, settings.bot_id, lane_rules(settings), clock)
+        rules = lane_rules(settings)
+        permits = PermitsByBot(lambda bot_id: SharedPermits(db, bot_id, rules, clock))
         specs = queue_specs(settings, sending=SendingPace(permits))
         served = [spec for spec in specs if queues is None or spec.name in queues]
         worker = ProcrastinateWorker(db, served, clock)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 
 from fastapi import APIRouter, FastAPI
@@ -89,6 +89,8 @@ class Doors:
     inbox: CallbackInbox
     tools: ASGIApp
     """The server of tools for coding agents, with its own guard."""
+    bots: Mapping[tuple[str, str], Handler] = field(default_factory=dict)
+    """Where Telegram pushes the updates of added bots; comes and goes with them."""
 
 
 def build_http(
@@ -117,7 +119,7 @@ def build_http(
     hot = {("POST", WEBHOOK_PATH): doors.webhook.receive, ("GET", "/health"): health}
     rest_of_all = CrossOrigin(front(app, services, state), services.settings.frontend_url)
     counted = StatementCount(rest_of_all, tells=services.settings.log_level == "debug")
-    return HotRoutes(hot, Metered(counted, ENDPOINTS))
+    return HotRoutes(hot, Metered(counted, ENDPOINTS), doors.bots)
 
 
 def plain_routes(
@@ -141,20 +143,30 @@ def plain_routes(
 class HotRoutes:
     """Gives the few routes that must be fast a way around every middleware: one look-up in a dict."""
 
-    def __init__(self, hot: Mapping[tuple[str, str], Handler], rest: ASGIApp) -> None:
-        """Serve `hot` by (method, path) and everything else by `rest`."""
+    def __init__(
+        self,
+        hot: Mapping[tuple[str, str], Handler],
+        rest: ASGIApp,
+        passing: Mapping[tuple[str, str], Handler] | None = None,
+    ) -> None:
+        """Serve `hot` by (method, path), and what comes and goes in `passing`; everything else by `rest`."""
         self._hot = hot
+        self._passing = {} if passing is None else passing
         self._rest = rest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
-        handler = self._hot.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
+        handler = self._handler(scope) if scope["type"] == "http" else None
         # A caller who left in the middle of the body can be answered nothing.
         with contextlib.suppress(ClientDisconnect):
             if handler is None:
                 await self._rest(scope, receive, send)
             else:
                 await _answer_hot(handler, scope, receive, send)
+
+    def _handler(self, scope: Scope) -> Handler | None:
+        asked = scope["method"], scope["path"]
+        return self._hot.get(asked) or self._passing.get(asked)
 
 
 async def _answer_hot(handler: Handler, scope: Scope, receive: Receive, send: Send) -> None:

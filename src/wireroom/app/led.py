@@ -16,7 +16,7 @@ from wireroom.perf.metrics import LEADS
 
 if TYPE_CHECKING:
     from wireroom.app.agents import AgentWork
-    from wireroom.app.bot import Bot
+    from wireroom.app.fleet import Fleet
     from wireroom.tasks.watch import BoardWatch
 
 Part = Callable[[], Coroutine[Any, Any, None]]
@@ -44,17 +44,18 @@ class SoleProcess:
 
 
 def led_parts(
-    board: BoardWatch, agents: AgentWork, bot: Bot | None, chores: Mapping[str, Part]
+    board: BoardWatch, agents: AgentWork, fleet: Fleet, chores: Mapping[str, Part]
 ) -> Mapping[str, Part]:
     """Return what is led, by name.
 
     Args:
         board: Asks for the operator's turns.
         agents: With the watch of their times.
-        bot: What Telegram is told and asked; None without a bot.
+        fleet: What Telegram is told and asked, for each bot.
         chores: What is done now and then to the rows.
     """
-    parts = {"task board": board.run, **agents.chores, **chores}
+    parts = {"task board": board.run, "bots": fleet.lead, **agents.chores, **chores}
+    bot = fleet.first
     if bot is not None:
         parts["bot setup"] = bot.setup.introduce
         if bot.poller is not None:

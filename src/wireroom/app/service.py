@@ -18,7 +18,7 @@ from wireroom.api.auth import new_login_link
 from wireroom.api.services import Services
 from wireroom.app.agents import AgentWork, make_agents
 from wireroom.app.backends import Backends
-from wireroom.app.bot import make_bot
+from wireroom.app.bot_work import make_bot_work
 from wireroom.app.cache import cache_chores, cache_folder, make_cache
 from wireroom.app.chores import folder_chores, row_chores
 from wireroom.app.desk import make_desk
@@ -38,15 +38,12 @@ from wireroom.app.speech import make_speech, sign_talk
 from wireroom.app.surface import Secrets, Surface
 from wireroom.app.tasks import make_operator
 from wireroom.app.traces import begin_traces, traced
-from wireroom.app.updates import make_git_chat, make_update_handler
 from wireroom.app.watched_database import WatchedDatabase
 from wireroom.app.web_server import WebServer, bind
 from wireroom.backends.protocol import AnyBackend
 from wireroom.callbacks import outbox
 from wireroom.callbacks.lookups import Lookups
 from wireroom.clock import Clock, SystemClock
-from wireroom.delivery.progress import NoProgress
-from wireroom.intake import accept, git_chat
 from wireroom.intake.ask import Asker
 from wireroom.jobs.port import Handler
 from wireroom.mcp.door import PATH as TOOLS_PATH
@@ -157,7 +154,18 @@ class Service:
         asker = Asker(
             engine.jobs, feed, backend=self._backends.default, workdir=workdir_of(settings), new_id=new_id
         )
-        self.bot = make_bot(settings, engine, self.clock, session, known.webhook)
+        self._bots = make_bot_work(
+            settings,
+            engine,
+            self.clock,
+            feed,
+            session=session,
+            lookups=lookups,
+            webhook_secret=known.webhook,
+            works=self.role.works,
+        )
+        self.fleet = self._bots.fleet
+        self.bot = self.fleet.first
         self._probes = make_probes(settings, engine, self.clock)
         self.services = Services(
             settings=settings,
@@ -193,13 +201,15 @@ class Service:
             hosts=known_hosts(settings),
             own_tools=OwnServer(lambda: self.address + TOOLS_PATH, token_for_agents(known.api)),
         )
-        self._speech = make_speech(around, session, self.bot, self.services.system_settings)
+        self._speech = make_speech(
+            around, session, self._bots.runs, self._bots.signs, self.services.system_settings
+        )
         stack.push_async_callback(self._speech.close)
         executor = self._executor(around, outside)
         agents = make_agents(around, session, asker, self.services.desk)
         handlers = self._handlers(around, asker, executor)
         handlers[outbox.KIND] = make_callback_sender(around, session, known.api).handle
-        handlers[git_chat.KIND] = make_git_chat(around, session).handle
+        handlers |= self._bots.handlers(around, asker, session, self._speech.deafness)
         handlers |= agents.handlers
         handlers |= self._speech.handlers
         engine.db.on_outside_change(feed.wake_all)
@@ -229,17 +239,14 @@ class Service:
         self._board = BoardWatch(engine.db, engine.jobs, operator)
         self.services.system_settings.watch(self._board.look)
         handlers: dict[str, Handler] = {
-            accept.KIND: make_update_handler(around, asker, self.bot, self._speech.deafness).handle,
             records.KIND: executor.handle,
             wake.KIND: operator.handle,
         }
-        if self.bot is not None:
-            handlers |= self.bot.handlers
         return handlers
 
     def _executor(self, around: Surroundings, outside: Outside) -> Executor:
-        progress = NoProgress() if self.bot is None else self.bot.signs
-        return make_executor(around, progress, outside, self._speech.hearing)
+        hands = self._bots.hands(around)
+        return make_executor(around, self._bots.signs, outside, self._speech.hearing, hands)
 
     def _callback_url(self) -> str:
         """Return where a remote runner reports: our public address, or the one we listen on."""
@@ -251,6 +258,7 @@ class Service:
     ) -> None:
         """Begin what runs beside the routes: in a process that works, the jobs and what goes with them."""
         parts = self._probes.tasks() | self.redis.chores() | cache_chores(self._cache, self.services)
+        parts["bots"] = self.fleet.watch()
         parts["pools"] = watch_pools(self.settings.connection_held_seconds)
         if engine.wake_ups is not None:
             feed = self.services.feed
@@ -278,14 +286,14 @@ class Service:
     def _lead(self, engine: Engine, agents: AgentWork) -> None:
         """Stand for what only one may do; on the way out that goes first, for another to take it up."""
         rows = row_chores(self.settings, engine, self.clock, self.services.feed)
-        term = term_of(led_parts(self._board, agents, self.bot, rows))
+        term = term_of(led_parts(self._board, agents, self.fleet, rows))
         self._parts.begin({"leadership": engine.leadership.run(term)})
 
     def _listen(self, engine: Engine, known: Secrets, workspaces: Workspaces) -> None:
         rest = documented(self.services, workspaces)
         tools = McpDoor(InnerRoutes(rest, self.services.api_secret))
         self._parts.begin({"tools": tools.run()})
-        surface = Surface(self.role, self.services, engine, self.redis, self.bot)
+        surface = Surface(self.role, self.services, engine, self.redis, self.fleet)
         http = surface.build(
             known,
             rest,
@@ -299,4 +307,4 @@ class Service:
             note_address(self.settings.data_dir, self.address)
 
     def _problems(self) -> list[str]:
-        return [] if self.bot is None else self.bot.problems
+        return self.fleet.problems

@@ -7,11 +7,13 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 
 import aiohttp
 import structlog
 
 from wireroom.app.bot import Bot
+from wireroom.app.by_bot import EarsByBot, PerBot, RunsByBot, SignsByBot
 from wireroom.app.runner import Surroundings
 from wireroom.delivery import speaking
 from wireroom.delivery.speaking import Speaker, SpeakingPolicy
@@ -23,6 +25,7 @@ from wireroom.speech.choice import Nobody
 from wireroom.speech.limits import Recording, SpeechLimits
 from wireroom.speech.listener import Listener
 from wireroom.speech.makers import elevenlabs, make_ear, make_voice
+from wireroom.speech.port import Ear
 from wireroom.speech.shelf import Shelf
 from wireroom.store.chore import repeat
 from wireroom.system_settings import SystemSettings
@@ -34,17 +37,18 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SpeechWork:
-    """What hears and speaks; without a bot there is nothing to hear."""
+    """What hears and speaks; each bot listens to what it was sent."""
 
     shelf: Shelf
     kept: timedelta
-    listener: Listener | None = None
-    hearing: Hearing | None = None
+    listeners: PerBot[Listener]
+    hearing: EarsByBot
     handlers: Mapping[str, Handler] = field(default_factory=dict)
 
-    def deafness(self, recording: Recording) -> str | None:
+    def deafness(self, bot_id: int, recording: Recording) -> str | None:
         """Return why nobody listens to the recording, None when somebody does."""
-        return "There is no bot." if self.listener is None else self.listener.refusal(recording)
+        listener = self.listeners.of(bot_id)
+        return "The bot is not at work." if listener is None else listener.refusal(recording)
 
     async def sweep(self) -> None:
         """Remove old transcripts and sound, every hour, until cancelled."""
@@ -57,27 +61,35 @@ class SpeechWork:
 
     async def close(self) -> None:
         """Stop listening."""
-        if self.listener is not None:
-            await self.listener.close()
+        for listener in self.listeners.made:
+            await listener.close()
 
 
 def make_speech(
-    around: Surroundings, session: aiohttp.ClientSession, bot: Bot | None, switches: SystemSettings
+    around: Surroundings,
+    session: aiohttp.ClientSession,
+    runs: RunsByBot,
+    signs: SignsByBot,
+    switches: SystemSettings,
 ) -> SpeechWork:
     """Return what hears voice messages and speaks answers; nothing is loaded or asked yet."""
     settings, engine = around.settings, around.engine
     shelf, kept = Shelf(settings.data_dir), timedelta(days=settings.speech_days)
-    if bot is None:
-        return SpeechWork(shelf, kept)
-    listener = _listener(settings, session, bot, shelf)
-    hears = Hearing(
-        db=engine.db,
-        jobs=engine.jobs,
-        clock=around.clock,
-        feed=around.feed,
-        listen=listener.hear,
-        show=bot.signs.show,
-    )
+    make_listener = partial(_listener, settings, make_ear(settings, session), shelf)
+    listeners = PerBot(runs.fleet, make_listener)
+
+    def make_hearing(bot: Bot) -> Hearing:
+        listener = listeners.of(bot.client.bot_id) or make_listener(bot)
+        return Hearing(
+            db=engine.db,
+            jobs=engine.jobs,
+            clock=around.clock,
+            feed=around.feed,
+            listen=listener.hear,
+            show=signs.show,
+        )
+
+    hears = EarsByBot(runs, PerBot(runs.fleet, make_hearing))
     voice = make_voice(settings, session)
     speaker = Speaker(
         db=engine.db,
@@ -90,7 +102,7 @@ def make_speech(
         draw=random.random,
     )
     handlers = {hearing.KIND: hears.handle, speaking.KIND: speaker.handle}
-    return SpeechWork(shelf, kept, listener, hears, handlers)
+    return SpeechWork(shelf, kept, listeners, hears, handlers)
 
 
 def sign_talk(settings: Settings, session: aiohttp.ClientSession) -> Callable[[str], Awaitable[str]] | None:
@@ -99,8 +111,7 @@ def sign_talk(settings: Settings, session: aiohttp.ClientSession) -> Callable[[s
     return elevenlabs(settings, session).signed_url if has_key else None
 
 
-def _listener(settings: Settings, session: aiohttp.ClientSession, bot: Bot, shelf: Shelf) -> Listener:
-    ear = make_ear(settings, session)
+def _listener(settings: Settings, ear: Ear | Nobody, shelf: Shelf, bot: Bot) -> Listener:
     return Listener(
         client=bot.client,
         ear=ear.reason if isinstance(ear, Nobody) else ear,

@@ -12,8 +12,8 @@ from wireroom.api.callback_inbox import CallbackInbox
 from wireroom.api.health import metrics_route, ready_route
 from wireroom.api.services import Services
 from wireroom.api.telegram_admin import WebhookAdmin
-from wireroom.app.bot import Bot
 from wireroom.app.engine import Engine, queue_names
+from wireroom.app.fleet import Fleet
 from wireroom.app.http import Doors, build_http
 from wireroom.app.redis import RedisWork
 from wireroom.app.roles import Role
@@ -56,7 +56,7 @@ class Surface:
     services: Services
     engine: Engine
     redis: RedisWork
-    bot: Bot | None
+    fleet: Fleet
 
     def build(
         self,
@@ -82,7 +82,7 @@ class Surface:
         inbox = self._inbox(secrets)
         if not self.role.serves_people:
             return build_worker_http(inbox, tools, ready=ready, metrics=metrics)
-        doors = Doors(self._webhook(secrets), self._admin(secrets), inbox, tools)
+        doors = Doors(self._webhook(secrets), self._admin(secrets), inbox, tools, self.fleet.routes)
         return build_http(services, doors, rest, ready=ready, metrics=metrics, state=state)
 
     def _webhook(self, secrets: Secrets) -> Webhook:
@@ -94,7 +94,7 @@ class Surface:
 
     def _admin(self, secrets: Secrets) -> WebhookAdmin:
         return WebhookAdmin(
-            None if self.bot is None else self.bot.client,
+            None if self.fleet.first is None else self.fleet.first.client,
             api_secret=secrets.api,
             webhook_secret=secrets.webhook,
             base_url=self.services.settings.telegram_webhook_base_url,

@@ -9,6 +9,7 @@ import aiohttp
 from wireroom.app.by_bot import HintsOf
 from wireroom.app.files import file_limits
 from wireroom.app.fleet import Fleet
+from wireroom.app.fleet import Fleet
 from wireroom.app.runner import Surroundings
 from wireroom.backends.registry import installed_names
 from wireroom.intake.ask import Asker
@@ -25,33 +26,41 @@ from wireroom.workspaces.pull_requests import GitHub
 
 
 def make_update_handler(
-    around: Surroundings, asker: Asker, bot: Bot | None, deafness: Callable[[Recording], str | None]
+    around: Surroundings,
+    asker: Asker,
+    fleet: Fleet,
+    bot_id: int,
+    deafness: Callable[[Recording], str | None],
 ) -> UpdateHandler:
-    """Return the handler of update jobs; `deafness` tells why nobody listens to a recording."""
+    """Return the handler of one bot's update jobs; `deafness` tells why nobody listens to a recording.
+
+    The list of the settings lets people talk to the bot of the settings alone: each other has its own.
+    """
+    is_first = bot_id == fleet.first_id
     settings, engine, clock = around.settings, around.engine, around.clock
     choices = _choices(around)
     return UpdateHandler(
         db=engine.db,
         jobs=engine.jobs,
         clock=clock,
-        hints=NoHints() if bot is None else bot.signs,
+        hints=HintsOf(fleet, bot_id),
         asker=asker,
         commands=ChatCommands(engine.jobs, clock, asker, choices, tasks=TaskChat(engine.jobs)),
-        bot_id=settings.bot_id,
-        bot_username=lambda: "" if bot is None else bot.setup.username,
-        allowed=frozenset(settings.allowed_users),
+        bot_id=bot_id,
+        bot_username=lambda: "" if (bot := fleet.bot(bot_id)) is None else bot.setup.username,
+        allowed=frozenset(settings.allowed_users if is_first else ()),
         max_attempts=settings.update_attempts,
         publish=around.feed.publish,
         deafness=deafness,
     )
 
 
-def make_git_chat(around: Surroundings, session: aiohttp.ClientSession) -> GitChat:
-    """Return the handler of git steps that people ask for in a chat."""
+def make_git_chat(around: Surroundings, session: aiohttp.ClientSession, bot_id: int) -> GitChat:
+    """Return the handler of git steps that people ask one bot for."""
     settings, engine = around.settings, around.engine
     github = GitHub(session, api_url=settings.github_api_url, token=token_of(around.environment))
     steps = GitSteps(around.workspaces.git, github)
-    return GitChat(db=engine.db, jobs=engine.jobs, clock=around.clock, steps=steps, bot_id=settings.bot_id)
+    return GitChat(db=engine.db, jobs=engine.jobs, clock=around.clock, steps=steps, bot_id=bot_id)
 
 
 def _choices(around: Surroundings) -> Choices:

@@ -129,6 +129,10 @@ class Lanes:
             self._keep_place(now, chat_id, number, ready_at)
         return ready_at - now
 
+    def stand_back(self, now: float, chat_id: int, number: int, seconds: float) -> None:
+        """Keep the message's place before later ones of its chat, for one that does not even ask now."""
+        self._keep_place(now, chat_id, number, now + seconds)
+
     def settle(self, now: float, chat_id: int) -> None:
         """Note that the chat's send has ended, so that it counts from now on; see `call_seconds`."""
         chat = self.chats.get(chat_id)

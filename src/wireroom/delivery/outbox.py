@@ -234,6 +234,14 @@ def _key(bot_id: int, chat_id: int) -> str:
     return f"send:{bot_id}:{chat_id}"
 
 
+def addressee(key: str | None) -> tuple[int, int] | None:
+    """Return bot and chat of a job's key, None when it has none. Pure."""
+    words = (key or "").split(":")
+    if len(words) != len(_key(0, 0).split(":")) or words[0] != "send":
+        return None
+    return int(words[1]), int(words[2])
+
+
 def _encoded(buttons: tuple[Button, ...]) -> str | None:
     if not buttons:
         return None

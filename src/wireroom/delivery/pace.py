@@ -6,13 +6,25 @@ statements and a task for each, and again at its next turn.
 
 from __future__ import annotations
 
-from wireroom.delivery.permits import Permits
+from typing import Protocol
+
+
+class Supply(Protocol):
+    """What is known of the permits: `permits.Permits` of one bot, `permits.PermitsByBot` of several."""
+
+    def seconds_to_permit(self) -> float:
+        """Return 0 while there seems to be a permit, else how long there is none."""
+        ...
+
+    def permits(self) -> int:
+        """Return how many permits there seem to be."""
+        ...
 
 
 class SendingPace:
     """Looks at the permits of the sender, who asks for one for each call: this takes none."""
 
-    def __init__(self, permits: Permits) -> None:
+    def __init__(self, permits: Supply) -> None:
         """Share the sender's permits."""
         self._permits = permits
 

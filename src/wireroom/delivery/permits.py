@@ -6,6 +6,7 @@ Many processes of one bot share theirs in the database: `delivery.shared_permits
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -23,6 +24,14 @@ class Permits(Protocol):
             chat_id: Where the call acts.
             kind: What it does.
             number: Of the message to send: in a chat the lower ones go first.
+
+        Raises:
+            StoreUnavailable: nobody can tell now.
+        """
+        ...
+
+    async def stand_back(self, chat_id: int, number: int, seconds: float) -> datetime:
+        """Return when to come with a message that is not sent now, whose place before later ones is kept.
 
         Raises:
             StoreUnavailable: nobody can tell now.
@@ -70,6 +79,11 @@ class MemoryPermits:
         wait = self._lanes.ask(self._clock.monotonic(), chat_id, kind, number)
         return self.in_seconds(wait) if wait > 0 else None
 
+    async def stand_back(self, chat_id: int, number: int, seconds: float) -> datetime:
+        """Keep the message's place; see `Permits.stand_back`."""
+        self._lanes.stand_back(self._clock.monotonic(), chat_id, number, seconds)
+        return self.in_seconds(seconds)
+
     async def settle(self, chat_id: int) -> None:
         """Note that the send has ended; see `Permits.settle`."""
         self._lanes.settle(self._clock.monotonic(), chat_id)
@@ -95,3 +109,30 @@ class MemoryPermits:
     def permits(self) -> int:
         """Return how many permits there are; see `Permits.permits`."""
         return self._lanes.permits(self._clock.monotonic())
+
+
+class PermitsByBot:
+    """The permits of each bot: Telegram counts each token's calls for itself."""
+
+    def __init__(self, make: Callable[[int], Permits]) -> None:
+        """Have a bot's permits made, by its id, when they are first asked for."""
+        self._make = make
+        self._known: dict[int, Permits] = {}
+
+    def of(self, bot_id: int) -> Permits:
+        """Return the permits of one bot."""
+        if bot_id not in self._known:
+            self._known[bot_id] = self._make(bot_id)
+        return self._known[bot_id]
+
+    def forget(self, bot_id: int) -> None:
+        """Forget a bot that sends no more."""
+        self._known.pop(bot_id, None)
+
+    def seconds_to_permit(self) -> float:
+        """Return 0 while a bot seems to have a permit, else how long none has one."""
+        return min((one.seconds_to_permit() for one in self._known.values()), default=0.0)
+
+    def permits(self) -> int:
+        """Return how many permits the bots seem to have together; one while no bot is known."""
+        return sum(one.permits() for one in self._known.values()) if self._known else 1

@@ -45,7 +45,14 @@ class _Flood:
     seconds: float
 
 
-_Question = _Ask | _Settle | _Flood
+@dataclass(frozen=True, slots=True)
+class _StandBack:
+    chat_id: int
+    number: int
+    seconds: float
+
+
+_Question = _Ask | _Settle | _Flood | _StandBack
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +81,11 @@ class SharedPermits:
     async def ask(self, chat_id: int, kind: Kind, number: int | None = None) -> datetime | None:
         """Take the permit; see `Permits.ask`."""
         return await self._batches.ask(_Ask(chat_id, kind, number))
+
+    async def stand_back(self, chat_id: int, number: int, seconds: float) -> datetime:
+        """Keep the message's place for all processes; see `Permits.stand_back`."""
+        until = await self._batches.ask(_StandBack(chat_id, number, seconds))
+        return until or self.in_seconds(seconds)
 
     async def settle(self, chat_id: int) -> None:
         """Note that the send has ended; a database that cannot be asked finds it out by itself, later."""
@@ -149,6 +161,8 @@ def _answer_one(lanes: Lanes, now: float, ahead_ms: int, question: _Question) ->
             wait = lanes.ask(now, chat_id, kind, number)
         case _Flood(chat_id, wait):
             lanes.flood(now, chat_id, wait)
+        case _StandBack(chat_id, number, wait):
+            lanes.stand_back(now, chat_id, number, wait)
         case _Settle(chat_id):
             lanes.settle(now, chat_id)
             return None

@@ -156,7 +156,7 @@ class ChatCommands:
 
     def _step(self, asked: Asked, step: Step) -> None:
         """Have a git step looked at; what it shows comes from its job."""
-        enqueue_step(asked.conn, self._jobs, StepRef(step, asked.update_id))
+        enqueue_step(asked.conn, self._jobs, asked.lane, StepRef(step, asked.update_id))
 
     def _repository(self, asked: Asked) -> str:
         """Begin a conversation in the repository; the coding agent stays."""

@@ -75,9 +75,11 @@ class StepRef:
         return cls(Step(step), int(update_id), mark)
 
 
-def enqueue_step(conn: Connection, jobs: Jobs, ref: StepRef) -> None:
-    """Have the step looked at or done; while that waits, the same again is the same."""
-    jobs.enqueue(conn, queue=QUEUE, kind=KIND, ref=str(ref), dedupe=f"{KIND}:{ref}")
+def enqueue_step(conn: Connection, jobs: Jobs, lane: str, ref: StepRef) -> None:
+    """Have the step looked at or done in its turn; while that waits, the same again is the same."""
+    jobs.enqueue(
+        conn, queue=QUEUE, kind=KIND, ref=str(ref), key=f"{QUEUE}:{lane}", dedupe=f"{KIND}:{lane}:{ref}"
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,7 @@ class OwnButtons:
             return Reaction("This button is from another release.")
         if payload_of(press.conn, self._bot_id, ref.update_id, lane=press.lane) is None:
             return Reaction("That command is gone.")
-        enqueue_step(press.conn, self._jobs, ref)
+        enqueue_step(press.conn, self._jobs, press.lane, ref)
         return Reaction("On it.")
 
     def _stop(self, press: Press, run: RunView) -> Reaction:

@@ -62,8 +62,10 @@ class Poller:
         clock: Clock,
         *,
         timeout: timedelta = timedelta(seconds=50),
+        conflict_remedy: str = CONFLICT_REMEDY,
     ) -> None:
         """Poll one bot; `timeout` is how long Telegram may hold a request open."""
+        self._conflict_remedy = conflict_remedy
         self._client = client
         self._db = db
         self._jobs = jobs
@@ -137,7 +139,7 @@ class Poller:
     def _wait_after(self, error: Exception, failures: int) -> float:
         self.problem = str(error)
         if isinstance(error, Conflict):
-            self.problem = CONFLICT_REMEDY if error.webhook_active else SECOND_POLLER_REMEDY
+            self.problem = self._conflict_remedy if error.webhook_active else SECOND_POLLER_REMEDY
             return _CONFLICT_WAIT_SECONDS
         if isinstance(error, FloodWait):
             return float(error.retry_after_seconds)

@@ -63,6 +63,9 @@ QUEUE_OLDEST_SECONDS = Gauge(
 LEADS = Gauge(
     "wireroom_leads", "1 in the process that does what only one may do, such as polling", registry=REGISTRY
 )
+BOT_UP = Gauge(
+    "wireroom_bot_up", "1 while nothing is wrong with an added bot, by its name", ["bot"], registry=REGISTRY
+)
 RUNS = Counter(
     "wireroom_runs_total", "Runs that ended, by back end and state", ["backend", "state"], registry=REGISTRY
 )
