@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -210,5 +211,28 @@ async def test_queue_keeps_its_pace(url: str) -> None:
     await eventually(lambda: started == ["0", "1", "2", "3"], "the rest has started")
     hold.set()
     await worker.drain(timedelta(seconds=2))
+    await running
+    await db.close()
+
+
+async def test_queues_share_the_connection_that_listens(url: str) -> None:
+    """However many queues a process works on, one connection listens for all; what comes to each is heard."""
+    db, jobs = PostgresDatabase(url), ProcrastinateJobs(SystemClock())
+    names = [f"queue-{number}" for number in range(6)]
+    worker = ProcrastinateWorker(db, [QueueSpec(name, 1) for name in names], SystemClock())
+    handled: set[str] = set()
+
+    async def handle(job: Job) -> Outcome:
+        handled.add(job.queue)
+        return Done()
+
+    running = asyncio.create_task(worker.run({"note": handle}))
+    listening = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN%%'"
+    await eventually(lambda: _execute(url, listening) == [(1,)], "somebody listens")
+    for name in names:
+        await db.write(partial(jobs.enqueue, queue=name, kind="note", ref="x"))
+    await eventually(lambda: handled == set(names), "every queue is heard", timeout_seconds=4)
+    assert _execute(url, listening) == [(1,)]
+    await worker.drain(timedelta(seconds=1))
     await running
     await db.close()

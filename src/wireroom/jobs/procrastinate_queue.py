@@ -147,9 +147,10 @@ class QueueWorker(StockWorker):
         self.manager.note_wake()
         self._new_job_event.set()
 
-    async def _handle_notification(self, *, channel: str, notification: Any) -> None:
+    async def heed(self, notification: Any) -> None:
+        """Look for jobs, or stop one, as a notification of the queue says."""
         self.manager.note_wake()
-        await super()._handle_notification(channel=channel, notification=notification)
+        await self._handle_notification(channel="", notification=notification)
 
     def _log_extra(self, *_: Any, **__: Any) -> dict[str, Any]:
         """Spare Procrastinate's log fields, a quarter of what a job costs; `jobs.crew` and metrics say it."""
@@ -167,7 +168,6 @@ class QueueWorker(StockWorker):
         return [
             asyncio.create_task(self._beat_forever(), name=f"jobs:beat:{self.queue}"),
             asyncio.create_task(self._poll_aborts(), name=f"jobs:aborts:{self.queue}"),
-            asyncio.create_task(self._listen_forever(), name=f"jobs:listen:{self.queue}"),
         ]
 
     async def _poll_aborts(self) -> None:
@@ -190,14 +190,6 @@ class QueueWorker(StockWorker):
                 _stray(row_id, unknown[row_id]), run_at=None, counted=True, error=None
             )
         self._strays = set(unknown)
-
-    async def _listen_forever(self) -> None:
-        while True:
-            with suppress(ConnectorException):
-                await self.manager.listen_for_jobs(
-                    on_notification=self._handle_notification, queues=self.queues
-                )
-            await asyncio.sleep(_RESTART_PAUSE_SECONDS)
 
     async def _abort_running_jobs(self) -> None:
         """Cancel the handlers and wait a bounded time; what then still runs loses its claim."""

@@ -7,6 +7,7 @@ a queue's worker does is in `jobs.procrastinate_queue`.
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -33,6 +34,7 @@ log = structlog.get_logger(__name__)
 _RESTART_PAUSE_SECONDS = 0.5
 _LAST_WORDS_SECONDS = 2.0
 _LAST_LOOKS = 200
+_CHANNEL = "procrastinate_queue_v1#"
 _LOOK_NOW = '{"type": "job_inserted", "job_id": 0}'
 
 
@@ -87,13 +89,17 @@ class ProcrastinateWorker:
             await connector.open_async()
             self._crews = [self._crew(connector, spec, handlers) for spec in self._queues]
             async with asyncio.TaskGroup() as group:
-                watch = group.create_task(self._watch(connector), name="jobs:watch")
+                watches = [
+                    group.create_task(self._watch(connector), name="jobs:watch"),
+                    group.create_task(self._listen(connector), name="jobs:listen"),
+                ]
                 self._working = {
                     crew: group.create_task(self._keep_running(crew), name=f"jobs:{crew.queue}")
                     for crew in self._crews
                 }
                 await asyncio.wait(self._working.values())
-                watch.cancel()
+                for watch in watches:
+                    watch.cancel()
         finally:
             await connector.close_async()
             self._over.set()
@@ -151,6 +157,20 @@ class ProcrastinateWorker:
             with suppress(ConnectorException):
                 await self._recover(connector)
             await asyncio.sleep(self._heartbeat)
+
+    async def _listen(self, connector: PsycopgConnector) -> None:
+        """Tell each queue's worker what is notified for it: one connection for all, kept for life."""
+        by_channel = {f"{_CHANNEL}{crew.queue}": crew for crew in self._crews}
+
+        async def heed(*, channel: str, payload: str) -> None:
+            notification = json.loads(payload)
+            for crew in [by_channel[channel]] if channel else self._crews:
+                await crew.heed(notification)
+
+        while True:
+            with suppress(ConnectorException):
+                await connector.listen_notify(on_notification=heed, channels=by_channel)
+            await asyncio.sleep(_RESTART_PAUSE_SECONDS)
 
     async def _recover(self, connector: PsycopgConnector) -> None:
         # Our own workers first: after an outage they look as silent as a dead process's.
