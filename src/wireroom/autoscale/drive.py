@@ -181,7 +181,10 @@ class _Driver:
         raise WireroomError(f"Request {name} was not taken in {_MOST_TRIES} tries.")
 
     async def _control(self, asking: asyncio.Task[None], ledger: Ledger) -> None:
-        """Look every sync period until the trace is over and all that was acknowledged has been done."""
+        """Look every sync period until the trace is over, all is done, and the workers have gone again.
+
+        However late processes start, so that a slow machine shows the scale-in too; in bounded time.
+        """
         step = 0
         last = self._trace.seconds + _LONGEST_EPILOGUE_SECONDS * self._site.scale
         while self._now < last:
@@ -193,7 +196,8 @@ class _Driver:
 
     def _is_done(self, ledger: Ledger) -> bool:
         seen = self._moments[-1]
-        return seen.depth == 0 and len(ledger.ends()) >= len(self._acknowledged)
+        is_idle = seen.depth == 0 and self._fleet.replicas == self._spec.min_replicas
+        return is_idle and len(ledger.ends()) >= len(self._acknowledged)
 
     async def _look(self) -> None:
         """Scrape, decide, and start or stop workers."""
