@@ -70,6 +70,11 @@ class AgentSettings(BaseSettings):
         ge=1,
         description="Runs that may wait; a program that asks for more is answered 429.",
     )
+    busy_mode: Literal["followup", "collect", "steer", "interrupt"] = named(
+        "WIREROOM_BUSY_MODE",
+        default="followup",
+        description="What a message means that comes while the agent is at work, unless the chat says otherwise.",
+    )
     queue_wait_seconds: float = named(
         "WIREROOM_QUEUE_WAIT_SECONDS",
         default=86_400.0,

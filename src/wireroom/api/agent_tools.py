@@ -51,6 +51,7 @@ _SPOKEN = {
     RunState.TIMED_OUT: "It took too long and was stopped.",
     RunState.CANCELLED: "It was cancelled.",
     RunState.INTERRUPTED: "It was interrupted.",
+    RunState.JOINED: "It went to another request, which answers it.",
 }
 _log = structlog.get_logger(__name__)
 

@@ -9,10 +9,12 @@ import aiohttp
 from wireroom.app.by_bot import HintsOf
 from wireroom.app.files import file_limits
 from wireroom.app.fleet import Fleet
-from wireroom.app.fleet import Fleet
 from wireroom.app.runner import Surroundings
+from wireroom.backends.protocol import InteractiveBackend
 from wireroom.backends.registry import installed_names
+from wireroom.errors import AgentUnavailable
 from wireroom.intake.ask import Asker
+from wireroom.intake.busy_asking import BusyAsker
 from wireroom.intake.chat_commands import ChatCommands
 from wireroom.intake.choices import Choices
 from wireroom.intake.git_chat import GitChat
@@ -38,21 +40,37 @@ def make_update_handler(
     """
     is_first = bot_id == fleet.first_id
     settings, engine, clock = around.settings, around.engine, around.clock
-    choices = _choices(around)
+    choices, busy = _choices(around), make_busy_asker(around, asker)
     return UpdateHandler(
         db=engine.db,
         jobs=engine.jobs,
         clock=clock,
         hints=HintsOf(fleet, bot_id),
         asker=asker,
-        commands=ChatCommands(engine.jobs, clock, asker, choices, tasks=TaskChat(engine.jobs)),
+        busy=busy,
+        commands=ChatCommands(engine.jobs, clock, asker, choices, tasks=TaskChat(engine.jobs), busy=busy),
         bot_id=bot_id,
         bot_username=lambda: "" if (bot := fleet.bot(bot_id)) is None else bot.setup.username,
         allowed=frozenset(settings.allowed_users if is_first else ()),
         max_attempts=settings.update_attempts,
         publish=around.feed.publish,
         deafness=deafness,
+        files=file_limits(settings),
     )
+
+
+def make_busy_asker(around: Surroundings, asker: Asker) -> BusyAsker:
+    """Return what asks people's messages in the way that their chat wants while it is busy."""
+
+    def takes_words(name: str) -> bool:
+        try:
+            backend = around.backends.get(name)
+        except AgentUnavailable:
+            return False
+        return isinstance(backend, InteractiveBackend) and backend.takes_words
+
+    usual = BusyMode(around.settings.busy_mode)
+    return BusyAsker(asker, around.engine.jobs, around.feed, usual=usual, takes_words=takes_words)
 
 
 def make_git_chat(around: Surroundings, session: aiohttp.ClientSession, bot_id: int) -> GitChat:
@@ -64,7 +82,6 @@ def make_git_chat(around: Surroundings, session: aiohttp.ClientSession, bot_id: 
 
 
 def _choices(around: Surroundings) -> Choices:
-        files=file_limits(settings),
     """Return what people may choose from: the repositories, and the coding agents that are installed."""
     installed = installed_names(around.settings, around.environment)
     names = dict.fromkeys((around.backends.default, *installed))

@@ -57,6 +57,7 @@ class AcpBackend:
 
     name = "acp"
     resumes_sessions = True
+    takes_words = False
 
     def __init__(self, command: str, environment: Mapping[str, str]) -> None:
         self._command = command

@@ -232,6 +232,8 @@ class InteractiveBackend(Protocol):
 
     name: str
     resumes_sessions: bool
+    takes_words: bool
+    """True when what people say meanwhile (`Host.words`) is told to the agent while it works."""
 
     def command(self, request: AgentRequest) -> Command:
         """Return the process to talk with; its `stdin` is not used. Raises as `Backend.command`."""

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from wireroom.delivery.queries import recipient_of_run
 from wireroom.errors import NotFound
 from wireroom.intake.ask import Asker, Question
+from wireroom.intake.wishes import without_choices
 from wireroom.runs.queries import RunView, find_run
 
 
@@ -24,7 +25,9 @@ def same_question(run: RunView, request_id: str, *, message_id: int | None = Non
         run.source,
         message_id if message_id is not None else run.source_message_id,
         mode=run.mode,
-        options=structs.replace(run.options, has_callback=False),
+        options=without_choices(
+            structs.replace(run.options, has_callback=False, busy=None, place=0, handed=False), run.source
+        ),
     )
 
 

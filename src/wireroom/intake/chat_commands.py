@@ -10,15 +10,21 @@ from sqlalchemy import Connection
 
 from wireroom import __version__
 from wireroom.clock import Clock, to_ms
+from wireroom.conversations.chat_settings import change_chat_settings
 from wireroom.conversations.threads import find_current
 from wireroom.delivery.outbox import Recipient
 from wireroom.intake import words
 from wireroom.intake.again import same_question
 from wireroom.intake.ask import Asker
+from wireroom.intake.busy import read_mode
+from wireroom.intake.busy_asking import BusyAsker
 from wireroom.intake.choices import Choices
 from wireroom.intake.commands import Command, CommandName
 from wireroom.intake.git_chat import Step, StepRef, enqueue_step
+from wireroom.intake.preferences import Chooser, Preferences
+from wireroom.intake.reply import Reply
 from wireroom.intake.setting_command import settings_reply
+from wireroom.intake.timetable import Timetable
 from wireroom.jobs.port import Jobs
 from wireroom.runs.cancel import Cancelled, cancel_run
 from wireroom.runs.queries import last_ended, unfinished_runs
@@ -72,19 +78,26 @@ class ChatCommands:
         choices: Choices,
         *,
         tasks: TaskDesk,
+        busy: BusyAsker,
+        preferences: Preferences,
+        times: Timetable,
     ) -> None:
         """Keep the neighbours."""
+        self.preferences = preferences
+        self._times = times
+        self._busy = busy
         self._jobs = jobs
         self._clock = clock
         self._asker = asker
         self._choices = choices
         self._task_desk = tasks
-        self._replies: Mapping[CommandName, Callable[[Asked], str | None]] = {
+        self._replies: Mapping[CommandName, Callable[[Asked], str | Reply | None]] = {
             CommandName.START: self._greet,
             CommandName.HELP: self._greet,
             CommandName.PAIR: self._greet,
             CommandName.STATUS: self._status,
             CommandName.QUEUE: lambda asked: words.queue(unfinished_runs(asked.conn, asked.lane)),
+            CommandName.BUSY: self._busy_mode,
             CommandName.NEW: self._new,
             CommandName.STOP: self._stop,
             CommandName.RETRY: self._retry,
@@ -94,6 +107,11 @@ class ChatCommands:
             CommandName.PR: lambda asked: self._step(asked, Step.PULL),
             CommandName.REPO: self._repository,
             CommandName.BACKEND: self._backend,
+            CommandName.MODEL: lambda asked: preferences.model(self._chooser(asked), asked.rest),
+            CommandName.EFFORT: lambda asked: preferences.effort(self._chooser(asked), asked.rest),
+            CommandName.BUDGET: lambda asked: preferences.budget(self._chooser(asked), asked.rest),
+            CommandName.DIGEST: lambda asked: times.digest(*self._timed(asked)),
+            CommandName.QUIET: lambda asked: times.quiet(*self._timed(asked)),
             CommandName.SETTINGS: self._settings,
             CommandName.TASKS: lambda asked: self._task_desk.listing(asked.conn),
             CommandName.TASK: self._task,
@@ -102,7 +120,7 @@ class ChatCommands:
 
     def reply(
         self, conn: Connection, lane: str, to: Recipient, command: Command, *, update_id: int, who: Sender
-    ) -> str | None:
+    ) -> str | Reply | None:
         """Do the command and return what to say; None when its answer comes from a run or a job."""
         return self._replies[command.name](Asked(conn, lane, to, command.rest, update_id, who))
 
@@ -114,10 +132,27 @@ class ChatCommands:
         self._asker.begin(asked.conn, asked.lane, "telegram", to_ms(self._clock.now()))
         return words.NEW_CONVERSATION
 
+    def _busy_mode(self, asked: Asked) -> str:
+        """Choose what messages mean while an agent is at work, or tell what they mean."""
+        wanted = asked.rest.lower()
+        mode = read_mode(wanted)
+        if mode is None:
+            return words.busy_modes(self._busy.mode_of(asked.conn, asked.lane), wanted=wanted)
+        change_chat_settings(asked.conn, asked.lane, to_ms(self._clock.now()), busy=mode.value)
+        return words.with_busy(mode)
+
     def _status(self, asked: Asked) -> str:
         unfinished = unfinished_runs(asked.conn, asked.lane)
         now_ms = to_ms(self._clock.now())
-        return words.status(self._asker.backend, unfinished, version=__version__, now_ms=now_ms)
+        head = words.status(self._asker.backend, unfinished, version=__version__, now_ms=now_ms)
+        chosen = self.preferences.status(asked.conn, asked.lane, now_ms)
+        return "\n".join((head, *chosen, *self._times.status(asked.conn, asked.lane, now_ms)))
+
+    def _chooser(self, asked: Asked) -> Chooser:
+        return Chooser(asked.conn, asked.lane, to_ms(self._clock.now()), is_owner=asked.who.is_owner)
+
+    def _timed(self, asked: Asked) -> tuple[Connection, str, str, int]:
+        return asked.conn, asked.lane, asked.rest, to_ms(self._clock.now())
 
     def _settings(self, asked: Asked) -> str:
         who, now_ms = f"telegram {asked.who.user_id}", to_ms(self._clock.now())
@@ -145,13 +180,16 @@ class ChatCommands:
             removed += done is Cancelled.REMOVED
         return words.stopped(stopping=stopping, removed=removed, left=left)
 
-    def _retry(self, asked: Asked) -> str | None:
+    def _retry(self, asked: Asked) -> str | Reply | None:
         """Ask the last request of the lane again that is over."""
         run, to = last_ended(asked.conn, asked.lane), asked.to
         if run is None:
             return words.NOTHING_TO_RETRY
+        now_ms = to_ms(self._clock.now())
+        if (refusal := self.preferences.spending.refusal(asked.conn, asked.lane, now_ms)) is not None:
+            return refusal
         question = same_question(run, f"telegram-{to.bot_id}-{asked.update_id}", message_id=to.reply_to)
-        self._asker.ask(asked.conn, question, to_ms(self._clock.now()), to=to)
+        self._asker.ask(asked.conn, question, now_ms, to=to)
         return None
 
     def _step(self, asked: Asked, step: Step) -> None:

@@ -19,6 +19,7 @@ class CommandName(StrEnum):
     NEW = "new"
     STOP = "stop"
     QUEUE = "queue"
+    BUSY = "busy"
     RETRY = "retry"
     DIFF = "diff"
     COMMIT = "commit"
@@ -26,6 +27,11 @@ class CommandName(StrEnum):
     PR = "pr"
     REPO = "repo"
     BACKEND = "backend"
+    MODEL = "model"
+    EFFORT = "effort"
+    BUDGET = "budget"
+    DIGEST = "digest"
+    QUIET = "quiet"
     TASKS = "tasks"
     TASK = "task"
     OPERATOR = "operator"
@@ -45,6 +51,7 @@ _SUMMARIES = {
     CommandName.NEW: "start a new conversation",
     CommandName.STOP: "stop the running request; `/stop all` also drops those that wait",
     CommandName.QUEUE: "what runs and what waits",
+    CommandName.BUSY: "what messages mean while I work: `/busy followup`, `collect`, `steer` or `interrupt`",
     CommandName.RETRY: "run the last request again",
     CommandName.DIFF: "what the last request changed in its repository",
     CommandName.COMMIT: "commit what was done here: `/commit MESSAGE`; you see it first",
@@ -52,6 +59,11 @@ _SUMMARIES = {
     CommandName.PR: "open a pull request: `/pr TITLE`; you see it first",
     CommandName.REPO: "work in another repository: `/repo NAME`; without a name, list them",
     CommandName.BACKEND: "work with another coding agent: `/backend NAME`; without a name, list them",
+    CommandName.MODEL: "ask for another model: `/model NAME`; without a name, show them",
+    CommandName.EFFORT: "how long to think: `/effort low`, `medium`, `high`, `default`",
+    CommandName.BUDGET: "what may be spent: `/budget 2 usd`, `20 minutes`, `10 usd a day`, `default`",
+    CommandName.DIGEST: "what was done, once a day: `/digest 18:00`, `/digest off`, `/digest now`",
+    CommandName.QUIET: "when not to ring: `/quiet 22:00-07:00`, `/quiet off`",
     CommandName.TASKS: "what is on the task board",
     CommandName.TASK: "put a task on the board: `/task TEXT`; try one again: `/task retry NUMBER`",
     CommandName.OPERATOR: "have the tasks of the board run: `/operator on`; for my owner",

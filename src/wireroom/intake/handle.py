@@ -19,23 +19,27 @@ from wireroom.intake import people, words
 from wireroom.intake.accept import UpdateState, close_update, take_update
 from wireroom.intake.access import Access, Role, access_of, looks_like_code
 from wireroom.intake.ask import Asker, Question
+from wireroom.intake.busy_asking import BusyAsker
 from wireroom.intake.chat_commands import ChatCommands, Sender
 from wireroom.intake.commands import CommandName, parse_command
-from wireroom.intake.own_buttons import OwnButtons, Press, Reaction
 from wireroom.intake.ears import NAME_SECONDS, Ears, NameUnknown
 from wireroom.intake.file_requests import FileRequests
 from wireroom.intake.hints import Hints
+from wireroom.intake.own_buttons import OwnButtons, Press, Reaction
+from wireroom.intake.preferences import PRESSES, Chooser
+from wireroom.intake.reply import Reply, as_reply
 from wireroom.intake.update import Incoming, Other, Place, Pressed, Said, Speaker, read_update
-from wireroom.jobs.port import Dead, Done, Job, Jobs, Outcome
+from wireroom.jobs.port import Dead, Done, Job, Jobs, Outcome, RunAgainAt
+from wireroom.runs.joining import reword
 from wireroom.runs.options import RunOptions
 from wireroom.runs.permissions import press_answer
-from wireroom.runs.queries import reword_waiting, run_of_message
+from wireroom.runs.queries import run_of_message
 from wireroom.speech.limits import Recording
 from wireroom.store.database import Database, after_commit
 from wireroom.store.patience import write_patiently
+from wireroom.workspaces.given import FileLimits
 
 _log = structlog.get_logger(__name__)
-from wireroom.workspaces.given import FileLimits
 _MOST_CRASHES = 5
 """Starts beyond the last try after which an update is taken for what kills the process."""
 
@@ -62,6 +66,7 @@ class UpdateHandler:
         clock: Clock,
         hints: Hints,
         asker: Asker,
+        busy: BusyAsker,
         commands: ChatCommands,
         bot_id: int,
         bot_username: Callable[[], str],
@@ -69,10 +74,10 @@ class UpdateHandler:
         max_attempts: int,
         publish: Callable[[str], None],
         deafness: Callable[[Recording], str | None] = lambda _: words.ONLY_TEXT,
+        files: FileLimits | None = None,
     ) -> None:
         """Keep the neighbours.
 
-        files: FileLimits | None = None,
         `allowed` are the ids that need no pairing, `publish` wakes who waits, and `deafness` tells why nobody
         listens to a recording, None when somebody does.
         """
@@ -80,20 +85,21 @@ class UpdateHandler:
         self._jobs = jobs
         self._clock = clock
         self._hints = hints
-        self._asker = asker
+        self._busy = busy
         self._commands = commands
         self._bot_id = bot_id
         self._bot_username = bot_username
+        self._ears = Ears(bot_id, bot_username)
         self._buttons = OwnButtons(jobs, asker, bot_id)
         self._allowed = allowed
         self._max_attempts = max_attempts
         self._publish = publish
         self._deafness = deafness
+        self._files = FileRequests(bot_id, files or FileLimits())
 
     async def handle(self, job: Job) -> Outcome:
         """Handle the update that the job points at; the last failed try makes it a dead letter.
 
-        self._files = FileRequests(bot_id, files or FileLimits())
         One that fails without an exception, because the process dies of it, is not tried for ever either.
         """
         if job.attempt > self._max_attempts + _MOST_CRASHES:
@@ -101,6 +107,8 @@ class UpdateHandler:
         what = f"update {job.ref}"
         try:
             await write_patiently(self._db, functools.partial(self._unit, job), what=what)
+        except NameUnknown:
+            return RunAgainAt(self._clock.now() + NAME_SECONDS)
         except Exception as error:
             if job.attempt < self._max_attempts:
                 raise
@@ -137,6 +145,11 @@ class UpdateHandler:
                 return UpdateState.IGNORED, "a button without a chat"
             case Pressed(place=Place() as place) | Said(place=place):
                 scene = self._scene(conn, row_id, place, now_ms)
+        if isinstance(incoming, Said):
+            heard = self._ears.listen(conn, incoming, payload, now_ms)
+            if isinstance(heard, str):
+                return UpdateState.IGNORED, heard
+            incoming = heard
         access = self._access(scene, incoming)
         if access is not Access.GRANTED:
             return self._refuse(scene, incoming, access)
@@ -176,8 +189,11 @@ class UpdateHandler:
         code = (
             command.rest if command and command.name in {CommandName.PAIR, CommandName.START} else said.text
         )
-        return looks_like_code(code) and people.pair(
-            scene.conn, self._bot_id, said.speaker, code, scene.now_ms
+        by_person = said.speaker.user_id > 0
+        return (
+            by_person
+            and looks_like_code(code)
+            and people.pair(scene.conn, self._bot_id, said.speaker, code, scene.now_ms)
         )
 
     def _said(self, scene: _Scene, said: Said) -> tuple[UpdateState, str | None]:
@@ -188,9 +204,11 @@ class UpdateHandler:
                 scene.conn, scene.lane, scene.to, command, update_id=said.update_id, who=who
             )
             if reply is not None:
-                self._notify(scene, reply)
+                self._answer(scene, as_reply(reply))
         elif said.recording is not None:
             self._listen(scene, said, said.recording)
+        elif said.files:
+            self._take_files(scene, said)
         elif not said.text:
             self._notify(scene, words.ONLY_TEXT)
         else:
@@ -205,15 +223,25 @@ class UpdateHandler:
         options = RunOptions(recording=recording)
         request_id = f"telegram-{self._bot_id}-{said.update_id}"
         where = (scene.lane, "telegram", scene.to.reply_to)
-        elif said.files:
-            self._take_files(scene, said)
         self._ask_question(scene, Question(request_id, recording.title, *where, options=options))
+
+    def _take_files(self, scene: _Scene, said: Said) -> None:
+        asked = self._files.question(scene.conn, said, scene.lane, scene.now_ms)
+        if isinstance(asked, str):
+            self._notify(scene, asked)
+        elif asked is not None:
+            self._ask_question(scene, asked)
 
     def _ask(self, scene: _Scene, text: str, request_id: str) -> None:
         self._ask_question(scene, Question(request_id, text, scene.lane, "telegram", scene.to.reply_to))
 
     def _ask_question(self, scene: _Scene, question: Question) -> None:
-        if self._asker.ask(scene.conn, question, scene.now_ms, to=scene.to):
+        spending = self._commands.preferences.spending
+        refusal = spending.refusal(scene.conn, scene.lane, scene.now_ms, row_id=scene.row_id)
+        if refusal is not None:
+            self._answer(scene, refusal)
+            return
+        if self._busy.ask(scene.conn, question, scene.now_ms, to=scene.to):
             chat_id, thread_id = scene.to.chat_id, scene.to.thread_id
             after_commit(scene.conn, lambda: self._hints.typing(chat_id, thread_id))
 
@@ -227,14 +255,7 @@ class UpdateHandler:
             return state, reason
         if run is None or not said.text or said.recording is not None or run.prompt == said.words:
             return UpdateState.IGNORED, "an edit that changes no request"
-        if reword_waiting(scene.conn, run.id, said.text):
-    def _take_files(self, scene: _Scene, said: Said) -> None:
-        asked = self._files.question(scene.conn, said, scene.lane, scene.now_ms)
-        if isinstance(asked, str):
-            self._notify(scene, asked)
-        elif asked is not None:
-            self._ask_question(scene, asked)
-
+        if reword(scene.conn, run, said.words, scene.now_ms):
             return UpdateState.DONE, "new wording of a waiting request"
         button = Button("▶️ Run the new wording", f"w:rerun:{scene.row_id}")
         self._notify(scene, words.EDITED_TOO_LATE, buttons=(button,))
@@ -260,6 +281,10 @@ class UpdateHandler:
                     now_ms=scene.now_ms,
                     publish=self._publish,
                 )
+            case ["w", action, ref] if action in PRESSES:
+                is_owner = self._is_owner(scene, pressed.speaker)
+                chooser = Chooser(scene.conn, scene.lane, scene.now_ms, is_owner=is_owner)
+                return self._obey(scene, Reaction(*self._commands.preferences.press(chooser, action, ref)))
             case ["w", action, ref]:
                 place = Press(scene.conn, action, ref, scene.lane, scene.to, scene.now_ms)
                 return self._obey(scene, self._buttons.react(place))
@@ -275,6 +300,9 @@ class UpdateHandler:
         if reaction.notice is not None:
             self._notify(scene, reaction.notice)
         return reaction.said
+
+    def _answer(self, scene: _Scene, reply: Reply) -> None:
+        self._notify(scene, reply.text, reply.buttons)
 
     def _notify(self, scene: _Scene, body: str, buttons: tuple[Button, ...] = ()) -> None:
         send_notice(scene.conn, self._jobs, scene.to, body, now_ms=scene.now_ms, buttons=buttons)

@@ -6,9 +6,11 @@ import re
 from collections.abc import Sequence
 
 from wireroom.intake.commands import CommandName
+from wireroom.runs.busy import BusyMode
 from wireroom.runs.queries import RunView
 from wireroom.runs.states import RunState
 from wireroom.runs.verdict import fenced
+from wireroom.runs.waiting_words import TELLING, in_line
 
 PAIRED = "👋 Paired. From now on I answer you. Tell me what to do, or send /help."
 ONLY_TEXT = "I take text, voice messages, pictures and files only. Please write what you want done."
@@ -21,7 +23,12 @@ _PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
 
 
 def refusal(user_id: int) -> str:
-    """Return the one answer that a stranger gets."""
+    """Return the one answer that a stranger gets, or a group or channel (an id below 0)."""
+    if user_id < 0:
+        return (
+            "I answer people, and cannot see who of them writes in the name of a group or a channel. "
+            "Please write as yourself: an administrator by switching off “Remain anonymous”."
+        )
     return (
         "Sorry, I only work for people I know. If this is your installation, send the pairing code that it "
         f"shows on its console and its page, or allow your id: `{user_id}`."
@@ -39,16 +46,19 @@ def greeting(backend: str) -> str:
     )
 
 
-def opening(ahead: int, *, spoken: bool = False) -> str:
+def opening(ahead: int, *, spoken: bool = False, busy: str | None = None) -> str:
     """Return what a placeholder says first.
 
     Args:
         ahead: Requests of the same lane that come before.
         spoken: It is to be heard first.
+        busy: What it is to do while an agent is at work, a word of `runs.busy.BusyMode`.
     """
     if spoken:
         return "🎙 Listening …" if ahead == 0 else f"🎙 Listening; number {ahead} in line"
-    return "⏳ Accepted …" if ahead == 0 else f"🕐 Queued, number {ahead} in line"
+    if busy == BusyMode.STEER:
+        return TELLING
+    return "⏳ Accepted …" if ahead == 0 else in_line(ahead, collected=int(busy == BusyMode.COLLECT))
 
 
 def status(backend: str, unfinished: Sequence[RunView], *, version: str, now_ms: int) -> str:
@@ -134,6 +144,18 @@ def backends(names: Sequence[str], current: str, *, wanted: str) -> str:
 def with_backend(name: str) -> str:
     """Return that the chat goes on with a coding agent."""
     return f"🤖 A new conversation, with **{name}**."
+
+
+def busy_modes(now: BusyMode, *, wanted: str) -> str:
+    """Return how the chat stands, for a mode that is none or no word at all."""
+    head = f"There is no mode {excerpt(wanted)}. " if wanted else ""
+    listed = "\n".join(f"• `{mode}`{' (now)' if mode is now else ''}: {mode.summary}" for mode in BusyMode)
+    return f"{head}While I am at work, choose with `/busy MODE`:\n{listed}"
+
+
+def with_busy(mode: BusyMode) -> str:
+    """Return what the chat does with messages from now on."""
+    return f"From now on, while I am at work, {mode.summary}."
 
 
 def _counted(number: int, noun: str) -> str:

@@ -22,6 +22,7 @@ from wireroom.errors import AgentUnavailable, LeaseLost, StoreUnavailable, Wirer
 from wireroom.runs import records
 from wireroom.runs.agent_call import AgentCalls, AttemptEnding, RunPolicy
 from wireroom.runs.budget import price_of, priced
+from wireroom.runs.busy import told
 from wireroom.runs.purse import call_budget
 from wireroom.runs.records import Attempt
 from wireroom.runs.states import RunState
@@ -89,7 +90,9 @@ class AgentDriver:
         """Ask the agent once; see `Driver.drive`."""
         attempt = attempt.resumable()
         model = attempt.options.model or self._policy.model
-        question = worker_question(attempt, attempt.prompt, model, goes_on=attempt.interrupted)
+        question = worker_question(
+            attempt, told(attempt.prompt, attempt.options.busy), model, goes_on=attempt.interrupted
+        )
         ending = await self.ask(attempt, question, lane, line)
         code = ending.verdict.error_code
         price = price_of(self._policy.prices, model, attempt.backend)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, select, text, update
+from sqlalchemy import Connection, Row, func, select, text, update
 
+from wireroom.runs.busy import BusyMode
 from wireroom.runs.options import RunOptions, RunReport, read_options, read_report
 from wireroom.runs.states import RunMode, RunState
 from wireroom.store.schema import runs
@@ -18,6 +19,12 @@ _COUNT_UNFINISHED = Statement("""
     SELECT count(*) FROM runs WHERE lane = :lane AND state IN ('queued', 'running')
 """)
 """How many come before a new request of the lane."""
+
+_COUNT_FIRST = Statement("""
+    SELECT count(*) FROM runs WHERE lane = :lane AND state IN ('queued', 'running')
+        AND (state = 'running' OR options LIKE '%"busy":"interrupt"%')
+""")
+"""How many come before a new request that interrupts."""
 
 _CANCEL_WANTED = Statement("SELECT cancel_requested_at FROM runs WHERE id = :run_id")
 """Whether a person asked to stop the run."""
@@ -49,6 +56,12 @@ class RunView:
     mode: RunMode
     options: RunOptions
     report: RunReport
+    joined_run_id: str | None = None
+    """The run that its words are offered to or, once joined, went to."""
+    epoch: int = 0
+    """Number of its newest attempt; 0 for one that has never begun."""
+    is_stopping: bool = False
+    """A person asked to stop it."""
 
 
 def find_run(conn: Connection, run_id: str) -> RunView | None:
@@ -64,7 +77,14 @@ def unfinished_runs(conn: Connection, lane: str) -> Sequence[RunView]:
         .where(runs.c.lane == lane, text("state IN ('queued', 'running')"))
         .order_by(runs.c.state.desc(), runs.c.queued_at, runs.c.id)
     )
-    return [_view(row) for row in conn.execute(query)]
+    return sorted((_view(row) for row in conn.execute(query)), key=_turn)
+
+
+def _turn(run: RunView) -> int:
+    """Return the rank of an unfinished run: the one at work, those that interrupted it, then the others."""
+    if run.state is RunState.RUNNING:
+        return 0
+    return 1 if run.options.busy == BusyMode.INTERRUPT else 2
 
 
 def recent_runs(
@@ -80,8 +100,9 @@ def recent_runs(
 
 
 def last_ended(conn: Connection, lane: str) -> RunView | None:
-    """Return the lane's newest run that is over, looked for among its last twenty."""
-    ended = (run for run in recent_runs(conn, lane=lane, limit=20) if run.state.is_final)
+    """Return the lane's newest run that has an end of its own, looked for among its last twenty."""
+    recent = recent_runs(conn, lane=lane, limit=20)
+    ended = (run for run in recent if run.state.is_final and run.state is not RunState.JOINED)
     return next(ended, None)
 
 
@@ -97,9 +118,9 @@ def run_of_message(conn: Connection, lane: str, message_id: int) -> RunView | No
     return None if row is None else _view(row)
 
 
-def count_unfinished(conn: Connection, lane: str) -> int:
-    """Return how many runs of the lane run or wait."""
-    return int(_COUNT_UNFINISHED.value(conn, lane=lane))
+def count_ahead(conn: Connection, lane: str, *, interrupts: bool = False) -> int:
+    """Return how many runs of the lane come before a new one; one that interrupts goes before most."""
+    return int((_COUNT_FIRST if interrupts else _COUNT_UNFINISHED).value(conn, lane=lane))
 
 
 def cancel_wanted(conn: Connection, run_id: str) -> bool:
@@ -111,7 +132,12 @@ def reword_waiting(conn: Connection, run_id: str, prompt: str) -> bool:
     """Replace the prompt of a run that has not begun; False when it has."""
     done = conn.execute(
         update(runs)
-        .where(runs.c.id == run_id, runs.c.state == RunState.QUEUED, runs.c.started_at.is_(None))
+        .where(
+            runs.c.id == run_id,
+            runs.c.state == RunState.QUEUED,
+            runs.c.started_at.is_(None),
+            func.coalesce(runs.c.options, "").not_like('%"handed"%'),
+        )
         .values(prompt=prompt)
     )
     return bool(done.rowcount)
@@ -142,4 +168,7 @@ def _view(row: Row[Any]) -> RunView:
         mode=RunMode(row.mode),
         options=read_options(row.options),
         report=read_report(row.report),
+        joined_run_id=row.joined_run_id,
+        epoch=row.epoch,
+        is_stopping=row.cancel_requested_at is not None,
     )

@@ -23,6 +23,7 @@ from wireroom.conversations.threads import (
 from wireroom.errors import LeaseLost, NotFound
 from wireroom.jobs.port import Jobs
 from wireroom.perf import traces
+from wireroom.runs import joining
 from wireroom.runs import statements as sql
 from wireroom.runs.events import append_numbered, state_event
 from wireroom.runs.options import RunOptions, RunReport, encode, read_options, read_report
@@ -52,6 +53,10 @@ class NewRun:
     source_message_id: int | None = None
     mode: RunMode = RunMode.EXECUTE
     options: RunOptions | None = None
+    joined_run_id: str | None = None
+    """The run at work that its words are offered to."""
+    priority: int = 0
+    """Lower goes first in its lane."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,13 +151,13 @@ class Standing:
     """When it was queued, for a run that has never begun; else None."""
     unheard: Recording | None = None
     """What its prompt is still to be heard in; None for a request that was written."""
+    has_files: bool = False
+    """It came with files, which must be here before an attempt begins."""
 
 
 def scope_of(run_id: str, epoch: int) -> str:
     """Return the mark that the attempt's processes carry in their environment."""
     return f"{run_id}.{epoch}"
-    has_files: bool = False
-    """It came with files, which must be here before an attempt begins."""
 
 
 def create_run(conn: Connection, jobs: Jobs, new: NewRun, now_ms: int) -> bool:
@@ -170,10 +175,11 @@ def create_run(conn: Connection, jobs: Jobs, new: NewRun, now_ms: int) -> bool:
         workdir=new.workdir,
         mode=new.mode.value,
         options=encode(new.options).decode() if new.options else None,
+        joined_run_id=new.joined_run_id,
         now_ms=now_ms,
     )
     if created:
-        jobs.enqueue(conn, queue=QUEUE, kind=KIND, ref=new.id, key=new.lane)
+        jobs.enqueue(conn, queue=QUEUE, kind=KIND, ref=new.id, key=new.lane, priority=new.priority)
         if traces.is_tracing() and not traces.is_of_update(new.request_id):
             own = traces.carrier_of(new.request_id)
             about = {"wireroom.run_id": new.id, "wireroom.source": new.source}
@@ -212,6 +218,9 @@ def begin_attempt(
     sql.BEGIN_ATTEMPT.run(
         conn, run_id=run_id, epoch=epoch, worker=worker, now_ms=now_ms, until_ms=now_ms + lease_ms
     )
+    wishes = read_options(options)
+    if epoch > 1 or wishes.busy is not None:
+        prompt = joining.whole_prompt(conn, run_id, prompt, options=wishes, epoch=epoch, now_ms=now_ms)
     is_first = False
     if run.started_at is None:
         number = append_message(conn, run.conversation_id, "user", prompt, run_id=run_id, now_ms=now_ms)
@@ -231,7 +240,7 @@ def begin_attempt(
         is_first=is_first,
         interrupted=run.started_at is not None,
         mode=RunMode(mode),
-        options=read_options(options),
+        options=wishes,
         report=read_report(report),
     )
 
@@ -255,6 +264,7 @@ def standing_of(conn: Connection, run_id: str) -> Standing:
         cancel_wanted=run.cancel_at is not None,
         waits_since=run.queued_at if run.started_at is None else None,
         unheard=unheard_in(run.spoken),
+        has_files=read_options(run.spoken).given is not None,
     )
 
 
@@ -264,7 +274,6 @@ def unheard_in(options: str | None) -> Recording | None:
     return None if recording is None or recording.heard else recording
 
 
-        has_files=read_options(run.spoken).given is not None,
 def note_process(conn: Connection, run_id: str, epoch: int, mark: ProcessMark) -> None:
     """Note which process serves the attempt, so that the next start can end it after a crash."""
     sql.NOTE_PROCESS.run(conn, run_id=run_id, epoch=epoch, pid=mark.pid, ticks=mark.started_ticks)

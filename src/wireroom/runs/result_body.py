@@ -28,8 +28,9 @@ _CODES = {
     RunState.TIMED_OUT: "timeout",
     RunState.CANCELLED: "cancelled",
     RunState.INTERRUPTED: "interrupted",
+    RunState.JOINED: "joined",
 }
-_NO_VERDICT = frozenset({RunState.TIMED_OUT, RunState.CANCELLED, RunState.INTERRUPTED})
+_NO_VERDICT = frozenset({RunState.TIMED_OUT, RunState.CANCELLED, RunState.INTERRUPTED, RunState.JOINED})
 
 
 def result_body(run: RunView) -> dict[str, Any]:

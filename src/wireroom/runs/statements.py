@@ -6,9 +6,10 @@ from wireroom.store.statement import Statement
 
 CREATE = Statement("""
     INSERT INTO runs (id, request_id, conversation_id, lane, source, source_message_id, prompt, backend,
-                      workdir, mode, options, state, epoch, interruptions, event_count, queued_at)
+                      workdir, mode, options, joined_run_id, state, epoch, interruptions, event_count,
+                      queued_at)
     VALUES (:id, :request_id, :conversation_id, :lane, :source, :source_message_id, :prompt, :backend,
-            :workdir, :mode, :options, 'queued', 0, 0, 0, :now_ms)
+            :workdir, :mode, :options, :joined_run_id, 'queued', 0, 0, 0, :now_ms)
     ON CONFLICT DO NOTHING
 """)
 """Store a request; no row when its request id is known, even to a unit that has only just committed."""

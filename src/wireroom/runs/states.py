@@ -35,6 +35,8 @@ class RunState(StrEnum):
     """A person stopped it."""
     INTERRUPTED = "interrupted"
     """Wireroom went down during it and policy says not to try again."""
+    JOINED = "joined"
+    """Its words went to another run, which answers them."""
 
     @property
     def is_final(self) -> bool:
@@ -43,8 +45,9 @@ class RunState(StrEnum):
 
 
 _MOVES: dict[RunState, frozenset[RunState]] = {
-    RunState.QUEUED: frozenset({RunState.RUNNING, RunState.CANCELLED, RunState.FAILED, RunState.INTERRUPTED}),
-    RunState.RUNNING: frozenset(RunState) - {RunState.RUNNING},
+    RunState.QUEUED: frozenset(RunState)
+    - {RunState.QUEUED, RunState.SUCCEEDED, RunState.EXHAUSTED, RunState.TIMED_OUT},
+    RunState.RUNNING: frozenset(RunState) - {RunState.RUNNING, RunState.JOINED},
 }
 
 

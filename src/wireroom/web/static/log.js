@@ -5,7 +5,7 @@
 import { el, icon } from "./dom.js";
 import { t } from "./texts.js";
 
-const FINAL = new Set(["succeeded", "failed", "timed_out", "exhausted", "cancelled", "interrupted"]);
+const FINAL = new Set(["succeeded", "failed", "timed_out", "exhausted", "cancelled", "interrupted", "joined"]);
 
 export class Log {
   /** Number of the last event taken; lines come in order, and each once. */

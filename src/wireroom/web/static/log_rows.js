@@ -5,7 +5,7 @@ import { number } from "./format.js";
 import { t } from "./texts.js";
 
 const BAD = new Set(["failed", "timed_out", "exhausted", "interrupted"]);
-const SYMBOLS = { tool_call: "tool", tool_result: "tool", notice: "note", permission: "people", round: "again", session: "link", usage: "pulse", state: "note" };
+const SYMBOLS = { tool_call: "tool", tool_result: "tool", notice: "note", permission: "people", message: "people", round: "again", session: "link", usage: "pulse", state: "note" };
 
 /**
  * Makes chunks for a `LogList`. `since()` is the time that offsets count from, `words()` what was searched for,
@@ -103,6 +103,10 @@ export class LogRows {
 
   _permission({ tool, summary, state }) {
     return { content: this.#text(t(`runs.permission-${state}`, { tool, about: summary })), tone: state === "asked" ? "warm" : "" };
+  }
+
+  _message({ text, state }) {
+    return { content: this.#text(t(`runs.message-${state}`, { text })), tone: "step" };
   }
 
   _round({ number: round, kind, verdict }) {

@@ -2,8 +2,8 @@
 
 import { backoff, call, pause } from "./api.js";
 
-const KINDS = ["text", "thought", "tool_call", "tool_result", "plan", "session", "usage", "notice", "permission", "round", "state"];
-const FINAL = new Set(["succeeded", "failed", "timed_out", "exhausted", "cancelled", "interrupted"]);
+const KINDS = ["text", "thought", "tool_call", "tool_result", "plan", "session", "usage", "notice", "permission", "message", "round", "state"];
+const FINAL = new Set(["succeeded", "failed", "timed_out", "exhausted", "cancelled", "interrupted", "joined"]);
 
 export class LogStream {
   #source = null;

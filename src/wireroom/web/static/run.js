@@ -7,7 +7,7 @@ import { Permissions } from "./permissions.js";
 import { showPrompt } from "./prompt.js";
 import { t } from "./texts.js";
 
-const SYMBOLS = { queued: "clock", running: "work", succeeded: "done", failed: "fail", timed_out: "fail", exhausted: "fail", cancelled: "stop", interrupted: "fail" };
+const SYMBOLS = { queued: "clock", running: "work", succeeded: "done", failed: "fail", timed_out: "fail", exhausted: "fail", cancelled: "stop", interrupted: "fail", joined: "done" };
 const EVENTS_A_CALL = 1000;
 
 export const isFinal = (state) => state !== "queued" && state !== "running";

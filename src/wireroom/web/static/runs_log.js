@@ -18,7 +18,7 @@ const KINDS = {
   tools: ["tool_call", "tool_result"],
   plan: ["plan", "round"],
   errors: ["error"],
-  notes: ["notice", "permission", "session", "usage", "state"],
+  notes: ["notice", "message", "permission", "session", "usage", "state"],
 };
 
 export class RunLog {

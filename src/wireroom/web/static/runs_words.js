@@ -13,6 +13,7 @@ const SIGNS = {
   exhausted: ["fail", "bad"],
   cancelled: ["stop", "plain"],
   interrupted: ["fail", "bad"],
+  joined: ["done", "plain"],
 };
 const SOURCES = new Set(["telegram", "web", "task", "agent", "api"]);
 

@@ -1,0 +1,107 @@
+"""What messages mean that come while the agent works: they wait, are collected, steer it or interrupt it.
+
+The agent is a real program that does what its prompt says; it waits at a gate until the story opens it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from wireroom.app.service import Service
+from wireroom.settings import Settings
+from wireroom.testing import BotAPIServer
+from wireroom.testing.bot_api import Chat, SeenMessage
+from wireroom.testing.eventually import eventually
+from wireroom.testing.scripted_agent import ScriptedAgent, ScriptedBackend
+
+_ADA = 7
+
+
+class _Story:
+    """Ada's chat, and the agent that works for her."""
+
+    def __init__(self, telegram: BotAPIServer, agent: ScriptedAgent) -> None:
+        self.telegram = telegram
+        self.agent = agent
+        self.chat: Chat = telegram.private_chat(telegram.user(_ADA, "Ada"))
+
+    async def say(self, text: str) -> int:
+        """Send a message and return its id."""
+        return self.telegram.message_id_of(await self.telegram.user_says(self.chat, text))
+
+    async def answer_to(self, message_id: int, expected: str) -> SeenMessage:
+        """Wait for the bot's reply to say what is expected, and return it."""
+
+        def matching() -> list[SeenMessage]:
+            replies = self.telegram.answers_to(message_id, self.chat)
+            return [reply for reply in replies if expected in reply.text]
+
+        await eventually(matching, f"the answer says {expected!r}", timeout_seconds=10)
+        return matching()[0]
+
+    async def choose(self, mode: str) -> None:
+        """Choose what messages mean from now on."""
+        await self.answer_to(await self.say(f"/busy {mode}"), "From now on")
+
+    async def work(self, gate: str, then: str = "say done") -> int:
+        """Have the agent begin something that ends when the gate is opened; return the message's id."""
+        message_id = await self.say(f"say at {gate}; {self.agent.gate(gate)}; {then}")
+        await self.answer_to(message_id, f"at {gate}")
+        return message_id
+
+    def prompts(self) -> list[str]:
+        """Return what the agent was asked, in order."""
+        return [entry.prompt for entry in self.agent.ledger.entries() if entry.what == "start"]
+
+
+@pytest.fixture
+async def story(tmp_path: Path) -> AsyncIterator[_Story]:
+    """Run the service with the scripted agent."""
+    agent = ScriptedAgent(tmp_path / "agent")
+    async with BotAPIServer() as telegram:
+        settings = Settings(
+            data_dir=tmp_path / "data",
+            port=0,
+            bot_token=SecretStr(telegram.token),
+            telegram_api_url=telegram.url,
+            allowed_users=(_ADA,),
+            chat_messages_per_second=100,
+        )
+        async with Service(settings, backend=ScriptedBackend(agent)):
+            yield _Story(telegram, agent)
+
+
+async def test_messages_are_collected_into_one_request(story: _Story) -> None:
+    """What Ada adds while the agent works is asked together, in order and corrected, and answered once."""
+    await story.answer_to(await story.say("/busy"), "followup (now)")
+    await story.answer_to(await story.say("/busy loud"), "There is no mode loud.")
+    await story.choose("collect")
+    first = await story.work("one")
+    second = await story.say("say red")
+    await story.answer_to(second, "1 message collected, number 1 in line")
+    third, fourth = await story.say("say grean"), await story.say("say blue")
+    await story.answer_to(await story.say("/queue"), "1. say red")
+    await story.telegram.user_edits(story.chat, third, "say green")
+    story.agent.open_gate("one")
+    await story.answer_to(first, "done")
+    await story.answer_to(second, "redgreenblue")
+    assert story.prompts()[1:] == ["say red\n\nsay green\n\nsay blue"]
+    assert [story.telegram.answers_to(one, story.chat) for one in (third, fourth)] == [[], []]
+
+
+async def test_a_message_interrupts_the_agent_and_comes_next(story: _Story) -> None:
+    """Ada changes her mind: the agent stops, does the new thing knowing why, and then what waited before."""
+    first = await story.work("one")
+    waiting = await story.say("say waited")
+    await story.answer_to(waiting, "number 1 in line")
+    await story.choose("interrupt")
+    urgent = await story.say("say urgent")
+    await story.answer_to(first, "⏹ Stopped.")
+    await story.answer_to(urgent, "say urgent")
+    await story.answer_to(waiting, "waited")
+    assert [prompt.rpartition("\n")[2] for prompt in story.prompts()[1:]] == ["say urgent", "say waited"]
+    assert "interrupted what you were working on" in story.prompts()[1]
