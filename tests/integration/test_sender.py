@@ -15,6 +15,7 @@ from sqlalchemy import Connection, text
 
 from wireroom.app.engine import Engine, open_engine
 from wireroom.clock import SystemClock, to_ms
+from wireroom.conversations.topics import Topic, TopicKey, find_topic, note_topic
 from wireroom.delivery import outbox
 from wireroom.delivery.high_water import HighWater
 from wireroom.delivery.lanes import LaneRules, Lanes
@@ -29,7 +30,7 @@ from wireroom.settings import Settings
 from wireroom.telegram.client import TelegramClient
 from wireroom.telegram.methods import EditMessageText, SendMessage
 from wireroom.testing import BotAPIServer
-from wireroom.testing.bot_api import Chat, Hang, broken, flooded
+from wireroom.testing.bot_api import Chat, Hang, broken, flooded, rejected
 from wireroom.testing.eventually import eventually
 
 pytestmark = pytest.mark.timeout(60)
@@ -258,6 +259,49 @@ async def test_moved_chat_forgets_where_its_parts_stood(post: Post) -> None:
     assert (moved.chat_id, moved.reply_to) == (-1009, None)
     [part] = moved.parts
     assert (part.state, part.message_id, part.doubt) == ("new", None, 0)
+
+
+async def _sent_to(post: Post, forum: Chat, thread: int, body: str) -> None:
+    """Send a notice to a topic."""
+    to = Recipient("lane", 123456, forum.id, thread, None)
+    await post.write(lambda conn: outbox.send_notice(conn, post.engine.jobs, to, body, now_ms=_now_ms()))
+
+
+async def test_answer_of_a_closed_topic_comes_whole_in_the_chat(post: Post) -> None:
+    """The topic closes between two messages of an answer: all of it stands in General, and says why."""
+    forum = post.telegram.group("Team", forum=True)
+    thread = await post.telegram.user_makes_topic(forum, "Shop_1", user=post.telegram.user(7))
+    key = TopicKey(123456, forum.id, thread)
+    await post.write(lambda conn: note_topic(conn, key, _now_ms(), name="Shop_1"))
+    hold = post.telegram.hold("editMessageText", "after")
+    await _sent_to(post, forum, thread, "one " * 1000 + "\n\n" + "two " * 1000)
+    await hold.reached()
+    forum.closed.add(thread)
+    forum.bot_manages_topics = False
+    hold.release()
+    await post.becomes(_STATE, "sent")
+    general = [seen.text for seen in post.telegram.visible(forum) if seen.thread is None]
+    assert general[0].startswith("↪️ From the topic “Shop_1”, which is closed or gone:\n\none one")
+    assert "".join(general).count("one") == "".join(general).count("two") + 1 == 1001
+    topic = await post.engine.db.read(lambda conn: find_topic(conn, key))
+    assert topic == Topic(thread, "Shop_1", "closed", is_project=False)
+
+
+async def test_answer_of_a_deleted_topic_comes_in_the_chat(post: Post) -> None:
+    """Also of a topic that nobody ever told the name of."""
+    forum = post.telegram.group("Team", forum=True)
+    await _sent_to(post, forum, 4711, "All is done.")
+    await post.becomes(_STATE, "sent")
+    [shown] = post.telegram.visible(forum)
+    assert shown.text == "↪️ From a topic that is closed or gone:\n\nAll is done."
+    assert shown.thread is None
+
+
+async def test_closed_general_topic_makes_a_dead_letter(post: Post) -> None:
+    """Where nothing can be written at all, the answer is kept and listed."""
+    post.telegram.fault(rejected("TOPIC_CLOSED"), method="sendMessage", count=None)
+    await post.notify("x")
+    await post.becomes(_STATE, "dead")
 
 
 async def _doubt(post: Post, others: int) -> None:

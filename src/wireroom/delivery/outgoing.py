@@ -9,14 +9,17 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, insert, update
 
+from wireroom.conversations.topics import TopicKey
+from wireroom.delivery.left_topics import body_from, opening_from
 from wireroom.delivery.outbox import DeliveryState
-from wireroom.delivery.parts import Part, VoicePart, decode_part, encode_part, part_kind
+from wireroom.delivery.parts import Part, TextPart, VoicePart, decode_part, encode_part, part_kind
 from wireroom.delivery.plan import Doubt, PartState, PartView
 from wireroom.store.schema import deliveries, delivery_parts
 from wireroom.store.statement import Row, Statement
 
 _LOAD = Statement("""
-    SELECT run_id, chat_id, bot_id, thread_id, reply_to, opening, body, buttons, attempts, created_at
+    SELECT run_id, chat_id, bot_id, thread_id, reply_to, opening, body, buttons, attempts, created_at,
+        left_topic
     FROM deliveries WHERE id = :delivery_id AND state IN ('waiting', 'pending')
 """)
 """A delivery that is not over."""
@@ -100,6 +103,17 @@ class Outgoing:
             for part in self.parts
         ]
 
+    @property
+    def topic(self) -> TopicKey | None:
+        """The topic that it goes to, None outside topics."""
+        return None if self.thread_id is None else TopicKey(self.bot_id, self.chat_id, self.thread_id)
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether its parts are cut from its body, as those of an answer and of a notice in words are."""
+        is_text = all(part.content is None or isinstance(part.content, TextPart) for part in self.parts)
+        return self.run_id is not None or is_text
+
     def due_since(self, seq: int) -> int:
         """Return when the step that part `seq` is at came due: placing it, or filling it."""
         part = self.parts[seq]
@@ -114,7 +128,7 @@ def load_outgoing(conn: Connection, delivery_id: int) -> Outgoing | None:
     row = _LOAD.row(conn, delivery_id=delivery_id)
     if row is None:
         return None
-    run_id, chat_id, bot_id, thread_id, reply_to, opening, body, buttons, attempts, created_at = row
+    run_id, chat_id, bot_id, thread_id, reply_to, opening, body, buttons, attempts, created_at, left = row
     return Outgoing(
         id=delivery_id,
         run_id=run_id,
@@ -122,8 +136,8 @@ def load_outgoing(conn: Connection, delivery_id: int) -> Outgoing | None:
         bot_id=bot_id,
         thread_id=thread_id,
         reply_to=reply_to,
-        opening=opening,
-        body=body,
+        opening=opening_from(left, opening),
+        body=body_from(left, body),
         buttons=msgspec.json.decode(buttons) if buttons else [],
         attempts=attempts,
         created_at=created_at,

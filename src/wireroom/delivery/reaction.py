@@ -15,6 +15,7 @@ from wireroom.telegram.errors import (
     NotModified,
     Rejected,
     TelegramUnavailable,
+    TopicGone,
     Unauthorized,
     Uncertain,
 )
@@ -70,13 +71,20 @@ class MoveChat:
 
 
 @dataclass(frozen=True, slots=True)
+class LeaveTopic:
+    """Its topic is closed or gone; the chat itself may still be written to."""
+
+    is_closed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class GiveUp:
     """Nothing will change by trying again."""
 
     reason: str
 
 
-Reaction = Shown | Later | SendPlain | PlaceAgain | MoveChat | GiveUp
+Reaction = Shown | Later | SendPlain | PlaceAgain | MoveChat | LeaveTopic | GiveUp
 
 
 def react(  # noqa: PLR0911 - one line for each class of error reads best
@@ -106,6 +114,8 @@ def react(  # noqa: PLR0911 - one line for each class of error reads best
             return MoveChat(chat_id)
         case CannotParse():
             return SendPlain()
+        case TopicGone(description=description):
+            return LeaveTopic(is_closed="closed" in description.lower())
         case MessageGone() if call is Call.FILL and attempts + 1 < max_attempts:
             return PlaceAgain()
         case Uncertain() | TelegramUnavailable() | Unauthorized():
@@ -116,6 +126,14 @@ def react(  # noqa: PLR0911 - one line for each class of error reads best
             return GiveUp(f"Telegram refuses it: {error.description}")
         case _:
             return GiveUp(str(error))
+
+
+def refuses_rich(error: BotAPIError) -> bool:
+    """Tell whether the same answer must go out as text: any refusal of a rich message but "as it is already".
+
+    Also where the message is said to be gone: a server that cannot make a text rich says so, too.
+    """
+    return isinstance(error, Rejected) and not isinstance(error, NotModified | ChatMigrated)
 
 
 def is_outage(error: BotAPIError) -> bool:

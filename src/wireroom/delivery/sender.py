@@ -17,7 +17,9 @@ import structlog
 from sqlalchemy import Connection
 
 from wireroom.clock import Clock, from_ms, to_ms
+from wireroom.conversations.topics import TopicKey
 from wireroom.delivery.high_water import HighWater
+from wireroom.delivery.left_topics import leave_topic
 from wireroom.delivery.lost import lost_candidates, note_search, remove_lost
 from wireroom.delivery.outbox import DeliveryState
 from wireroom.delivery.outgoing import (
@@ -46,7 +48,17 @@ from wireroom.delivery.plan import (
     next_step,
 )
 from wireroom.delivery.quiet import Hush
-from wireroom.delivery.reaction import Call, GiveUp, Later, MoveChat, PlaceAgain, SendPlain, Shown, react
+from wireroom.delivery.reaction import (
+    Call,
+    GiveUp,
+    Later,
+    LeaveTopic,
+    MoveChat,
+    PlaceAgain,
+    SendPlain,
+    Shown,
+    react,
+)
 from wireroom.delivery.requests import content_edit, placeholder, voice_message
 from wireroom.delivery.split import as_parts
 from wireroom.delivery.strays import Strays
@@ -238,13 +250,22 @@ class Sender:
                 await self._place_again(out, seq, error)
             case MoveChat(chat_id=chat_id):
                 await self._write(out.id, lambda conn, _: move_chat(conn, out.bot_id, out.chat_id, chat_id))
+            case LeaveTopic(is_closed=is_closed) if out.topic is not None:
+                await self._leave(out, out.topic, is_closed=is_closed)
             case Later():
                 return await self._later(out, seq, error, call, reaction)
             case GiveUp(reason=reason):
                 return await self._give_up(job, reason)
-            case SendPlain():
+            case SendPlain() | LeaveTopic():
                 return await self._give_up(job, str(error))
         return None
+
+    async def _leave(self, out: Outgoing, topic: TopicKey, *, is_closed: bool) -> None:
+        def unit(conn: Connection, now_ms: int) -> None:
+            leave_topic(conn, out.id, topic, now_ms, is_closed=is_closed, is_cut=out.is_cut)
+
+        await self._write(out.id, unit)
+        _log.info("topic_left", delivery=out.id, thread_id=topic.thread_id, closed=is_closed)
 
     async def _place_again(self, out: Outgoing, seq: int, error: BotAPIError) -> None:
         def unit(conn: Connection, now_ms: int) -> None:

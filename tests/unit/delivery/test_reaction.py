@@ -13,6 +13,7 @@ from wireroom.delivery.reaction import (
     Call,
     GiveUp,
     Later,
+    LeaveTopic,
     MoveChat,
     PlaceAgain,
     Reaction,
@@ -41,6 +42,7 @@ from wireroom.telegram.errors import (
 
 FLOOD = FloodWait("sendMessage", "Too Many Requests", retry_after_seconds=30)
 MIGRATED = ChatMigrated("sendMessage", "group chat was upgraded", migrate_to_chat_id=-1009)
+CLOSED = TopicGone("sendMessage", "Bad Request: TOPIC_CLOSED")
 RETRIED = Later(4.0, counts=True)
 AT_ONCE = timedelta()
 GATEWAY = Uncertain("sendMessage", "answered 502 without a Bot API reply", status=502)
@@ -66,7 +68,8 @@ TABLE: list[tuple[BotAPIError, Reaction, Reaction]] = [
     (_error(Unauthorized), RETRIED, RETRIED),
     (_error(Rejected), _refused(_error(Rejected)), _refused(_error(Rejected))),
     (_error(TooLong), _refused(_error(TooLong)), _refused(_error(TooLong))),
-    (_error(TopicGone), _refused(_error(TopicGone)), _refused(_error(TopicGone))),
+    (_error(TopicGone), LeaveTopic(is_closed=False), LeaveTopic(is_closed=False)),
+    (CLOSED, LeaveTopic(is_closed=True), LeaveTopic(is_closed=True)),
     (_error(ChatNotFound), _refused(_error(ChatNotFound)), _refused(_error(ChatNotFound))),
     (_error(Forbidden), GiveUp("sendMessage: words"), GiveUp("sendMessage: words")),
     (_error(Conflict), GiveUp("sendMessage: words"), GiveUp("sendMessage: words")),
