@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from functools import partial
@@ -143,7 +144,7 @@ async def test_claim_that_nobody_runs_is_given_back(engine: _Engine, url: str) -
             id="fetch asks for the lock",
         ),
         pytest.param(rows.NEXT_DUE, {"queue": "work"}, "ix_wireroom_jobs_due", id="next due"),
-        pytest.param(rows.MINE, {"worker_id": 1}, "procrastinate_jobs", id="claims of a worker"),
+        pytest.param(rows.MINE, {"worker_ids": [1]}, "procrastinate_jobs", id="claims of a worker"),
         pytest.param(str(rows.BY_REF), {"kind": "note", "ref": "1"}, "ix_wireroom_jobs_ref", id="by ref"),
     ],
 )
@@ -236,3 +237,21 @@ async def test_queues_share_the_connection_that_listens(url: str) -> None:
     await worker.drain(timedelta(seconds=1))
     await running
     await db.close()
+
+
+async def test_swept_row_of_a_dead_worker_wakes_the_next_of_its_key(url: str) -> None:
+    """What a killed process had finished, all but its row, holds its key only until that is noticed."""
+    db, jobs = PostgresDatabase(url), ProcrastinateJobs(SystemClock())
+    for ref in ("finished", "next"):
+        await db.write(partial(jobs.enqueue, queue="work", kind="note", ref=ref, key="chat"))
+    await db.close()
+    finish = (
+        "UPDATE procrastinate_jobs SET status = 'doing', args = args || '{\"finished\": true}' WHERE id = 1"
+    )
+    _execute(url, finish)
+    with psycopg.connect(url, autocommit=True) as listener:
+        listener.execute('LISTEN "procrastinate_queue_v1#work"')
+        _execute(url, rows.SWEEP_FINISHED, {"seconds": 1})
+        [told] = listener.notifies(timeout=5, stop_after=1)
+    assert json.loads(told.payload)["job_id"] == 2
+    assert _execute(url, "SELECT id FROM procrastinate_jobs") == [(2,)]

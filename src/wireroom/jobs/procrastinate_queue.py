@@ -10,11 +10,9 @@ import asyncio
 import os
 import socket
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import Any
 
 from procrastinate import App, PsycopgConnector
-from procrastinate.exceptions import ConnectorException
 from procrastinate.job_context import AbortReason, JobContext
 from procrastinate.jobs import Job as Row
 from procrastinate.worker import Worker as StockWorker
@@ -29,7 +27,6 @@ from wireroom.perf.sql_scope import Scope
 from wireroom.store import job_rows_postgres as rows
 
 CLEAN_UP_SECONDS = 3.0
-_RESTART_PAUSE_SECONDS = 0.5
 _ABORT_POLL_SECONDS = 1.0
 _REASONS = {AbortReason.USER_REQUEST: StopReason.CANCEL, AbortReason.SHUTDOWN: StopReason.DRAIN}
 
@@ -160,31 +157,24 @@ class QueueWorker(StockWorker):
         """Leave the outcome to our own log, for the same reason."""
 
     def _start_side_tasks(self) -> list[asyncio.Task[Any]]:
-        """Start what runs beside the loop; each survives a lost connection.
+        """Start what runs beside the loop; the heartbeat and the listener are the process's own.
 
-        Procrastinate's own heartbeat and listener end with the first error, and its monitor of them ends as
-        soon as there is no periodic task: a worker would live on and be taken for dead.
+        Procrastinate's end with the first error, and its monitor of them ends as soon as there is no periodic
+        task: a worker would live on and be taken for dead.
         """
-        return [
-            asyncio.create_task(self._beat_forever(), name=f"jobs:beat:{self.queue}"),
-            asyncio.create_task(self._poll_aborts(), name=f"jobs:aborts:{self.queue}"),
-        ]
+        return [asyncio.create_task(self._poll_aborts(), name=f"jobs:aborts:{self.queue}")]
 
     async def _poll_aborts(self) -> None:
         await self._poll_jobs_to_abort()  # type: ignore[no-untyped-call]  # Procrastinate leaves it unannotated
 
-    async def _beat_forever(self) -> None:
-        while True:
-            await asyncio.sleep(self.update_heartbeat_interval)
-            with suppress(ConnectorException):
-                await self.app.connector.execute_query_async(rows.BEAT, worker_id=self.worker_id)
-                await self._give_back_strays()
+    async def give_back_strays(self, claimed: Mapping[int, int]) -> None:
+        """Give back claims that nobody runs: cancelled before the first step, or their answer was lost.
 
-    async def _give_back_strays(self) -> None:
-        """Give back claims that nobody runs: cancelled before the first step, or their answer was lost."""
-        claimed = await self.app.connector.execute_query_all_async(rows.MINE, worker_id=self.worker_id)
+        Args:
+            claimed: What the tables say is claimed here now, attempts by id; given back the second time.
+        """
         known = {context.job.id for context in self._running_jobs.values()} | self.manager.fetched_ids()
-        unknown = {row["id"]: row["attempts"] for row in claimed if row["id"] not in known}
+        unknown = {row_id: attempts for row_id, attempts in claimed.items() if row_id not in known}
         for row_id in self._strays & unknown.keys():
             await self.manager.give_back(
                 _stray(row_id, unknown[row_id]), run_at=None, counted=True, error=None

@@ -90,6 +90,7 @@ class ProcrastinateWorker:
             self._crews = [self._crew(connector, spec, handlers) for spec in self._queues]
             async with asyncio.TaskGroup() as group:
                 watches = [
+                    group.create_task(self._beat_forever(connector), name="jobs:beat"),
                     group.create_task(self._watch(connector), name="jobs:watch"),
                     group.create_task(self._listen(connector), name="jobs:listen"),
                 ]
@@ -151,6 +152,23 @@ class ProcrastinateWorker:
         with suppress(ConnectorException):
             await came_within(CLEAN_UP_SECONDS, crew.manager.give_back_unstarted())
 
+    async def _beat_forever(self, connector: PsycopgConnector) -> None:
+        """Say, every heartbeat, that the queues' workers are alive, and give back what none of them runs."""
+        while True:
+            with suppress(ConnectorException):
+                at_work = await self._beat(connector)
+                claimed = await connector.execute_query_all_async(rows.MINE, worker_ids=list(at_work))
+                for worker_id, crew in at_work.items():
+                    mine = {row["id"]: row["attempts"] for row in claimed if row["worker_id"] == worker_id}
+                    await crew.give_back_strays(mine)
+            await asyncio.sleep(self._heartbeat)
+
+    async def _beat(self, connector: PsycopgConnector) -> Mapping[int, QueueWorker]:
+        """Keep the rows of our workers alive, and return the workers by row."""
+        at_work = {crew.worker_id: crew for crew in self._crews if crew.worker_id is not None}
+        await connector.execute_query_async(rows.BEAT, worker_ids=list(at_work))
+        return at_work
+
     async def _watch(self, connector: PsycopgConnector) -> None:
         """Take up, every heartbeat, the jobs of workers that have fallen silent."""
         while True:
@@ -174,10 +192,8 @@ class ProcrastinateWorker:
 
     async def _recover(self, connector: PsycopgConnector) -> None:
         # Our own workers first: after an outage they look as silent as a dead process's.
-        for crew in self._crews:
-            if crew.worker_id is not None:
-                await crew.manager.update_heartbeat(crew.worker_id)
-        await connector.execute_query_async(rows.SWEEP_FINISHED, seconds=self._stalled_after)
+        await self._beat(connector)
+        await connector.execute_query_all_async(rows.SWEEP_FINISHED, seconds=self._stalled_after)
         while taken := await connector.execute_query_all_async(rows.RECOVER, seconds=self._stalled_after):
             log.warning("job_taken_up", job_id=taken[0]["id"])
 

@@ -199,9 +199,10 @@ WITH freed AS (
 {_NOTIFY_FREED}
 """
 
-# Keep the worker's row alive, and bring it back when another process pruned it during a long pause.
+# Keep the workers' rows alive, and bring back what another process pruned during a long pause.
 BEAT = """
-INSERT INTO procrastinate_workers (id, last_heartbeat) OVERRIDING SYSTEM VALUE VALUES (%(worker_id)s, now())
+INSERT INTO procrastinate_workers (id, last_heartbeat) OVERRIDING SYSTEM VALUE
+SELECT id, now() FROM unnest(%(worker_ids)s::bigint[]) AS id ORDER BY id
 ON CONFLICT (id) DO UPDATE SET last_heartbeat = now()
 """
 
@@ -225,14 +226,18 @@ SELECT id, pg_notify('procrastinate_queue_v1#' || queue_name,
 """
 
 # Remove what is only a row: the effect was committed and the process died before it could say so.
-SWEEP_FINISHED = """
-DELETE FROM procrastinate_jobs AS jobs USING procrastinate_jobs AS doing
-LEFT JOIN procrastinate_workers AS workers ON workers.id = doing.worker_id
-WHERE jobs.id = doing.id AND doing.status = 'doing' AND doing.args ? 'finished'
-    AND (workers.id IS NULL OR workers.last_heartbeat < now() - make_interval(secs => %(seconds)s))
+SWEEP_FINISHED = f"""
+WITH freed AS (
+    DELETE FROM procrastinate_jobs AS jobs USING procrastinate_jobs AS doing
+    LEFT JOIN procrastinate_workers AS workers ON workers.id = doing.worker_id
+    WHERE jobs.id = doing.id AND doing.status = 'doing' AND doing.args ? 'finished'
+        AND (workers.id IS NULL OR workers.last_heartbeat < now() - make_interval(secs => %(seconds)s))
+    RETURNING jobs.id, jobs.lock)
+{_NOTIFY_FREED}
 """
 
-# Claims of this worker; those it does not know were taken up by nobody.
+# Claims of these workers; those that one of them does not know were taken up by nobody.
 MINE = """
-SELECT id, attempts FROM procrastinate_jobs WHERE status = 'doing' AND worker_id = %(worker_id)s
+SELECT id, attempts, worker_id FROM procrastinate_jobs
+WHERE status = 'doing' AND worker_id = ANY(%(worker_ids)s::bigint[])
 """
