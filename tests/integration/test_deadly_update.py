@@ -13,6 +13,9 @@ from wireroom.intake.chat_commands import ChatCommands
 from wireroom.intake.choices import Choices
 from wireroom.intake.handle import UpdateHandler
 from wireroom.intake.hints import NoHints
+from wireroom.intake.preferences import Preferences
+from wireroom.intake.spending import Spending
+from wireroom.intake.timetable import Timetable
 from wireroom.jobs.embedded import EmbeddedJobs
 from wireroom.jobs.port import Dead, Job
 from wireroom.runs.busy import BusyMode
@@ -48,6 +51,8 @@ async def test_update_that_kills_the_process_is_set_aside(database: SqliteDataba
             Choices(Path("/nowhere"), ["demo"]),
             tasks=TaskChat(jobs),
             busy=busy,
+            preferences=Preferences(Spending(jobs, "UTC", {}), backend="demo", named_models=()),
+            times=Timetable("UTC"),
         ),
         bot_id=1,
         bot_username=lambda: "bot",

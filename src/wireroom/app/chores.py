@@ -16,6 +16,7 @@ from wireroom.app.engine import Engine
 from wireroom.app.led import Part
 from wireroom.callbacks.inbox import forget_results
 from wireroom.clock import Clock, to_ms
+from wireroom.digest.due import Digests
 from wireroom.intake.housekeeping import keep_tombstones
 from wireroom.runs.feed import Feed
 from wireroom.runs.overdue import Overdue
@@ -28,6 +29,7 @@ from wireroom.store.lane_rows import forget_idle_chats
 from wireroom.store.schema import runs
 from wireroom.store.statement import Statement
 from wireroom.workspaces.inbox import Inbox
+from wireroom.workspaces.outbox import Outbox
 from wireroom.workspaces.private_dir import private_folders, remove_leftovers
 from wireroom.workspaces.workspace import Workspaces
 
@@ -52,6 +54,7 @@ def row_chores(settings: Settings, engine: Engine, clock: Clock, feed: Feed) -> 
     found: dict[str, Part] = {
         "tombstones": partial(keep_tombstones, db, clock, timedelta(days=settings.tombstone_days)),
         "remote results": partial(forget_remote_results, db, clock),
+        "digests": Digests(db, engine.jobs, clock, settings.time_zone).run,
         "overdue runs": Overdue(db, engine.jobs, clock, feed, limit=queue_wait).run,
     }
     if db.dialect != "sqlite":
@@ -97,13 +100,17 @@ async def sweep_worktrees(db: Database, workspaces: Workspaces) -> None:
 
 
 async def sweep_given_files(settings: Settings, clock: Clock) -> None:
-    """Remove the files that people attached long ago, every hour, until cancelled."""
+    """Remove the files that people attached, and agents left, long ago; every hour, until cancelled."""
+    outbox = Outbox(settings.data_dir)
     inbox = Inbox(settings.data_dir, max_bytes=settings.max_file_mib * 1024**2)
 
     async def sweep() -> None:
         removed = await asyncio.to_thread(inbox.sweep, clock.now().timestamp())
         if removed:
             _log.info("given_files_removed", count=removed)
+        removed = await asyncio.to_thread(outbox.sweep, clock.now().timestamp())
+        if removed:
+            _log.info("left_files_removed", runs=removed)
 
     await repeat("given files", sweep, _SWEEP_SECONDS)
 

@@ -11,7 +11,7 @@ from wireroom.app.files import file_limits
 from wireroom.app.fleet import Fleet
 from wireroom.app.runner import Surroundings
 from wireroom.backends.protocol import InteractiveBackend
-from wireroom.backends.registry import installed_names
+from wireroom.backends.registry import NAMES, installed_names
 from wireroom.errors import AgentUnavailable
 from wireroom.intake.ask import Asker
 from wireroom.intake.busy_asking import BusyAsker
@@ -19,6 +19,10 @@ from wireroom.intake.chat_commands import ChatCommands
 from wireroom.intake.choices import Choices
 from wireroom.intake.git_chat import GitChat
 from wireroom.intake.handle import UpdateHandler
+from wireroom.intake.preferences import Preferences
+from wireroom.intake.spending import Spending
+from wireroom.intake.timetable import Timetable
+from wireroom.runs.budget import read_prices
 from wireroom.runs.busy import BusyMode
 from wireroom.speech.limits import Recording
 from wireroom.tasks.chat import TaskChat
@@ -48,7 +52,16 @@ def make_update_handler(
         hints=HintsOf(fleet, bot_id),
         asker=asker,
         busy=busy,
-        commands=ChatCommands(engine.jobs, clock, asker, choices, tasks=TaskChat(engine.jobs), busy=busy),
+        commands=ChatCommands(
+            engine.jobs,
+            clock,
+            asker,
+            choices,
+            tasks=TaskChat(engine.jobs),
+            busy=busy,
+            preferences=make_preferences(around, asker),
+            times=Timetable(settings.time_zone),
+        ),
         bot_id=bot_id,
         bot_username=lambda: "" if (bot := fleet.bot(bot_id)) is None else bot.setup.username,
         allowed=frozenset(settings.allowed_users if is_first else ()),
@@ -71,6 +84,19 @@ def make_busy_asker(around: Surroundings, asker: Asker) -> BusyAsker:
 
     usual = BusyMode(around.settings.busy_mode)
     return BusyAsker(asker, around.engine.jobs, around.feed, usual=usual, takes_words=takes_words)
+
+
+def make_preferences(around: Surroundings, asker: Asker) -> Preferences:
+    """Return the choices of chats.
+
+    Raises:
+        SettingsError: a price cannot be read.
+    """
+    settings, prices = around.settings, read_prices(around.settings.prices)
+    model = settings.model or None
+    spending = Spending(around.engine.jobs, settings.time_zone, prices, model=model)
+    named = (*filter(None, (model,)), *(name for name in prices if name not in NAMES))
+    return Preferences(spending, backend=asker.backend, named_models=named)
 
 
 def make_git_chat(around: Surroundings, session: aiohttp.ClientSession, bot_id: int) -> GitChat:

@@ -55,7 +55,7 @@ class UpdateState(StrEnum):
     IGNORED = "ignored"
     """Of a kind, or with a content, that nothing follows from."""
     REFUSED = "refused"
-    """From somebody who may not talk to the bot."""
+    """From somebody who may not talk to the bot, or beyond the chat's budget."""
     DEAD = "dead"
     """Its handling failed too often; listed, can be retried or discarded."""
     DISCARDED = "discarded"
@@ -131,6 +131,24 @@ def retry_updates(conn: Connection, jobs: Jobs, row_ids: Collection[int]) -> Seq
     jobs.discard_all_dead(conn, kind=KIND, refs=[job.ref for job in again])
     jobs.enqueue_all(conn, again, queue=QUEUE, kind=KIND)
     return [int(job.ref) for job in again]
+
+
+def reopen_update(conn: Connection, jobs: Jobs, row_id: int, lane: str, *, reason: str) -> bool:
+    """Handle an update of the lane again that was refused for this reason; False when it was not."""
+    row = conn.execute(
+        update(updates)
+        .where(
+            updates.c.id == row_id,
+            updates.c.lane == lane,
+            updates.c.state == UpdateState.REFUSED,
+            updates.c.reason == reason,
+        )
+        .values(state=UpdateState.RECEIVED, reason=None, handled_at=None)
+        .returning(updates.c.id)
+    ).first()
+    if row is not None:
+        jobs.enqueue_all(conn, [_job_of(row_id, lane)], queue=QUEUE, kind=KIND)
+    return row is not None
 
 
 def dead_updates(

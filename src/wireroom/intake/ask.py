@@ -17,6 +17,8 @@ from wireroom.conversations.threads import (
 from wireroom.delivery import speaking
 from wireroom.delivery.outbox import Recipient, open_delivery
 from wireroom.intake import words
+from wireroom.intake.bots import defaults_of
+from wireroom.intake.wishes import with_choices
 from wireroom.jobs.port import Jobs
 from wireroom.runs import hearing
 from wireroom.runs.busy import INTERRUPTING, BusyMode
@@ -86,6 +88,7 @@ class Asker:
         conversation = find_current(conn, question.lane)
         if conversation is None:
             conversation = self.begin(conn, question.lane, question.channel, now_ms)
+        backend = conversation.backend or self.backend
         busy = question.options.busy if question.options else None
         interrupts = busy == BusyMode.INTERRUPT
         ahead = count_ahead(conn, question.lane, interrupts=interrupts)
@@ -100,11 +103,11 @@ class Asker:
                 lane=question.lane,
                 source=question.channel,
                 prompt=question.text,
-                backend=conversation.backend or self.backend,
+                backend=backend,
                 workdir=conversation.workdir,
                 source_message_id=question.source_message_id,
                 mode=question.mode,
-                options=question.options,
+                options=with_choices(question.options, read_chat_settings(conn, question.lane), backend),
                 joined_run_id=question.offered_to,
                 priority=INTERRUPTING if interrupts else 0,
             ),
@@ -139,13 +142,15 @@ class Asker:
             lane: Where it is held.
             channel: telegram, web or api.
             now_ms: The time.
-            workdir: Folder to work in; None: what was chosen for the lane, else by the installation's rule.
-            backend: Coding agent; None: what was chosen for the lane, else the installation's.
+            workdir: Folder to work in; None: what was chosen for the lane or its bot, else by the
+                installation's rule.
+            backend: Coding agent; None: what was chosen for the lane or its bot, else the installation's.
         """
         conversation_id = self.new_id("conversation")
-        chosen = read_chat_settings(conn, lane)
-        folder = workdir or chosen.folder or self.workdir(conversation_id)
-        wanted = NewConversation(conversation_id, channel, lane, folder, backend or chosen.backend)
+        chosen, usual = read_chat_settings(conn, lane), defaults_of(conn, lane)
+        folder = workdir or chosen.folder or usual.folder or self.workdir(conversation_id)
+        agent = backend or chosen.backend or usual.backend
+        wanted = NewConversation(conversation_id, channel, lane, folder, agent)
         return begin_conversation(conn, wanted, now_ms)
 
     def known(self, conn: Connection, request_id: str) -> str | None:

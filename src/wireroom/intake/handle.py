@@ -17,16 +17,15 @@ from wireroom.clock import Clock, to_ms
 from wireroom.delivery.outbox import Button, Recipient, send_notice
 from wireroom.intake import people, words
 from wireroom.intake.accept import UpdateState, close_update, take_update
-from wireroom.intake.access import Access, Role, access_of, looks_like_code
+from wireroom.intake.access import Access, Role, access_of
 from wireroom.intake.ask import Asker, Question
 from wireroom.intake.busy_asking import BusyAsker
 from wireroom.intake.chat_commands import ChatCommands, Sender
-from wireroom.intake.commands import CommandName, parse_command
+from wireroom.intake.commands import parse_command
 from wireroom.intake.ears import NAME_SECONDS, Ears, NameUnknown
 from wireroom.intake.file_requests import FileRequests
 from wireroom.intake.hints import Hints
 from wireroom.intake.own_buttons import OwnButtons, Press, Reaction
-from wireroom.intake.preferences import PRESSES, Chooser
 from wireroom.intake.reply import Reply, as_reply
 from wireroom.intake.update import Incoming, Other, Place, Pressed, Said, Speaker, read_update
 from wireroom.jobs.port import Dead, Done, Job, Jobs, Outcome, RunAgainAt
@@ -90,7 +89,8 @@ class UpdateHandler:
         self._bot_id = bot_id
         self._bot_username = bot_username
         self._ears = Ears(bot_id, bot_username)
-        self._buttons = OwnButtons(jobs, asker, bot_id)
+        self._spending = commands.preferences.spending
+        self._buttons = OwnButtons(jobs, asker, bot_id, commands.preferences)
         self._allowed = allowed
         self._max_attempts = max_attempts
         self._publish = publish
@@ -175,26 +175,13 @@ class UpdateHandler:
         return people.role_of(scene.conn, self._bot_id, speaker.user_id) is Role.OWNER
 
     def _refuse(self, scene: _Scene, incoming: Incoming, access: Access) -> tuple[UpdateState, str | None]:
-        if isinstance(incoming, Said) and self._pairs(scene, incoming):
+        if isinstance(incoming, Said) and people.pairs(scene.conn, self._bot_id, incoming, scene.now_ms):
             self._notify(scene, words.PAIRED)
             return UpdateState.DONE, None
         if access is Access.REFUSE and isinstance(incoming, Said) and not incoming.edited:
             people.note_stranger(scene.conn, self._bot_id, incoming.speaker, scene.now_ms)
             self._notify(scene, words.refusal(incoming.speaker.user_id))
         return UpdateState.REFUSED, "not allowed to talk to this bot"
-
-    def _pairs(self, scene: _Scene, said: Said) -> bool:
-        """Tell whether the stranger's message is a valid pairing code, and let them in if it is."""
-        command = parse_command(said.text)
-        code = (
-            command.rest if command and command.name in {CommandName.PAIR, CommandName.START} else said.text
-        )
-        by_person = said.speaker.user_id > 0
-        return (
-            by_person
-            and looks_like_code(code)
-            and people.pair(scene.conn, self._bot_id, said.speaker, code, scene.now_ms)
-        )
 
     def _said(self, scene: _Scene, said: Said) -> tuple[UpdateState, str | None]:
         command = None if said.origin else parse_command(said.text, self._bot_username())
@@ -236,8 +223,7 @@ class UpdateHandler:
         self._ask_question(scene, Question(request_id, text, scene.lane, "telegram", scene.to.reply_to))
 
     def _ask_question(self, scene: _Scene, question: Question) -> None:
-        spending = self._commands.preferences.spending
-        refusal = spending.refusal(scene.conn, scene.lane, scene.now_ms, row_id=scene.row_id)
+        refusal = self._spending.refusal(scene.conn, scene.lane, scene.now_ms, row_id=scene.row_id)
         if refusal is not None:
             self._answer(scene, refusal)
             return
@@ -281,12 +267,9 @@ class UpdateHandler:
                     now_ms=scene.now_ms,
                     publish=self._publish,
                 )
-            case ["w", action, ref] if action in PRESSES:
-                is_owner = self._is_owner(scene, pressed.speaker)
-                chooser = Chooser(scene.conn, scene.lane, scene.now_ms, is_owner=is_owner)
-                return self._obey(scene, Reaction(*self._commands.preferences.press(chooser, action, ref)))
             case ["w", action, ref]:
-                place = Press(scene.conn, action, ref, scene.lane, scene.to, scene.now_ms)
+                is_owner = self._is_owner(scene, pressed.speaker)
+                place = Press(scene.conn, action, ref, scene.lane, scene.to, scene.now_ms, is_owner)
                 return self._obey(scene, self._buttons.react(place))
             case _ if pressed.data:
                 self._ask(scene, pressed.data, f"telegram-{self._bot_id}-{pressed.update_id}")

@@ -14,6 +14,7 @@ from wireroom.intake.accept import payload_of
 from wireroom.intake.again import same_question
 from wireroom.intake.ask import Asker, Question
 from wireroom.intake.git_chat import StepRef, enqueue_step
+from wireroom.intake.preferences import PRESSES, Chooser, Preferences
 from wireroom.jobs.port import Jobs
 from wireroom.runs import answer_buttons
 from wireroom.runs.cancel import cancel_run
@@ -34,6 +35,8 @@ class Press:
     lane: str
     to: Recipient
     now_ms: int
+    is_owner: bool = False
+    """Whether the installation's owner pressed it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +54,9 @@ class Reaction:
 class OwnButtons:
     """Reads buttons; a button acts only in the chat that it was shown in, and asks at most once."""
 
-    def __init__(self, jobs: Jobs, asker: Asker, bot_id: int) -> None:
+    def __init__(self, jobs: Jobs, asker: Asker, bot_id: int, preferences: Preferences) -> None:
         """Keep the neighbours."""
+        self._preferences = preferences
         self._jobs = jobs
         self._asker = asker
         self._bot_id = bot_id
@@ -70,6 +74,10 @@ class OwnButtons:
             return self._rerun(press)
         if press.action == "git":
             return self._step(press)
+        if press.action in PRESSES:
+            by = Chooser(press.conn, press.lane, press.now_ms, press.is_owner)
+            said, notice = self._preferences.press(by, press.action, press.ref)
+            return Reaction(said, notice=notice)
         run = find_run(press.conn, press.ref)
         if run is None or run.lane != press.lane:
             return Reaction("That request is gone.")

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Row, case, delete, insert, select, update
 
 from wireroom.errors import NotFound
-from wireroom.intake.access import Role, digest
+from wireroom.intake.access import Role, digest, looks_like_code
+from wireroom.intake.bots import is_active
+from wireroom.intake.commands import CommandName, parse_command
 from wireroom.intake.update import Said, Speaker, read_update
 from wireroom.store.schema import access_codes, people, updates
 from wireroom.store.statement import Statement
@@ -95,7 +97,7 @@ def new_code(
 
     Args:
         conn: The unit's.
-        purpose: `pairing` or `login`.
+        purpose: `login`, or a `pairing_purpose`.
         code: As it is given to a person.
         now_ms: The time.
         lifetime_ms: Until it is too old.
@@ -134,13 +136,27 @@ def use_code(conn: Connection, purpose: str, code: str, now_ms: int) -> bool:
 
 
 def pair(conn: Connection, bot_id: int, speaker: Speaker, code: str, now_ms: int) -> bool:
-    """Let the person in if the code is valid; the first to pair becomes the owner."""
-    if not use_code(conn, "pairing", code, now_ms):
+    """Let the person in if the code is valid for this bot; the first to pair becomes its owner."""
+    purpose = pairing_purpose(bot_id if is_active(conn, bot_id) is not None else None)
+    if not use_code(conn, purpose, code, now_ms):
         return False
     owner = select(people.c.id).where(people.c.bot_id == bot_id, people.c.role == Role.OWNER)
     role = Role.MEMBER if conn.execute(owner).first() else Role.OWNER
     _set_role(conn, bot_id, speaker, role, now_ms)
     return True
+
+
+def pairing_purpose(added_bot_id: int | None) -> str:
+    """Return what a code is for that lets people talk to an added bot, or, for None, to the settings' one."""
+    return "pairing" if added_bot_id is None else f"pairing:{added_bot_id}"
+
+
+def pairs(conn: Connection, bot_id: int, said: Said, now_ms: int) -> bool:
+    """Tell whether a stranger's message is a valid pairing code, and let them in if it is."""
+    command = parse_command(said.text)
+    code = command.rest if command and command.name in {CommandName.PAIR, CommandName.START} else said.text
+    by_person = said.speaker.user_id > 0
+    return by_person and looks_like_code(code) and pair(conn, bot_id, said.speaker, code, now_ms)
 
 
 def stored_text(conn: Connection, row_id: int, lane: str) -> str | None:
