@@ -184,6 +184,16 @@ async def test_outage_longer_than_all_tries_is_waited_out(post: Post) -> None:
     assert post.texts() == ["hello"]
 
 
+async def test_message_that_an_outage_delays_is_not_overtaken(post: Post) -> None:
+    """What is said while a message waits for Telegram to recover is shown below it."""
+    rule = post.telegram.fault(broken(), method="sendMessage", count=2)
+    await post.notify("first")
+    await eventually(lambda: rule.hits == 2, "the outage is met twice")
+    await post.notify("second")
+    await post.becomes("SELECT count(*) FROM deliveries WHERE state = 'sent'", 2)
+    assert post.texts() == ["first", "second"]
+
+
 async def test_unexpected_error_makes_a_dead_letter_that_can_be_sent_again(post: Post) -> None:
     """A delivery that nobody can read ends in the list of dead letters; mended, it is sent by `--all`."""
 

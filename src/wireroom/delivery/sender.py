@@ -279,6 +279,8 @@ class Sender:
     ) -> Outcome:
         if reaction.closes_lane:
             until = await self._permits.flood(out.chat_id, reaction.seconds)
+        elif call is Call.PLACE:
+            until = await self._permits.stand_back(out.chat_id, out.id, reaction.seconds)
         else:
             until = self._permits.in_seconds(reaction.seconds)
 
