@@ -71,10 +71,15 @@ def _nursery() -> _Nursery:
     return _Nursery()
 
 
+def import_all(more: Sequence[str] = ()) -> None:
+    """Import what commands import, and these."""
+    for module in (*_MODULES, *more):
+        importlib.import_module(module)
+
+
 def nurse() -> None:
     """Fork a command for each line until the input ends; the kernel reaps them."""
-    for module in _MODULES:
-        importlib.import_module(module)
+    import_all()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     for line in sys.stdin:
         if os.fork() == 0:
@@ -88,17 +93,23 @@ def _grow_up(folder: str, arguments: list[str], environment: dict[str, str]) -> 
         os.dup2(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), number)
     os.environ.clear()
     os.environ.update(environment)
-    sys.argv = ["wireroom", *arguments]
-    code = _obey()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    code = obey(arguments)
     # In one step, so that whoever sees it sees all of it.
     Path(folder, "ending").write_text(str(code))
     Path(folder, "ending").rename(Path(folder, "code"))
     os._exit(code)
 
 
-def _obey() -> int:
+def obey(arguments: Sequence[str]) -> int:
+    """Return the exit code of the command in this process, whatever it raises, once all is printed."""
+    sys.argv = ["wireroom", *arguments]
+    code = _exit_code()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return code
+
+
+def _exit_code() -> int:
     from wireroom.cli.main import main  # noqa: PLC0415 - in the nursery alone
 
     try:

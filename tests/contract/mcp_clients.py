@@ -16,9 +16,11 @@ from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 
+from forked_stdio import door
 from wireroom.app.service import Service
 from wireroom.mcp.door import token_for_agents
 
+PROGRAM = [sys.executable, "-c", "from wireroom.cli.main import main; main()"]
 WAYS = ("stdio", "stdio, older protocol", "http", "http, older protocol")
 
 
@@ -52,7 +54,10 @@ class Tools:
 
 @asynccontextmanager
 async def connected(way: str, service: Service, data_dir: Path, **variables: str) -> AsyncIterator[Tools]:
-    """Connect to the service, or to a process beside it that has the same data folder."""
+    """Connect to the service, or to a process beside it that has the same data folder.
+
+    The process is forked from one that has imported everything; in the way `program` it is started.
+    """
     mode = "legacy" if "older" in way else "auto"
     if way.startswith("http"):
         headers = {"Authorization": f"Bearer {token_for_agents(service.services.api_secret)}"}
@@ -66,15 +71,18 @@ async def connected(way: str, service: Service, data_dir: Path, **variables: str
         ):
             yield Tools(client)
         return
-    async with Client(stdio_server(data_dir, **variables), mode=mode, read_timeout_seconds=30) as client:
+    command = PROGRAM if way == "program" else door()
+    async with Client(
+        _stdio_server(command, data_dir, **variables), mode=mode, read_timeout_seconds=30
+    ) as client:
         yield Tools(client)
 
 
-def stdio_server(data_dir: Path, **variables: str) -> StdioServerParameters:
+def _stdio_server(command: list[str], data_dir: Path, **variables: str) -> StdioServerParameters:
     """Return how the server over standard input and output is started."""
     return StdioServerParameters(
-        command=sys.executable,
-        args=["-c", "from wireroom.cli.main import main; main()", "mcp"],
+        command=command[0],
+        args=[*command[1:], "mcp"],
         env={
             "PATH": os.defpath,
             "HOME": str(data_dir),

@@ -237,7 +237,7 @@ async def test_stored_wish_is_carried_out_after_the_tool_process_has_gone(
     service: Service, database_path: Path
 ) -> None:
     """The process of the tools only stores; the service runs it although the process has ended."""
-    async with connected("stdio", service, database_path.parent, WEBHOOK_SECRET=API_SECRET) as tools:
+    async with connected("program", service, database_path.parent, WEBHOOK_SECRET=API_SECRET) as tools:
         run_id = (await tools.call("start_run", prompt="calculate 2 + 2")).json["requestId"]
     headers = {"Authorization": f"Bearer {API_SECRET}"}
     async with aiohttp.ClientSession(service.address, headers=headers) as program:
