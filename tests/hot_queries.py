@@ -33,7 +33,7 @@ from wireroom.conversations import listing as conversations
 from wireroom.conversations import summaries
 from wireroom.conversations.agent import AgentOrder
 from wireroom.conversations.folders import recent_folders
-from wireroom.delivery import live, lost, outbox, outgoing
+from wireroom.delivery import lost, outbox, outgoing
 from wireroom.delivery import queries as deliveries
 from wireroom.delivery.outgoing import Outgoing
 from wireroom.intake import accept, people
@@ -135,7 +135,6 @@ HOT: dict[str, Unit] = {
         conn, LANE, limit=5, offset=0
     ),
     "conversations.summaries.summary_of": lambda conn: summaries.summary_of(conn, "c5"),
-    "delivery.live._find_spot": lambda conn: live._find_spot(conn, "r5"),
     "delivery.lost._known": lambda conn: lost._known(
         conn, cast("Outgoing", SimpleNamespace(id=5, bot_id=1, chat_id=5)), 1, 9
     ),

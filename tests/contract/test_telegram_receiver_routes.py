@@ -29,6 +29,7 @@ from running_service import (
 from wireroom import __version__
 from wireroom.api.health import ready_route
 from wireroom.app.service import Service
+from wireroom.intake.polling import ALLOWED_UPDATES
 from wireroom.perf.metrics import REGISTRY
 from wireroom.store.sqlite import SqliteDatabase
 from wireroom.testing import BotAPIServer
@@ -357,7 +358,7 @@ async def test_set_webhook_tells_telegram_everything(
     assert sent["url"] == body["url"]
     assert sent["secret_token"] == WEBHOOK_SECRET
     assert sent["max_connections"] == 40
-    assert sent["allowed_updates"] == ["message", "edited_message", "callback_query"]
+    assert sent["allowed_updates"] == ALLOWED_UPDATES
     assert not sent.get("drop_pending_updates")
 
 

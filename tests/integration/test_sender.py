@@ -231,7 +231,7 @@ async def test_progress_of_a_process_that_woke_up_is_not_shown_over_the_answer(p
     asked = post.telegram.message_id_of(await post.telegram.user_says(post.chat, "do it"))
     await post.open("r1", asked)
     await post.placed()
-    signs = LiveSigns(post.client, post.engine.db, SystemClock(), post.permits, post.strays)
+    signs = LiveSigns(post.client, post.engine.db, post.engine.jobs, SystemClock(), post.permits, post.strays)
     line = signs.open("r1")
     line.show("half")
     await eventually(lambda: post.texts() == ["half"], "progress is shown")
@@ -249,7 +249,7 @@ async def test_progress_edit_without_an_answer_is_remembered(post: Post) -> None
     """A progress edit gives up after three seconds, sooner than it is cut off, and leaves a note."""
     await post.open("r1", 1)
     await post.placed()
-    signs = LiveSigns(post.client, post.engine.db, SystemClock(), post.permits, post.strays)
+    signs = LiveSigns(post.client, post.engine.db, post.engine.jobs, SystemClock(), post.permits, post.strays)
     spot = await signs.spot("r1")
     assert spot is not None
     post.telegram.fault(Hang(8), method="editMessageText")

@@ -89,6 +89,6 @@ def make_bot(
         poller=None
         if identity.webhook_url
         else Poller(client, engine.db, engine.jobs, clock, conflict_remedy=identity.conflict_remedy),
-        signs=LiveSigns(client, engine.db, clock, permits, strays),
+        signs=LiveSigns(client, engine.db, engine.jobs, clock, permits, strays),
         handlers={outbox.KIND: sender.handle},
     )

@@ -6,12 +6,14 @@ keeps what it was asked with. Neighbours: `intake` writes here, `delivery` and t
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
 from msgspec import structs
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
+from wireroom.store.schema import chat_settings
 from wireroom.store.statement import Statement
 
 _READ = Statement("SELECT choices FROM chat_settings WHERE lane = :lane")
@@ -69,6 +71,12 @@ def read_chat_settings(conn: Connection, lane: str) -> ChatSettings:
     """Return what was chosen for the lane; fields of a newer release are passed over."""
     stored = _READ.value(conn, lane=lane)
     return _decode(stored) if stored else ChatSettings()
+
+
+def settings_of_lanes(conn: Connection, lanes: Collection[str]) -> dict[str, ChatSettings]:
+    """Return what was chosen for those of the lanes for which anything was."""
+    query = select(chat_settings.c.lane, chat_settings.c.choices).where(chat_settings.c.lane.in_(lanes))
+    return {row.lane: _decode(row.choices) for row in conn.execute(query)}
 
 
 def change_chat_settings(conn: Connection, lane: str, now_ms: int, **changes: Any) -> ChatSettings:

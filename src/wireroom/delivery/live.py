@@ -1,7 +1,8 @@
-"""Signs of life in a chat: "typing …", progress edits, acknowledged buttons.
+"""Signs of life in a chat: "typing …", progress as drafts or edits, acknowledged buttons.
 
 Nothing here is stored. A sign that cannot be given at once, at the pace of the permits, is dropped; progress
-is replaced by newer progress and shown at most once a second a chat.
+is replaced by newer progress and shown at most once a second a chat. `delivery.drafts` shows drafts,
+`delivery.takeover` has an answer come in a new message after them.
 """
 
 from __future__ import annotations
@@ -14,19 +15,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, select
 
-from wireroom.clock import Clock
-from wireroom.delivery.clean import clean_terminal_text, whole_characters
-from wireroom.delivery.parts import TEXT_LIMIT, TextPart
+from wireroom.clock import Clock, to_ms
+from wireroom.delivery.draft_ways import Way
+from wireroom.delivery.drafts import RENEW_SECONDS, Drafts, first_message
 from wireroom.delivery.permits import Permits
 from wireroom.delivery.progress import NoProgress, ProgressLine
-from wireroom.delivery.render import render
-from wireroom.delivery.split import split
+from wireroom.delivery.spots import Spot, find_spot
 from wireroom.delivery.strays import Strays
+from wireroom.delivery.takeover import place_anew
 from wireroom.errors import StoreUnavailable, TelegramError
+from wireroom.jobs.port import Jobs
 from wireroom.store.database import Database
-from wireroom.store.schema import deliveries, delivery_parts
 from wireroom.telegram.client import TelegramClient
 from wireroom.telegram.errors import FloodWait, Uncertain
 from wireroom.telegram.methods import AnswerCallbackQuery, EditMessageText, SendChatAction
@@ -43,25 +43,23 @@ _ANSWER_SECONDS = 3.0
 """How long an edit may go without an answer; below `_CLOSE_SECONDS`, so that none is cut off unnoticed."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Spot:
-    """Where a run's progress is shown."""
-
-    chat_id: int
-    thread_id: int | None
-    message_id: int | None
-    """None until the placeholder is there."""
-
-
 class LiveSigns:
     """Gives signs for one bot; both `intake.handle.Hints` and `delivery.progress.Progress`."""
 
-    def __init__(
-        self, client: TelegramClient, db: Database, clock: Clock, permits: Permits, strays: Strays
+    def __init__(  # noqa: PLR0917 - its neighbours
+        self,
+        client: TelegramClient,
+        db: Database,
+        jobs: Jobs,
+        clock: Clock,
+        permits: Permits,
+        strays: Strays,
     ) -> None:
         """Share permits with the sender, so that signs and answers together keep the limits, and strays."""
         self._client = client
+        self._drafts = Drafts(client, permits)
         self._db = db
+        self._jobs = jobs
         self._clock = clock
         self._permits = permits
         self._strays = strays
@@ -77,7 +75,9 @@ class LiveSigns:
         self._start(self._typing(chat_id, thread_id), "typing")
 
     def answer_press(self, callback_id: str, text: str) -> None:
-        """Acknowledge a pressed button."""
+        """Acknowledge a pressed button; that of a draft wants no answer, and has no id for one."""
+        if not callback_id:
+            return
         self._start(self._answer(callback_id, text), "answer press")
 
     def open(self, run_id: str) -> ProgressLine:
@@ -103,11 +103,24 @@ class LiveSigns:
                     await asyncio.sleep(_LOOK_SECONDS)
                     spot = await self.spot(run_id)
 
-    async def spot(self, run_id: str) -> _Spot | None:
+    async def spot(self, run_id: str) -> Spot | None:
         """Return where the run will answer; None for nowhere, and once its answer is known."""
-        return await self._db.read(lambda conn: _find_spot(conn, run_id))
+        return await self._db.read(lambda conn: find_spot(conn, run_id))
 
-    async def edit(self, run_id: str, spot: _Spot, text: str) -> bool:
+    def takes_drafts(self, spot: Spot) -> bool:
+        """Tell whether drafts are seen there, as far as is known."""
+        return self._drafts.way(spot) is not Way.EDIT
+
+    async def draft(self, spot: Spot, text: str) -> bool | None:
+        """Show the text as a draft; False when it is not seen, None to try again soon."""
+        return await self._drafts.show(spot, text) if await self._may_show(spot) else None
+
+    async def make_room(self, run_id: str, message_id: int) -> None:
+        """Have the run's answer come in a new message: that is what takes its draft away."""
+        now_ms = to_ms(self._clock.now())
+        await self._db.write(lambda conn: place_anew(conn, self._jobs, run_id, message_id, now_ms=now_ms))
+
+    async def edit(self, run_id: str, spot: Spot, text: str) -> bool:
         """Show the text if the lane lets us; True when it is done with, False to try again soon."""
         if spot.message_id is None:
             return False
@@ -136,7 +149,7 @@ class LiveSigns:
             _log.debug("progress_not_shown", run_id=run_id, reason=str(error))
         return True
 
-    async def _may_show(self, spot: _Spot) -> bool:
+    async def _may_show(self, spot: Spot) -> bool:
         try:
             return await self._permits.ask(spot.chat_id, "progress") is None
         except StoreUnavailable:
@@ -160,13 +173,20 @@ class LiveSigns:
 
 
 class LiveLine:
-    """One run's line of progress: a task that shows the newest text once a second."""
+    """One run's line of progress: a task that shows the newest text once a second.
+
+    Where there are drafts, the placeholder says the text's first paragraph and has the button to stop, and a
+    draft below it says everything.
+    """
 
     def __init__(self, signs: LiveSigns, run_id: str) -> None:
         self.task: asyncio.Task[None] | None = None
         self._signs = signs
         self._run_id = run_id
         self._text: str | None = None
+        self._head = ""
+        """What the placeholder says, where drafts say the rest."""
+        self._draft: _Shown | None = None
         self._closed = asyncio.Event()
 
     def show(self, text: str) -> None:
@@ -174,7 +194,7 @@ class LiveLine:
         self._text = text
 
     async def close(self) -> None:
-        """Stop after the edit under way, if there is one."""
+        """Stop after the call under way, if there is one."""
         self._closed.set()
         if self.task is not None:
             await asyncio.wait([self.task], timeout=_CLOSE_SECONDS)
@@ -186,32 +206,54 @@ class LiveLine:
         typed_at = float("-inf")
         loop = asyncio.get_running_loop()
         while spot is not None and not self._closed.is_set():
-            if spot.message_id is None or self._text is not None:
+            text = self._next_text(loop.time())
+            if spot.message_id is None or text is not None:
                 # Also where it is known: a process that froze wakes up after another has shown the answer.
                 spot = await self._signs.spot(self._run_id)
-            if spot is not None and self._text is not None:
-                text = self._text
-                if await self._signs.edit(self._run_id, spot, text) and self._text == text:
-                    self._text = None
+            if spot is not None and text is not None:
+                is_done = await self._advance(spot, text, loop.time())
+                self._text = None if is_done and self._text == text else self._text
             if spot is not None and loop.time() - typed_at >= _TYPING_SECONDS:
                 self._signs.typing(spot.chat_id, spot.thread_id)
                 typed_at = loop.time()
             await _wait(self._closed, _EDIT_SECONDS)
+        if self._draft is not None and spot is not None and spot.message_id is not None:
+            await self._signs.make_room(self._run_id, spot.message_id)
+
+    def _next_text(self, now: float) -> str | None:
+        """Return what is to be shown: news, or the draft once more before people lose sight of it."""
+        if self._text is None and self._draft is not None and now >= self._draft.at + RENEW_SECONDS:
+            return self._draft.text
+        return self._text
+
+    async def _advance(self, spot: Spot, text: str, now: float) -> bool:
+        """Take the next step to show the text; True when it is done with."""
+        head, _, rest = text.partition("\n\n")
+        if spot.message_id is None or not rest or not self._signs.takes_drafts(spot):
+            is_done = await self._signs.edit(self._run_id, spot, text)
+            self._head = text if is_done else self._head
+            return is_done
+        if head != self._head:
+            if await self._signs.edit(self._run_id, spot, head):
+                self._head = head
+            return False
+        shown = await self._signs.draft(spot, text)
+        if shown:
+            self._draft = _Shown(text, now)
+        if self._signs.takes_drafts(spot):
+            return shown is not None
+        # Refused for good: edits show this text and what follows.
+        self._draft = None
+        return False
 
 
-def first_message(markdown: str) -> TextPart | None:
-    """Return as much of the progress, from its beginning, as one message shows; None for nothing to see."""
-    text = whole_characters(clean_terminal_text(markdown[: 2 * TEXT_LIMIT]))
-    return next(iter(split(render(text))), None)
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """A draft that people see."""
 
-
-def _find_spot(conn: Connection, run_id: str) -> _Spot | None:
-    row = conn.execute(
-        select(deliveries.c.chat_id, deliveries.c.thread_id, delivery_parts.c.message_id)
-        .join(delivery_parts, delivery_parts.c.delivery_id == deliveries.c.id)
-        .where(deliveries.c.run_id == run_id, deliveries.c.body.is_(None), delivery_parts.c.seq == 0)
-    ).first()
-    return None if row is None else _Spot(row.chat_id, row.thread_id, row.message_id)
+    text: str
+    at: float
+    """By the loop's clock."""
 
 
 async def _quietly(sign: Coroutine[Any, Any, None]) -> None:

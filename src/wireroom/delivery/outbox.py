@@ -119,6 +119,11 @@ def send_notice(
     )
 
 
+def move_on(conn: Connection, jobs: Jobs, delivery_id: int, bot_id: int, chat_id: int) -> None:
+    """Have the sender look at a delivery that has a step to do again."""
+    _enqueue(conn, jobs, delivery_id, bot_id, chat_id)
+
+
 def fill_delivery(
     conn: Connection, jobs: Jobs, run_id: str, body: str, buttons: tuple[Button, ...] = ()
 ) -> None:

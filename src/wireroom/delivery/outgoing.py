@@ -12,7 +12,7 @@ from sqlalchemy import Connection, insert, update
 from wireroom.conversations.topics import TopicKey
 from wireroom.delivery.left_topics import body_from, opening_from
 from wireroom.delivery.outbox import DeliveryState
-from wireroom.delivery.parts import Part, TextPart, VoicePart, decode_part, encode_part, part_kind
+from wireroom.delivery.parts import Part, RichPart, TextPart, VoicePart, decode_part, encode_part, part_kind
 from wireroom.delivery.plan import Doubt, PartState, PartView
 from wireroom.store.schema import deliveries, delivery_parts
 from wireroom.store.statement import Row, Statement
@@ -25,7 +25,8 @@ _LOAD = Statement("""
 """A delivery that is not over."""
 
 _LOAD_PARTS = Statement("""
-    SELECT seq, kind, content, state, message_id, doubt, lost_after, updated_at FROM delivery_parts
+    SELECT seq, kind, content, state, message_id, doubt, lost_after, updated_at, replaces
+    FROM delivery_parts
     WHERE delivery_id = :delivery_id ORDER BY seq
 """)
 """Its parts in order."""
@@ -69,6 +70,8 @@ class StoredPart:
     """Of each send that may have left a message, the highest message id known before it; oldest first."""
     updated_at: int
     """When its state was last noted; for one to be filled that is when its filling came due."""
+    replaces: int | None = None
+    """The message id of an earlier placeholder, see `delivery.takeover`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,7 @@ class Outgoing:
                 has_content=part.content is not None,
                 doubt=part.doubt,
                 is_voice=isinstance(part.content, VoicePart),
+                replaces=part.replaces is not None,
             )
             for part in self.parts
         ]
@@ -111,7 +115,9 @@ class Outgoing:
     @property
     def is_cut(self) -> bool:
         """Whether its parts are cut from its body, as those of an answer and of a notice in words are."""
-        is_text = all(part.content is None or isinstance(part.content, TextPart) for part in self.parts)
+        is_text = all(
+            part.content is None or isinstance(part.content, TextPart | RichPart) for part in self.parts
+        )
         return self.run_id is not None or is_text
 
     def due_since(self, seq: int) -> int:
@@ -235,7 +241,7 @@ def _part(delivery_id: int, seq: int) -> Any:
 
 
 def _stored(row: Row) -> StoredPart:
-    seq, kind, content, state, message_id, doubt, lost_after, updated_at = row
+    seq, kind, content, state, message_id, doubt, lost_after, updated_at, replaces = row
     decoded = None if content is None else decode_part(kind, content)
     lost = [int(number) for number in (lost_after or "").split()]
-    return StoredPart(seq, PartState(state), decoded, message_id, Doubt(doubt), lost, updated_at)
+    return StoredPart(seq, PartState(state), decoded, message_id, Doubt(doubt), lost, updated_at, replaces)

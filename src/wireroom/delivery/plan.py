@@ -49,6 +49,8 @@ class PartView:
     doubt: Doubt = Doubt.NONE
     is_voice: bool = False
     """It is sent whole by one call that must not be repeated."""
+    replaces: bool = False
+    """An earlier placeholder of it, on record, is to be deleted once its message stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,13 @@ class Search:
 
 
 @dataclass(frozen=True, slots=True)
+class Remove:
+    """Delete the placeholder that the message of part `seq` has replaced."""
+
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
 class Complete:
     """Every part is shown."""
 
@@ -103,7 +112,7 @@ class Wait:
     """The placeholder is shown and the answer is not known yet."""
 
 
-Step = Place | Fill | Speak | LeaveOut | Render | Search | Complete | Wait
+Step = Place | Fill | Speak | LeaveOut | Render | Search | Remove | Complete | Wait
 
 
 def next_step(parts: Sequence[PartView], *, has_body: bool) -> Step:
@@ -124,7 +133,11 @@ def next_step(parts: Sequence[PartView], *, has_body: bool) -> Step:
             return Place(part.seq)
         if part.state is PartState.PLACED and has_body:
             return Fill(part.seq)
-    for part in parts:
-        if part.doubt is Doubt.FRESH or (part.doubt is Doubt.LOOKED and has_body):
-            return Search(part.seq, thorough=has_body)
+    leftover = next((part for part in parts if _leaves_something(part, has_body=has_body)), None)
+    if leftover is not None:
+        return Remove(leftover.seq) if leftover.replaces else Search(leftover.seq, thorough=has_body)
     return Complete() if has_body else Wait()
+
+
+def _leaves_something(part: PartView, *, has_body: bool) -> bool:
+    return part.replaces or part.doubt is Doubt.FRESH or (part.doubt is Doubt.LOOKED and has_body)

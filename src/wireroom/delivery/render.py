@@ -28,7 +28,7 @@ DEEPEST_INDENT = 8
 _SCOPES = {"Heading": "bold", "BlockQuote": "blockquote"}
 
 _LANGUAGE = re.compile(r"[\w+#.-]{1,40}")
-_LINKABLE = re.compile(r"https?://[^\s/:?#]+\.[^\s/:?#]+\S*|tg://\S+", re.IGNORECASE)
+LINKABLE = re.compile(r"https?://[^\s/:?#]+\.[^\s/:?#]+\S*|tg://\S+", re.IGNORECASE)
 """What Telegram accepts as the target of a link; it silently drops others, such as localhost and paths."""
 
 
@@ -154,7 +154,7 @@ class _Walker:
             case "CodeBlock":
                 self._begin_unindented()
                 self._code = []
-                self._language = _language_of(event.data)
+                self._language = language_of(event.data)
             case "/CodeBlock":
                 self._end_code_block()
             case "Table":
@@ -227,7 +227,7 @@ class _Walker:
         self._flush_marker()
         # Telegram finds e-mail addresses in a text by itself.
         url = "" if link_type == "Email" else url
-        linked = not self._in_cell and _LINKABLE.fullmatch(url) is not None
+        linked = not self._in_cell and LINKABLE.fullmatch(url) is not None
         if linked:
             self.out.open("text_link", url)
         self._links.append(_Link(url, linked, self.out.mark()))
@@ -274,7 +274,8 @@ class _Walker:
         self.out.write(cell)
 
 
-def _language_of(kind: Any) -> str | None:
+def language_of(kind: Any) -> str | None:
+    """Return the language that the parser found for a block of code: {"Fenced": "python"}."""
     match kind:
         case {"Fenced": info}:
             named = _LANGUAGE.match(info.strip())

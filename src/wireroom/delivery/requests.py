@@ -5,9 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from wireroom.delivery.outgoing import Outgoing, StoredPart
-from wireroom.delivery.parts import DocumentPart, TextPart, VoicePart
+from wireroom.delivery.parts import DocumentPart, FilePart, RichPart, TextPart, VoicePart
 from wireroom.telegram.methods import EditMessageMedia, EditMessageText, Method, SendMessage, SendVoice
-from wireroom.telegram.types import Attachment, InlineKeyboardButton, InlineKeyboardMarkup, ReplyParameters
+from wireroom.telegram.types import (
+    Attachment,
+    InlineKeyboardButton,
+    InlineKeyboardMarkup,
+    InputRichMessage,
+    ReplyParameters,
+)
 
 
 def placeholder(out: Outgoing, seq: int) -> SendMessage:
@@ -37,7 +43,10 @@ def voice_message(out: Outgoing, voice: VoicePart) -> SendVoice:
 
 
 def content_edit(out: Outgoing, part: StoredPart, *, plain: bool) -> Method[Any]:
-    """Return the call that turns the placeholder into the part's content; `plain` leaves formatting out."""
+    """Return the call that turns the placeholder into the part's content; `plain` leaves formatting out.
+
+    A photo that is to be plain is a document.
+    """
     message_id = part.message_id or 0
     last = part.seq == len(out.parts) - 1
     markup = _markup(out.buttons) if last and out.buttons else None
@@ -47,6 +56,24 @@ def content_edit(out: Outgoing, part: StoredPart, *, plain: bool) -> Method[Any]
                 chat_id=out.chat_id,
                 message_id=message_id,
                 document=Attachment(document.file_name, document.content, document.content_type),
+                reply_markup=markup,
+            )
+        case FilePart() as file:
+            as_photo = file.image_type is not None and not plain
+            return EditMessageMedia(
+                chat_id=out.chat_id,
+                message_id=message_id,
+                kind="photo" if as_photo else "document",
+                document=Attachment(
+                    file.file_name, b"", file.image_type or "application/octet-stream", path=file.path
+                ),
+                reply_markup=markup,
+            )
+        case RichPart(blocks=blocks):
+            return EditMessageText(
+                chat_id=out.chat_id,
+                message_id=message_id,
+                rich_message=InputRichMessage(blocks),
                 reply_markup=markup,
             )
         case TextPart() as text:

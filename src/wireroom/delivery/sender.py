@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -18,9 +19,11 @@ from sqlalchemy import Connection
 
 from wireroom.clock import Clock, from_ms, to_ms
 from wireroom.conversations.topics import TopicKey
+from wireroom.delivery.contents import contents_of, plain_contents
 from wireroom.delivery.high_water import HighWater
+from wireroom.delivery.left_file import refused_as_photo, why_not
 from wireroom.delivery.left_topics import leave_topic
-from wireroom.delivery.lost import lost_candidates, note_search, remove_lost
+from wireroom.delivery.leftovers import Leftovers
 from wireroom.delivery.outbox import DeliveryState
 from wireroom.delivery.outgoing import (
     Outgoing,
@@ -33,7 +36,7 @@ from wireroom.delivery.outgoing import (
     note_failure,
     store_parts,
 )
-from wireroom.delivery.parts import TextPart, VoicePart
+from wireroom.delivery.parts import FilePart, RichPart, VoicePart
 from wireroom.delivery.permits import Permits
 from wireroom.delivery.plan import (
     Complete,
@@ -41,6 +44,7 @@ from wireroom.delivery.plan import (
     LeaveOut,
     PartState,
     Place,
+    Remove,
     Render,
     Search,
     Speak,
@@ -58,9 +62,10 @@ from wireroom.delivery.reaction import (
     SendPlain,
     Shown,
     react,
+    refuses_rich,
 )
 from wireroom.delivery.requests import content_edit, placeholder, voice_message
-from wireroom.delivery.split import as_parts
+from wireroom.delivery.spots import rich_choice
 from wireroom.delivery.strays import Strays
 from wireroom.delivery.voices import react_to_silence
 from wireroom.errors import LeaseLost, StoreLost
@@ -69,10 +74,13 @@ from wireroom.perf.metrics import DELIVERIES, DELIVERY_SECONDS, TELEGRAM_CALLS
 from wireroom.store.database import Database
 from wireroom.store.patience import patiently, write_patiently
 from wireroom.telegram.client import TelegramClient
-from wireroom.telegram.errors import BotAPIError, FloodWait, Uncertain
+from wireroom.telegram.errors import BotAPIError, Uncertain
 from wireroom.telegram.methods import DeleteMessage, Method
 
 _log = structlog.get_logger(__name__)
+_ELSEWHERE = timedelta(minutes=2)
+"""How long a file that is not on this machine's disk is left to another machine, which may have it."""
+_ELSEWHERE_SECONDS = 2.0
 _IN_DOUBT = "the voice message may have been sent; it is not sent twice"
 _claim: ContextVar[Job] = ContextVar("claim")
 """The job that the handler at work moves on: each of its writes is refused once another has taken it up."""
@@ -121,6 +129,7 @@ class Sender:
         self._high_water = HighWater()
         self._hush = Hush(db, clock, policy.zone)
         self._placing = asyncio.Semaphore(_PLACING)
+        self._leftovers = Leftovers(db, permits, self._call, self._write)
 
     async def handle(self, job: Job) -> Outcome:
         """Move the delivery on as far as it goes now; see `jobs.port.Handler`.
@@ -154,8 +163,8 @@ class Sender:
                     return Done()
                 case Render():
                     await self._render(out)
-                case Search():
-                    if (outcome := await self._search(out, step)) is not None:
+                case Search() | Remove():
+                    if (outcome := await self._leftovers.clear(out, step)) is not None:
                         return outcome
                 case Place() | Fill() | Speak() | LeaveOut():
                     if (outcome := await self._paced(job, out, step)) is not None:
@@ -201,14 +210,28 @@ class Sender:
     async def _fill(
         self, job: Job, out: Outgoing, part: StoredPart, *, plain: bool = False
     ) -> Outcome | None:
+        if isinstance(part.content, FilePart) and (why := await asyncio.to_thread(why_not, part.content)):
+            return await self._missing(job, out, why)
         try:
             await self._call(content_edit(out, part, plain=plain))
         except BotAPIError as error:
+            if isinstance(part.content, RichPart) and refuses_rich(error):
+                _log.info("rich_message_refused", delivery=out.id, reason=str(error))
+                await self._render(out, plain=True)
+                return None
+            if not plain and refused_as_photo(part.content, error):
+                return await self._fill(job, out, part, plain=True)
             return await self._failed(job, out, part.seq, error, Call.FILL, plain=plain)
         if part.seq == 0 and (seconds := self._strays.take(out.run_id, self._clock.monotonic())) > 0:
             return self._again_in(seconds)
         await self._mark(out, part.seq, PartState.SENT)
         return None
+
+    async def _missing(self, job: Job, out: Outgoing, why: str) -> Outcome:
+        """Leave a file that is not here to another machine, for a while."""
+        if self._clock.now() - from_ms(out.created_at) < _ELSEWHERE:
+            return self._again_in(_ELSEWHERE_SECONDS)
+        return await self._give_up(job, why)
 
     async def _speak(self, job: Job, out: Outgoing, part: StoredPart) -> Outcome | None:
         """Send a voice message by the one call that it has; what went wrong with it never costs the text."""
@@ -314,31 +337,17 @@ class Sender:
         await self._write(out.id, unit)
         DELIVERIES.labels("sent").inc()
 
-    async def _render(self, out: Outgoing) -> None:
+    async def _render(self, out: Outgoing, *, plain: bool = False) -> None:
         """Cut the body into parts; off the event loop, since an answer may be megabytes long."""
-        contents = await asyncio.to_thread(
-            as_parts, out.body or "", max_text_parts=self._policy.max_text_parts
-        )
-        shown = contents or (TextPart("(The answer has no visible text.)"),)
-        await self._write(out.id, lambda conn, now: store_parts(conn, out.id, shown, now))
-
-    async def _search(self, out: Outgoing, step: Search) -> Outcome | None:
-        """Delete the placeholders of the part that were lost; None when that is done."""
-        candidates = await self._db.read(lambda conn: lost_candidates(conn, out, step))
-        until = await self._permits.ask(out.chat_id, "edit") if candidates else None
-        if until is not None:
-            return RunAgainAt(until)
-        try:
-            removed = await remove_lost(self._call, out.chat_id, candidates)
-        except BotAPIError as error:
-            # Once is enough: what stays is a "…", and a search that begins anew would never get further.
-            if isinstance(error, FloodWait):
-                await self._permits.flood(out.chat_id, error.retry_after_seconds)
-            _log.warning("lost_placeholder_stays", delivery=out.id, reason=str(error))
+        body, most = out.body or "", self._policy.max_text_parts
+        if plain:
+            contents = await asyncio.to_thread(plain_contents, body, max_text_parts=most)
         else:
-            _log.info("lost_placeholders_removed", delivery=out.id, count=len(removed))
-        await self._write(out.id, lambda conn, _: note_search(conn, out.id, step.seq, thorough=step.thorough))
-        return None
+            chosen = await self._db.read(lambda conn: rich_choice(conn, out.id))
+            contents = await asyncio.to_thread(
+                contents_of, body, chosen=chosen, chat_id=out.chat_id, max_text_parts=most
+            )
+        await self._write(out.id, lambda conn, now: store_parts(conn, out.id, contents, now))
 
     async def _mark(
         self, out: Outgoing, seq: int, state: PartState, *, message_id: int | None = None

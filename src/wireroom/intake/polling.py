@@ -34,7 +34,7 @@ from wireroom.telegram.client import TelegramClient
 from wireroom.telegram.errors import Conflict, FloodWait
 from wireroom.telegram.methods import GetUpdates
 
-ALLOWED_UPDATES = ["message", "edited_message", "callback_query"]
+ALLOWED_UPDATES = ["message", "edited_message", "callback_query", "stopped_message_generation"]
 """The kinds we ask Telegram for, by polling and by webhook alike."""
 
 _log = structlog.get_logger(__name__)

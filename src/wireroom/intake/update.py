@@ -49,11 +49,20 @@ class _Callback(msgspec.Struct):
     data: str | None = None
 
 
+class _Stopped(msgspec.Struct):
+    """The button of a draft. Source: Telegram Bot API 10.3, MessageGenerationStopped."""
+
+    chat: _Chat
+    draft_id: _Id
+    message_thread_id: _Id | None = None
+
+
 class _Update(msgspec.Struct):
     update_id: _Id
     message: _Message | None = None
     edited_message: _Message | None = None
     callback_query: _Callback | None = None
+    stopped_message_generation: _Stopped | None = None
 
 
 class _OnlyId(msgspec.Struct):
@@ -117,13 +126,14 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Pressed:
-    """An inline button was pressed."""
+    """An inline button was pressed, or the button of a draft: `data` "w:draft:<draft id>"."""
 
     update_id: int
     place: Place | None
     """The message that carries the button; None for a button of an inline message."""
     speaker: Speaker
     callback_id: str
+    """By which the press is acknowledged; empty for a draft's, which needs no acknowledgement."""
     data: str
 
 
@@ -168,8 +178,8 @@ def kind_of(incoming: Incoming) -> str:
             return "message"
         case Said():
             return "edited_message"
-        case Pressed():
-            return "callback_query"
+        case Pressed(callback_id=callback_id):
+            return "callback_query" if callback_id else "stopped_message_generation"
         case Other(kind=kind):
             return kind
 
@@ -203,6 +213,8 @@ def _read(body: bytes | str) -> Incoming:
         return Other(_decode_id(body).update_id, "unreadable")
     if update.callback_query is not None:
         return _pressed(update.update_id, update.callback_query)
+    if update.stopped_message_generation is not None:
+        return _stopped(update.update_id, update.stopped_message_generation)
     message = update.message or update.edited_message
     if message is None:
         return Other(update.update_id, _kind_of(body))
@@ -246,6 +258,13 @@ def _pressed(update_id: int, callback: _Callback) -> Pressed:
         callback_id=callback.id,
         data=_storable(callback.data or ""),
     )
+
+
+def _stopped(update_id: int, stopped: _Stopped) -> Pressed:
+    """Return the press; drafts are in private chats alone, which have the ids of their people."""
+    chat_id = stopped.chat.id
+    place = Place(chat_id, stopped.message_thread_id, 0)
+    return Pressed(update_id, place, Speaker(chat_id, str(chat_id)), "", f"w:draft:{stopped.draft_id}")
 
 
 def _place(message: _Message) -> Place:

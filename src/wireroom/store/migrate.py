@@ -25,7 +25,7 @@ from wireroom.store.moving.tables import MOVED, MOVING
 from wireroom.store.sqlite import connect, engine_for
 from wireroom.store.sqlite_errors import translate
 
-HEAD = "0009"
+HEAD = "0010"
 """The version that this release's code expects; a test holds it against the newest migration."""
 
 _ADVISORY_LOCK = 0x77697265  # "wire"

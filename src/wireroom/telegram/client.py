@@ -163,7 +163,10 @@ class TelegramClient:
         Errors are returned, not raised here: aiohttp's own carry the URL, and with it the token, and would be
         attached to whatever is raised while they are handled.
         """
-        body = await request_body(request)
+        try:
+            body = await request_body(request)
+        except OSError as error:
+            return TelegramUnavailable(request.api_name, f"the file cannot be read ({error.strerror})")
         try:
             async with self.session.post(
                 self._url(f"/bot{self.token}/{request.api_name}"),
@@ -174,6 +177,8 @@ class TelegramClient:
                 return _Answer(response.status, await read_bounded(response), retry_after_seconds(response))
         except (aiohttp.ClientError, OSError) as error:
             return _without_answer(request.api_name, type(error).__name__, begun=body.begun)
+        finally:
+            await body.close()
 
     def _result(self, request: Method[R], answer: _Answer) -> R | BotAPIError:
         method = request.api_name
@@ -226,6 +231,11 @@ class TelegramClient:
             # By default aiohttp rounds longer times up to whole seconds of its loop's clock.
             ceil_threshold=math.inf,
         )
+
+
+def looks_like_token(text: str) -> bool:
+    """Tell whether this may be a bot's token, such as 123456:AAE…"""
+    return _TOKEN.fullmatch(text) is not None
 
 
 def _without_answer(method: str, cause: str, *, begun: bool) -> BotAPIError:

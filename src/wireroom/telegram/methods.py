@@ -244,7 +244,7 @@ class SendVoice(Method[Message], frozen=True, kw_only=True):
 
 
 class EditMessageMedia(Method[Message | bool], frozen=True, kw_only=True):
-    """Turn a message, also a text message, into an uploaded document."""
+    """Turn a message, also a text message, into an uploaded document or photo."""
 
     api_name: ClassVar[str] = "editMessageMedia"
     result_type: ClassVar[Any] = Message | bool
@@ -252,6 +252,9 @@ class EditMessageMedia(Method[Message | bool], frozen=True, kw_only=True):
     chat_id: int
     message_id: int
     document: Attachment
+    """At most 50 MB; a photo 10 MB."""
+    kind: str = "document"
+    """document or photo."""
     caption: str | None = None
     reply_markup: InlineKeyboardMarkup | None = None
 
@@ -353,6 +356,6 @@ def encode(request: Method[Any]) -> Encoded:
     fields: dict[str, Any] = to_wire(msgspec.structs.replace(request, **{name: _NOTHING}))
     del fields[name]
     if isinstance(request, EditMessageMedia):
-        caption = fields.pop("caption", None)
-        fields["media"] = {"type": "document", "media": ATTACHED} | ({"caption": caption} if caption else {})
+        caption, kind = fields.pop("caption", None), fields.pop("kind", "document")
+        fields["media"] = {"type": kind, "media": ATTACHED} | ({"caption": caption} if caption else {})
     return Encoded(request.api_name, fields, upload, name)

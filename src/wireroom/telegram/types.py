@@ -145,10 +145,13 @@ class Attachment(msgspec.Struct, frozen=True):
     file_name: str
     content: bytes
     content_type: str = "application/octet-stream"
+    path: str = ""
+    """Where the content is read from while it is sent, when it is not given."""
 
     def __repr__(self) -> str:
         """Return the name and size, never the content."""
-        return f"Attachment({self.file_name!r}, {len(self.content)} bytes)"
+        size = self.path or f"{len(self.content)} bytes"
+        return f"Attachment({self.file_name!r}, {size})"
 
 
 def to_wire(value: Any) -> Any:

@@ -51,18 +51,36 @@ class WatchedBody(Payload):
         await self.write(writer)
 
 
-async def request_body(request: Encoded) -> WatchedBody:
-    """Return JSON, or a multipart form when the request uploads a file."""
-    if request.upload is None:
+class WatchedForm(aiohttp.MultipartWriter):
+    """As `WatchedBody`, for a form whose file is read from the disk while it is sent; close it."""
+
+    def __init__(self) -> None:
+        """Begin an empty form."""
+        super().__init__("form-data")
+        self.begun = False
+
+    async def write(self, writer: AbstractStreamWriter, close_boundary: bool = True) -> None:
+        """Write the form; from the first line on the request may have been acted on."""
+        self.begun = True
+        await super().write(writer, close_boundary)
+
+
+async def request_body(request: Encoded) -> WatchedBody | WatchedForm:
+    """Return JSON, or a multipart form when the request uploads a file.
+
+    Raises:
+        OSError: the file to upload cannot be read.
+    """
+    upload = request.upload
+    if upload is None:
         return WatchedBody(msgspec.json.encode(request.fields), "application/json")
-    with aiohttp.MultipartWriter("form-data") as form:
-        for name, value in request.fields.items():
-            form.append(_form_text(value)).set_content_disposition("form-data", name=name)
-        part = form.append(request.upload.content, {"Content-Type": request.upload.content_type})
-        part.set_content_disposition(
-            "form-data", name=request.upload_field, filename=request.upload.file_name
-        )
-        return WatchedBody(await form.as_bytes(), form.content_type)
+    form = WatchedForm()
+    for name, value in request.fields.items():
+        form.append(_form_text(value)).set_content_disposition("form-data", name=name)
+    content = await asyncio.to_thread(Path(upload.path).open, "rb") if upload.path else upload.content
+    part = form.append(content, {"Content-Type": upload.content_type})
+    part.set_content_disposition("form-data", name=request.upload_field, filename=upload.file_name)
+    return form if upload.path else WatchedBody(await form.as_bytes(), form.content_type)
 
 
 def _form_text(value: Any) -> str:

@@ -47,6 +47,9 @@ delivery_parts = Table(
     ),
     Column("sent_after", BigInteger, comment="the highest message id known when it was last placed"),
     Column("lost_after", Text, comment="that of earlier sends which may have left a message, in a row"),
+    Column(
+        "replaces", BigInteger, comment="message id of an earlier placeholder, deleted once this one stands"
+    ),
     Column("error", Text),
     Column("updated_at", BigInteger, nullable=False),
     sqlite_with_rowid=False,

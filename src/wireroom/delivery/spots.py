@@ -1,0 +1,65 @@
+"""Where a run's progress is shown, and which run a draft belongs to: read from the deliveries.
+
+A draft has the id of its run's delivery for its own: never 0, the same for the whole run, and good on every
+process of the installation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from wireroom.conversations.chat_settings import read_chat_settings
+from wireroom.delivery.looks import wants_rich_drafts
+from wireroom.store.statement import Statement
+
+_FIND = Statement("""
+    SELECT d.id, d.chat_id, d.thread_id, d.lane, p.message_id
+    FROM deliveries AS d JOIN delivery_parts AS p ON p.delivery_id = d.id
+    WHERE d.run_id = :run_id AND d.body IS NULL AND p.seq = 0
+""")
+"""Where a run will answer, while its answer is not known."""
+
+_LANE_OF = Statement("SELECT lane FROM deliveries WHERE id = :delivery_id")
+"""Whose settings count for a delivery."""
+
+_RUN_OF = Statement("""
+    SELECT run_id FROM deliveries WHERE id = :draft_id AND bot_id = :bot_id AND chat_id = :chat_id
+""")
+"""Which run a chat's draft shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """Where a run's progress is shown."""
+
+    draft_id: int
+    chat_id: int
+    thread_id: int | None
+    message_id: int | None
+    """None until the placeholder is there."""
+    rich: bool
+    """Whether its drafts may be rich."""
+
+
+def find_spot(conn: Connection, run_id: str) -> Spot | None:
+    """Return where the run will answer; None for nowhere, and once its answer is known."""
+    row = _FIND.row(conn, run_id=run_id)
+    if row is None:
+        return None
+    delivery_id, chat_id, thread_id, lane, message_id = row
+    rich = wants_rich_drafts(read_chat_settings(conn, lane).rich, chat_id)
+    return Spot(delivery_id, chat_id, thread_id, message_id, rich)
+
+
+def run_of_draft(conn: Connection, draft_id: int, bot_id: int, chat_id: int) -> str | None:
+    """Return the run whose draft this is in this chat, None for a draft that is none of its."""
+    run_id: str | None = _RUN_OF.value(conn, draft_id=draft_id, bot_id=bot_id, chat_id=chat_id)
+    return run_id
+
+
+def rich_choice(conn: Connection, delivery_id: int) -> str | None:
+    """Return what the people of the delivery's chat chose about rich messages, see `delivery.looks`."""
+    lane = _LANE_OF.value(conn, delivery_id=delivery_id)
+    return read_chat_settings(conn, lane).rich if lane else None
