@@ -9,13 +9,19 @@ from aiogram import Bot
 from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.telegram import TelegramAPIServer
 from aiogram.enums import ParseMode
-from aiogram.exceptions import TelegramForbiddenError, TelegramRetryAfter, TelegramUnauthorizedError
+from aiogram.exceptions import (
+    TelegramBadRequest,
+    TelegramForbiddenError,
+    TelegramRetryAfter,
+    TelegramUnauthorizedError,
+)
 from aiogram.types import (
     BotCommand,
     BufferedInputFile,
     InlineKeyboardButton,
     InlineKeyboardMarkup,
     InputMediaDocument,
+    InputMediaPhoto,
     InputRichBlockList,
     InputRichBlockListItem,
     InputRichBlockParagraph,
@@ -25,6 +31,7 @@ from aiogram.types import (
     InputRichMessage,
     Message,
     MessageEntity,
+    MessageOriginUser,
     ReactionTypeEmoji,
     ReplyParameters,
     RichBlockTableCell,
@@ -32,7 +39,8 @@ from aiogram.types import (
     Update,
 )
 
-from wireroom.testing.bot_api import BotAPIServer, Chat, blocked, flooded
+from wireroom.testing.bot_api import BotAPIServer, Chat, Piece, blocked, flooded
+from wireroom.testing.bot_api.attachments import MAX_PHOTO_BYTES
 
 
 @pytest.fixture
@@ -109,6 +117,51 @@ async def test_aiogram_sends_and_fetches_files(telegram: BotAPIServer, bot: Bot,
     assert turned.document is not None
     assert [message.document for message in telegram.visible(ada)] == [b"a,b\n", None, b"log"]
     assert telegram.visible(ada)[1].voice == b"OggS"
+
+
+async def test_aiogram_sends_photos_and_albums_within_their_limits(
+    telegram: BotAPIServer, bot: Bot, ada: Chat
+) -> None:
+    """sendPhoto, sendMediaGroup, editMessageMedia with a photo; captions, sizes, numbers are limited."""
+    jpeg = b"\xff\xd8\xff picture"
+    sent = await bot.send_photo(7, BufferedInputFile(jpeg, "a.jpg"), caption="x" * 1024)
+    assert sent.photo is not None
+    assert sent.photo[-1].width > sent.photo[0].width
+    album = [InputMediaPhoto(media=BufferedInputFile(jpeg, f"{number}.jpg")) for number in range(3)]
+    pieces = await bot.send_media_group(7, list(album))
+    assert len({piece.media_group_id for piece in pieces}) == 1
+    text = await bot.send_message(7, "working")
+    turned = await bot.edit_message_media(album[0], chat_id=7, message_id=text.message_id)
+    assert isinstance(turned, Message)
+    assert turned.photo
+    assert [message.photo for message in telegram.visible(ada)] == [jpeg] * 5
+    for call in (
+        bot.send_photo(7, BufferedInputFile(jpeg, "a.jpg"), caption="x" * 1025),
+        bot.send_photo(7, BufferedInputFile(b"no picture", "a.jpg")),
+        bot.send_photo(7, BufferedInputFile(jpeg + b"x" * MAX_PHOTO_BYTES, "a.jpg")),
+        bot.send_media_group(7, [album[0]]),
+        bot.send_media_group(7, [album[0]] * 11),
+    ):
+        with pytest.raises(TelegramBadRequest):
+            await call
+    assert len(telegram.visible(ada)) == 5
+
+
+async def test_aiogram_reads_pictures_albums_forwards_and_quotes(telegram: BotAPIServer, ada: Chat) -> None:
+    """What people send comes as aiogram's updates, sizes and origins included."""
+    ids = await telegram.user_sends_album(ada, [Piece(b"1", "all"), Piece(b"2", name="b.txt")])
+    ids.append(await telegram.user_forwards(ada, "news", telegram.user(9, "Bob")))
+    first = telegram.message_id_of(ids[0])
+    ids.append(await telegram.user_quotes(ada, "why?", first, "al"))
+    messages = [Update.model_validate(telegram.update(one)).message for one in ids]
+    photo, document, forwarded, quoting = (message for message in messages if message)
+    assert photo.photo is not None
+    assert photo.media_group_id == document.media_group_id
+    assert (photo.caption, len(photo.photo)) == ("all", 2)
+    assert isinstance(forwarded.forward_origin, MessageOriginUser)
+    assert forwarded.forward_origin.sender_user.id == 9
+    assert quoting.quote is not None
+    assert quoting.quote.text == "al"
 
 
 async def test_aiogram_sets_what_surrounds_messages(telegram: BotAPIServer, bot: Bot, ada: Chat) -> None:

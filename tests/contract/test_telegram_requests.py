@@ -188,6 +188,16 @@ def test_edit_message_media_points_at_the_uploaded_file(caption: str | None) -> 
     assert encoded.upload == FILE
 
 
+def test_edit_message_media_can_be_a_photo_from_the_disk() -> None:
+    """The file is named by its path, to be read while it is sent; the model sees a photo."""
+    file = Attachment("chart.png", b"", "image/png", path="/data/chart.png")
+    encoded = encode(EditMessageMedia(chat_id=5, message_id=8, document=file, kind="photo"))
+    model = aiogram.methods.EditMessageMedia.model_validate(encoded.fields)
+    assert _without_defaults(model) == encoded.fields
+    assert type(model.media).__name__ == "InputMediaPhoto"
+    assert encoded.upload == file
+
+
 def test_requests_leave_defaults_out() -> None:
     """A short message is a short request: only what differs from Telegram's defaults is sent."""
     assert encode(SendMessage(chat_id=5, text="hi")).fields == {

@@ -30,6 +30,7 @@ from wireroom.runs.stopping import heed_cancellation
 from wireroom.runs.verdict import RunEnding, Verdict
 from wireroom.store.database import Database
 from wireroom.store.patience import read_patiently, write_patiently
+from wireroom.workspaces import outbox
 
 _REASON_CHARS = 500
 _log = structlog.get_logger(__name__)
@@ -159,10 +160,14 @@ class AgentDriver:
             goes_on=question.goes_on,
             private_dir=attempt.private_dir,
             mcp_servers=attempt.mcp_servers,
-            instructions="" if is_elsewhere or attempt.reviews else self._policy.instructions,
+            instructions="" if is_elsewhere or attempt.reviews else self._instructions(attempt),
         )
 
     async def _context(self, attempt: Attempt, question: Question) -> str:
+    def _instructions(self, attempt: Attempt) -> str:
+        told = [self._policy.instructions, outbox.note(attempt.outbox) if attempt.outbox else ""]
+        return "\n".join(line for line in told if line)
+
         memory = Memory("", ())
         if not attempt.is_first:
             memory = await read_patiently(

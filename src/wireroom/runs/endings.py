@@ -14,6 +14,7 @@ from wireroom.runs import loop, rounds
 from wireroom.runs import statements as sql
 from wireroom.runs.answer_buttons import answer_buttons
 from wireroom.runs.events import append_events, state_event, text_so_far
+from wireroom.runs.left_files import send_left_files
 from wireroom.runs.options import RunReport, encode, read_report
 from wireroom.runs.records import load_run
 from wireroom.runs.states import RunMode, RunState, check_move
@@ -63,6 +64,8 @@ def finish_run(
     has_diff = report is not None and bool(report.diff)
     buttons = answer_buttons(run_id, verdict.state, has_diff=has_diff)
     tell_end(conn, jobs, run_id, answer, buttons, now_ms=now_ms)
+    if report is not None:
+        send_left_files(conn, jobs, run_id, report, now_ms)
 
 
 def end_without_agent(

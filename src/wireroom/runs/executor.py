@@ -250,7 +250,8 @@ class Executor:
             raise
         except Exception:  # noqa: BLE001 - after the agent: whatever it is, the work must not be done again
             _log.exception("run_end_not_stored", run_id=attempt.run_id)
-            report = RunReport(error_code=ending.verdict.error_code)
+            files, left_out = ending.report.files, ending.report.not_sent
+            report = RunReport(error_code=ending.verdict.error_code, files=files, not_sent=left_out)
             await self._store_end(job, attempt, lane, RunEnding(ending.verdict, report))
 
     async def _store_end(self, job: Job, attempt: Attempt, lane: str, ending: RunEnding) -> None:

@@ -8,6 +8,7 @@ import msgspec
 
 from wireroom.speech.limits import Recording
 from wireroom.workspaces.given import GivenFiles
+from wireroom.workspaces.outbox import LeftFile
 
 
 class RunOptions(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -71,6 +72,10 @@ class RunReport(msgspec.Struct, omit_defaults=True):
     """What was changed, as a unified diff."""
     patch_cut: bool = False
     """The diff goes on."""
+    files: tuple[LeftFile, ...] = ()
+    """What the agent left to be sent."""
+    not_sent: tuple[str, ...] = ()
+    """What of that is not sent and why, for people."""
 
 
 _options = msgspec.json.Decoder(RunOptions).decode

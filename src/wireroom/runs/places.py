@@ -13,11 +13,14 @@ from wireroom.delivery.clean import clean_terminal_text
 from wireroom.delivery.progress import ProgressLine
 from wireroom.errors import LeaseLost, StoreUnavailable, WireroomError
 from wireroom.runs.driver import Driver
+from wireroom.runs.left_files import goes_to_a_chat, with_left_files
 from wireroom.runs.options import RunReport
 from wireroom.runs.records import Attempt
 from wireroom.runs.states import RunState
+from wireroom.runs.stopping import outlast
 from wireroom.runs.verdict import RunEnding, Verdict
 from wireroom.workspaces.mcp import McpServers, Tools
+from wireroom.workspaces.outbox import Outbox
 from wireroom.workspaces.private_dir import private_dir
 from wireroom.workspaces.work import WorkSummary
 from wireroom.workspaces.workspace import Workspace, Workspaces
@@ -35,6 +38,7 @@ class PlacedDriver:
         self._workspaces = workspaces
         self._tools = tools
         self._data_dir = data_dir
+        self._outbox = Outbox(data_dir)
 
     async def drive(self, attempt: Attempt, lane: str, line: ProgressLine) -> RunEnding:
         """Make the place, work there, and describe the work; see `Driver.drive`."""
@@ -42,7 +46,8 @@ class PlacedDriver:
             workspace = await self._workspace(attempt)
             async with private_dir(self._data_dir, attempt.run_id, attempt.epoch) as private:
                 tools = await self._tools.for_run(workspace.path, attempt.options.mcp_servers or ())
-                placed = _placed(attempt, workspace, tools, private)
+                outbox = await self._outbox_of(attempt, lane)
+                placed = replace(_placed(attempt, workspace, tools, private), outbox=outbox)
                 ending = _tellable(await self._driver.drive(placed, lane, line), tools)
         except (LeaseLost, StoreUnavailable):
             raise
@@ -50,7 +55,18 @@ class PlacedDriver:
             return _not_placed(attempt, str(error))
         if ending.cut_off:
             return ending
-        return replace(ending, report=await self._described(attempt, workspace, ending.report))
+        report = await self._described(attempt, workspace, ending.report)
+        if outbox is not None:
+            report = await outlast(
+                with_left_files(self._outbox, attempt, report), f"files of {attempt.run_id}"
+            )
+        return replace(ending, report=report)
+
+    async def _outbox_of(self, attempt: Attempt, lane: str) -> Path | None:
+        """Return where the agent leaves files for people; None where there is nobody to send them to."""
+        if not goes_to_a_chat(lane):
+            return None
+        return await asyncio.to_thread(self._outbox.folder, attempt.conversation_id)
 
     async def _workspace(self, attempt: Attempt) -> Workspace:
         options = attempt.options

@@ -91,6 +91,8 @@ class Attempt:
     """The commit that the work begins with; None outside of git."""
     private_dir: Path | None = None
     """A folder for the agent's configuration."""
+    outbox: Path | None = None
+    """Where the agent leaves files for people; None when nobody would get them."""
     mcp_servers: tuple[McpServer, ...] = ()
     notices: tuple[str, ...] = ()
     """What people should know about the place of work, for the log."""

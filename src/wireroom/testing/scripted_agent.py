@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections import Counter
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from pathlib import Path
 from wireroom.backends.demo import DemoParser
 from wireroom.backends.protocol import AgentRequest, Command, StreamParser
 
+_TOLD_OUTBOX = re.compile(r"put them into (\S+)\. What")
 _PROGRAM = Path(__file__).with_name("scripted_program.py")
 
 
@@ -70,12 +72,21 @@ class ScriptedAgent:
         follow = () if script is None else ("--script", script)
         return (sys.executable, "-I", "-S", str(_PROGRAM), "--ledger", str(self.ledger.path), *follow)
 
-    def command(self, prompt: str, workdir: Path, script: str | None = None) -> Command:
-        """Return the process that follows the prompt (or the script) in this folder."""
+    def command(
+        self, prompt: str, workdir: Path, script: str | None = None, *, outbox: str | None = None
+    ) -> Command:
+        """Return the process that follows the prompt (or the script) in this folder.
+
+        Args:
+            prompt: Given on standard input.
+            workdir: Where it works.
+            script: Followed instead.
+            outbox: Where it leaves files for the person.
+        """
         return Command(
             argv=self.argv(script),
             cwd=workdir,
-            env={"PATH": os.environ.get("PATH", "")},
+            env={"PATH": os.environ.get("PATH", "")} | ({"OUTBOX": outbox} if outbox else {}),
             stdin=prompt.encode(),
         )
 
@@ -99,8 +110,10 @@ class ScriptedBackend:
         self._script = script
 
     def command(self, request: AgentRequest) -> Command:
-        """Return the process that follows the request's prompt."""
-        return self.agent.command(request.prompt, request.workdir, self._script)
+        """Return the process that follows the request's prompt; it leaves files where it was told to."""
+        told = _TOLD_OUTBOX.search(request.instructions)
+        outbox = told[1] if told else None
+        return self.agent.command(request.prompt, request.workdir, self._script, outbox=outbox)
 
     def parser(self) -> StreamParser:
         """Return a parser of the demo agent's lines."""

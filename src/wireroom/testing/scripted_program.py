@@ -25,6 +25,8 @@ Arguments: `--ledger FILE` to record starts and ends, `--script TEXT` to follow 
     orphan            leave a child behind that holds stdout and stderr for a minute
     daemon            leave a process behind that forked twice, in its own session, with nothing open
     late SECONDS      leave a child behind that says `late` after this time and ends
+    leave NAME TEXT   a file for the person; TEXT may have escapes, as in Python
+    link NAME TARGET  a link to a file in place of a file for the person
     fail TEXT         report a failure of the agent
     exit N            end with this exit code
     crash             end by SIGKILL
@@ -213,6 +215,19 @@ def _late(argument: str, _prompt: str, _said: list[str]) -> None:
         os._exit(0)
 
 
+def _leave(argument: str, _prompt: str, _said: list[str]) -> None:
+    name, _, text = argument.partition(" ")
+    content = text.encode().decode("unicode_escape").encode("latin-1")
+    file = os.open(os.path.join(os.environ["OUTBOX"], name), os.O_WRONLY | os.O_CREAT, 0o600)  # noqa: PTH118 - as above
+    os.write(file, content)
+    os.close(file)
+
+
+def _link(argument: str, _prompt: str, _said: list[str]) -> None:
+    name, _, target = argument.partition(" ")
+    os.symlink(target, os.path.join(os.environ["OUTBOX"], name))  # noqa: PTH118, PTH211 - as above
+
+
 def _fail(argument: str, _prompt: str, said: list[str]) -> None:
     _event("result", ok=False, text="".join(said), error=argument)
     os._exit(1)
@@ -248,6 +263,8 @@ _STEPS = {
     "orphan": _orphan,
     "daemon": _daemon,
     "late": _late,
+    "leave": _leave,
+    "link": _link,
     "fail": _fail,
     "exit": _exit,
     "crash": _crash,

@@ -64,7 +64,7 @@ def _replied(chat: Chat, params: Params) -> Message | None:
     return message
 
 
-def _send(world: World, params: Params, read: Callable[[], Content]) -> Any:
+def _send(world: World, params: Params, read: Callable[[], Content], album: str | None = None) -> Any:
     chat = _chat(world, params)
     thread = _thread(chat, params)
     replied = _replied(chat, params)
@@ -78,6 +78,7 @@ def _send(world: World, params: Params, read: Callable[[], Content]) -> Any:
         thread=thread,
         markup=read_keyboard(params, only_inline=False),
     )
+    message.album = album
     return message.to_json()
 
 
@@ -103,7 +104,10 @@ def _send_photo(world: World, params: Params) -> Any:
 
 
 def _send_media_group(world: World, params: Params) -> Any:
-    return [_send(world, params, partial(_as_read, content)) for content in read_album(world, params)]
+    album = world.new_album()
+    return [
+        _send(world, params, partial(_as_read, content), album=album) for content in read_album(world, params)
+    ]
 
 
 def _as_read(content: Content) -> Content:

@@ -48,12 +48,12 @@ class PeopleWithFiles(PeopleSide):
         """
         if not SMALLEST_ALBUM <= len(pieces) <= LARGEST_ALBUM:
             raise ValueError(f"an album has 2 to 10 pieces, not {len(pieces)}")
-        album = self.new_album()
+        album = self._world.new_album()
         return [self._give(chat, piece, user, album=album) for piece in pieces]
 
     def new_album(self) -> str:
         """Return what the pieces of one album have in common, for pieces that are sent one by one."""
-        return str(13_000_000_000_000_000 + next(self._callback_numbers))
+        return self._world.new_album()
 
     async def user_forwards(
         self, chat: ChatRef, text: str, author: Person, *, user: Person | None = None

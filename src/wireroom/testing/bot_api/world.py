@@ -143,6 +143,10 @@ class World:
         chat.drafts.show(draft)
         chat.sightings.append(Sighting(time.monotonic(), Change.DRAFT, 0, self.bot.id, draft.text))
 
+    def new_album(self) -> str:
+        """Return what the pieces of the next album have in common."""
+        return str(13_000_000_000_000_000 + next(self._file_numbers))
+
     def store_file(self, kind: AttachmentKind, name: str, content: bytes, mime_type: str) -> StoredFile:
         """Keep a file and return it with its ids and path."""
         number = next(self._file_numbers)
