@@ -12,7 +12,7 @@ from wireroom.app.backends import Backends
 from wireroom.app.desk import make_desk
 from wireroom.app.engine import open_for_commands
 from wireroom.app.ids import new_id, workdir_of
-from wireroom.app.pairing import new_pairing_code
+from wireroom.intake.pairing import new_pairing_code
 from wireroom.clock import Clock
 from wireroom.intake.ask import Asker
 from wireroom.runs.feed import Feed

@@ -25,6 +25,7 @@ from wireroom.api import (
     agents,
     backends,
     board,
+    bots,
     bottlenecks,
     callbacks,
     chat,
@@ -221,6 +222,7 @@ def _own_routers(services: Services) -> Sequence[APIRouter]:
     own = (
         access,
         access_account_routes,
+        bots,
         run_views,
         runs,
         dead_letters,

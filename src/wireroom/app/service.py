@@ -28,7 +28,7 @@ from wireroom.app.ids import new_id, workdir_of
 from wireroom.app.led import led_parts, term_of
 from wireroom.app.mcp import InnerRoutes, McpGate
 from wireroom.app.outgoing import http_session, known_hosts
-from wireroom.app.pairing import new_pairing_code
+from wireroom.intake.pairing import new_pairing_code
 from wireroom.app.parts import Parts, drain
 from wireroom.app.probes import make_probes
 from wireroom.app.redis import make_redis_work

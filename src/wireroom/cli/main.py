@@ -15,6 +15,7 @@ from wireroom.cli import (
     agents,
     autoscale,
     bench,
+    bots,
     bottlenecks,
     callbacks,
     db,
@@ -67,6 +68,7 @@ cli.add_typer(updates.cli, name="updates")
 cli.add_typer(scripts.cli, name="scripts")
 cli.add_typer(settings.cli, name="settings")
 cli.add_typer(telegram.cli, name="telegram")
+cli.add_typer(bots.cli, name="bot")
 cli.add_typer(profile.cli, name="profile")
 cli.add_typer(db.cli, name="db")
 cli.add_typer(autoscale.cli, name="autoscale")

@@ -58,6 +58,11 @@ class StoredBot:
     is_polled: bool
     problem: str | None
 
+    @property
+    def state(self) -> str:
+        """Return how it is, for people: at work, paused, or what is wrong with it."""
+        return "paused" if not self.is_active else self.problem or "at work"
+
     def opened_token(self, seal: Seal) -> str:
         """Return its token.
 
@@ -69,6 +74,14 @@ class StoredBot:
     def opened_webhook_secret(self, seal: Seal) -> str:
         """Return what Telegram sends with its updates; raises as `opened_token` does."""
         return seal.open(self.webhook_secret, _about_webhook(self.bot_id))
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What new conversations with a bot begin with; None: by the installation's rule."""
+
+    folder: str | None = None
+    backend: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +121,11 @@ def is_active(conn: Connection, bot_id: int) -> bool | None:
     return None if row is None else bool(row[0])
 
 
-def defaults_of(conn: Connection, bot_id: int) -> tuple[str | None, str | None]:
-    """Return the folder and the coding agent that conversations with an added bot begin with."""
-    row = _DEFAULTS.row(conn, bot_id=bot_id)
-    return (None, None) if row is None else (row[0], row[1])
+def defaults_of(conn: Connection, lane: str) -> Defaults:
+    """Return what conversations in a lane begin with by the wish of its bot."""
+    bot_id = bot_of_lane(lane)
+    row = None if bot_id is None else _DEFAULTS.row(conn, bot_id=bot_id)
+    return Defaults() if row is None else Defaults(*row)
 
 
 def add_bot(conn: Connection, seal: Seal, new: NewBot, now_ms: int) -> None:

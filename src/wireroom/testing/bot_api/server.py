@@ -26,7 +26,7 @@ DEFAULT_TOKEN = "123456:test-token"  # noqa: S105  opens nothing but this server
 
 
 class BotAPIServer(PeopleInGroups):
-    """A Telegram Bot API server on loopback, for one bot.
+    """A Telegram Bot API server on loopback, for one bot; `another_bot` plays more at the same address.
 
     async with BotAPIServer() as telegram:
         ada = telegram.private_chat(telegram.user(7, "Ada"))
@@ -79,6 +79,7 @@ class BotAPIServer(PeopleInGroups):
         self._transport = Transport(token, self._runner, handler)
         self._wanted_port = port
         self._port: int | None = None
+        self._others: list[BotAPIServer] = []
 
     def _hides(self, payload: dict[str, Any]) -> bool:
         """Tell whether the bot is not told of the message; an administrator is told of all."""
@@ -98,9 +99,22 @@ class BotAPIServer(PeopleInGroups):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._runner.close()
-        await self._feed.close()
+        for one in (self, *self._others):
+            one._runner.close()
+            await one._feed.close()
         await self._transport.close()
+
+    async def another_bot(self, token: str, username: str) -> BotAPIServer:
+        """Play one more bot at this address, with chats of its own, until this server ends.
+
+        As at Telegram, the same person has the same number with each of them, and another chat.
+        """
+        other = BotAPIServer(token, username=username)
+        await other._feed.open()
+        other._port = self._port
+        self._transport.add(token, other._runner)
+        self._others.append(other)
+        return other
 
     @property
     def url(self) -> str:
@@ -134,6 +148,11 @@ class BotAPIServer(PeopleInGroups):
     def drafts(self, chat: ChatRef) -> list[SeenDraft]:
         """Return the partial messages that are seen in the chat now."""
         return self._place(chat).drafts.visible(self._world.draft_clock())
+
+    def bot_says(self, chat: ChatRef) -> list[str]:
+        """Return what a person can read of the bot now: its messages, oldest first, then its drafts."""
+        stands = [message.text for message in self.visible(chat) if message.from_bot]
+        return [*stands, *(draft.text for draft in self.drafts(chat))]
 
     def answers_to(self, message_id: int, chat: ChatRef | None = None) -> list[SeenMessage]:
         """Return what the bot replied to a message and still stands, oldest first.

@@ -24,11 +24,10 @@ Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class Transport:
-    """A loopback HTTP server for one bot token."""
+    """A loopback HTTP server for the tokens of one bot or several."""
 
     def __init__(self, token: str, runner: CallRunner, control: Handler | None) -> None:
-        self._token = token
-        self._runner = runner
+        self._runners = {token: runner}
         self._control = control
         self._site: web.ServerRunner | None = None
 
@@ -39,6 +38,10 @@ class Transport:
         await self._site.setup()
         await web.TCPSite(self._site, "127.0.0.1", port, backlog=1024).start()
         return int(self._site.addresses[0][1])
+
+    def add(self, token: str, runner: CallRunner) -> None:
+        """Answer the calls of one more bot."""
+        self._runners[token] = runner
 
     async def close(self) -> None:
         """Stop listening and close every connection."""
@@ -60,16 +63,17 @@ class Transport:
 
     async def _call(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
         token, _, method = path.removeprefix("/bot").partition("/")
-        if token != self._token:
-            raise ApiRefusal(401, "Unauthorized")
-        reply = await self._runner.run(method, await read_body(request))
+        reply = await self._runner_of(token).run(method, await read_body(request))
         return _broken_off(request) if reply is None else _response(reply)
+
+    def _runner_of(self, token: str) -> CallRunner:
+        if token not in self._runners:
+            raise ApiRefusal(401, "Unauthorized")
+        return self._runners[token]
 
     async def _file(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
         token, _, name = path.removeprefix("/file/bot").partition("/")
-        if token != self._token:
-            raise ApiRefusal(401, "Unauthorized")
-        reply = await self._runner.run(DOWNLOAD, {"file_path": unquote(name)})
+        reply = await self._runner_of(token).run(DOWNLOAD, {"file_path": unquote(name)})
         if reply is None:
             return _broken_off(request)
         return web.Response(status=reply.status, body=reply.body, content_type="application/octet-stream")
