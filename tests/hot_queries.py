@@ -32,6 +32,7 @@ from wireroom.conversations import agent as agent_conversations
 from wireroom.conversations import listing as conversations
 from wireroom.conversations import summaries
 from wireroom.conversations.agent import AgentOrder
+from wireroom.conversations.chat_settings import settings_of_lanes
 from wireroom.conversations.folders import recent_folders
 from wireroom.delivery import lost, outbox, outgoing
 from wireroom.delivery import queries as deliveries
@@ -119,6 +120,7 @@ HOT: dict[str, Unit] = {
         f"conversations.agent.page_of_agent_conversations, by {order}": _agents_by(order)
         for order in AgentOrder
     },
+    "conversations.chat_settings.settings_of_lanes": lambda conn: settings_of_lanes(conn, [LANE]),
     "conversations.listing.count_all_conversations": conversations.count_all_conversations,
     "conversations.listing.page_of_conversations": lambda conn: conversations.page_of_conversations(
         conn, lane=None, limit=5

@@ -8,8 +8,8 @@ from functools import partial
 
 import aiohttp
 
-from wireroom.app.bot import first_bot
-from wireroom.app.by_bot import HandlersByBot, HandsByBot, PerBot, RunsByBot, SignsByBot
+from wireroom.app.bot import Bot, first_bot
+from wireroom.app.by_bot import HandlersByBot, HandsByBot, PerBot, RunsByBot, SignsByBot, TopicsByBot
 from wireroom.app.engine import DELIVERY_CONCURRENCY, Engine
 from wireroom.app.files import make_fetching
 from wireroom.app.fleet import Fleet
@@ -20,8 +20,9 @@ from wireroom.callbacks.lookups import Lookups
 from wireroom.clock import Clock
 from wireroom.delivery import outbox
 from wireroom.delivery.bot_senders import BotSenders
-from wireroom.intake import accept, git_chat
+from wireroom.intake import accept, git_chat, topic_requests
 from wireroom.intake.ask import Asker
+from wireroom.intake.topic_maker import TopicMaker
 from wireroom.jobs.port import Handler
 from wireroom.runs.feed import Feed
 from wireroom.sealing import seal_of
@@ -67,7 +68,11 @@ class BotWork:
         def git_handler(bot_id: int) -> Handler:
             return make_git_chat(around, session, bot_id).handle
 
+        def topic_maker(bot: Bot) -> TopicMaker:
+            return TopicMaker(client=bot.client, db=engine.db, jobs=engine.jobs, clock=around.clock)
+
         return {
+            topic_requests.KIND: TopicsByBot(PerBot(fleet, topic_maker), around.clock).handle,
             accept.KIND: HandlersByBot(fleet, update_handler).handle,
             git_chat.KIND: HandlersByBot(fleet, git_handler).handle,
             outbox.KIND: senders.handle,

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection
+from datetime import timedelta
 from typing import Generic, TypeVar
 
 from wireroom.app.bot import Bot
 from wireroom.app.fleet import Fleet
+from wireroom.clock import Clock
 from wireroom.delivery.progress import NoProgress, ProgressLine
 from wireroom.errors import FileRefused, StoreUnavailable
 from wireroom.intake.bots import bot_of_lane
-from wireroom.jobs.port import Done, Handler, Job, Outcome
+from wireroom.intake.topic_maker import TopicMaker
+from wireroom.jobs.port import Done, Handler, Job, Outcome, RunAgainAt
 from wireroom.runs.fetching import Hands, not_taken
 from wireroom.runs.hearing import Hearing, unheard
 from wireroom.runs.verdict import Verdict
@@ -26,6 +29,8 @@ from wireroom.store.statement import Statement
 T = TypeVar("T")
 _LANE = Statement("SELECT lane FROM runs WHERE id = :run_id")
 """Where a run was asked for."""
+_LOOK = timedelta(seconds=5)
+"""Until a bot that is not served is looked for again."""
 _NOT_SERVED = "The bot of this chat is not at work."
 
 
@@ -176,6 +181,22 @@ class HandlersByBot:
         if bot_id not in self._made:
             self._made[bot_id] = self._make(bot_id)
         return await self._made[bot_id](job)
+
+
+class TopicsByBot:
+    """The handler of jobs of kind `topic` for all bots."""
+
+    def __init__(self, makers: PerBot[TopicMaker], clock: Clock) -> None:
+        """Make and change topics as each lane's own bot."""
+        self._makers = makers
+        self._clock = clock
+
+    async def handle(self, job: Job) -> Outcome:
+        """Do it as the bot of the job's lane; for one that is not served just now, later."""
+        maker = self._makers.of(bot_of_lane((job.key or "").partition(":")[2]) or 0)
+        if maker is None:
+            return RunAgainAt(self._clock.now() + _LOOK)
+        return await maker.handle(job)
 
 
 class HintsOf:

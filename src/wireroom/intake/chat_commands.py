@@ -11,7 +11,6 @@ from sqlalchemy import Connection
 from wireroom import __version__
 from wireroom.clock import Clock, to_ms
 from wireroom.conversations.chat_settings import change_chat_settings
-from wireroom.conversations.threads import find_current
 from wireroom.delivery.outbox import Recipient
 from wireroom.intake import words
 from wireroom.intake.again import same_question
@@ -22,9 +21,11 @@ from wireroom.intake.choices import Choices
 from wireroom.intake.commands import Command, CommandName
 from wireroom.intake.git_chat import Step, StepRef, enqueue_step
 from wireroom.intake.preferences import Chooser, Preferences
+from wireroom.intake.projects import Projects
 from wireroom.intake.reply import Reply
 from wireroom.intake.setting_command import settings_reply
 from wireroom.intake.timetable import Timetable
+from wireroom.intake.topic_command import TopicCommand
 from wireroom.jobs.port import Jobs
 from wireroom.runs.cancel import Cancelled, cancel_run
 from wireroom.runs.queries import last_ended, unfinished_runs
@@ -89,8 +90,8 @@ class ChatCommands:
         self._jobs = jobs
         self._clock = clock
         self._asker = asker
-        self._choices = choices
         self._task_desk = tasks
+        self._projects, self._topics = Projects(asker, choices), TopicCommand(jobs, choices)
         self._replies: Mapping[CommandName, Callable[[Asked], str | Reply | None]] = {
             CommandName.START: self._greet,
             CommandName.HELP: self._greet,
@@ -107,6 +108,7 @@ class ChatCommands:
             CommandName.PR: lambda asked: self._step(asked, Step.PULL),
             CommandName.REPO: self._repository,
             CommandName.BACKEND: self._backend,
+            CommandName.TOPIC: self._topic,
             CommandName.MODEL: lambda asked: preferences.model(self._chooser(asked), asked.rest),
             CommandName.EFFORT: lambda asked: preferences.effort(self._chooser(asked), asked.rest),
             CommandName.BUDGET: lambda asked: preferences.budget(self._chooser(asked), asked.rest),
@@ -197,25 +199,13 @@ class ChatCommands:
         enqueue_step(asked.conn, self._jobs, asked.lane, StepRef(step, asked.update_id))
 
     def _repository(self, asked: Asked) -> str:
-        """Begin a conversation in the repository; the coding agent stays."""
-        name = asked.rest
-        folder = self._choices.repository(name) if name else None
-        if folder is None:
-            return words.repositories(self._choices.repositories(), wanted=name)
-        before = find_current(asked.conn, asked.lane)
         now_ms = to_ms(self._clock.now())
-        backend = before.backend if before else None
-        self._asker.begin(asked.conn, asked.lane, "telegram", now_ms, workdir=folder, backend=backend)
-        return words.in_repository(name)
+        return self._projects.choose_repository(asked.conn, asked.to, asked.rest, now_ms)
 
     def _backend(self, asked: Asked) -> str:
-        """Begin a conversation with the coding agent; the folder stays."""
-        name = asked.rest.lower()
-        before = find_current(asked.conn, asked.lane)
-        if name not in self._choices.backends:
-            current = (before and before.backend) or self._asker.backend
-            return words.backends(self._choices.backends, current, wanted=name)
         now_ms = to_ms(self._clock.now())
-        workdir = before.workdir if before else None
-        self._asker.begin(asked.conn, asked.lane, "telegram", now_ms, workdir=workdir, backend=name)
-        return words.with_backend(name)
+        return self._projects.choose_backend(asked.conn, asked.to, asked.rest.lower(), now_ms)
+
+    def _topic(self, asked: Asked) -> str | None:
+        now_ms = to_ms(self._clock.now())
+        return self._topics.reply(asked.conn, asked.to, asked.rest, update_id=asked.update_id, now_ms=now_ms)

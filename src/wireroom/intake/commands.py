@@ -32,6 +32,7 @@ class CommandName(StrEnum):
     BUDGET = "budget"
     DIGEST = "digest"
     QUIET = "quiet"
+    TOPIC = "topic"
     TASKS = "tasks"
     TASK = "task"
     OPERATOR = "operator"
@@ -64,6 +65,7 @@ _SUMMARIES = {
     CommandName.BUDGET: "what may be spent: `/budget 2 usd`, `20 minutes`, `10 usd a day`, `default`",
     CommandName.DIGEST: "what was done, once a day: `/digest 18:00`, `/digest off`, `/digest now`",
     CommandName.QUIET: "when not to ring: `/quiet 22:00-07:00`, `/quiet off`",
+    CommandName.TOPIC: "a topic for a project: `/topic new NAME [repository]`; without words, list them",
     CommandName.TASKS: "what is on the task board",
     CommandName.TASK: "put a task on the board: `/task TEXT`; try one again: `/task retry NUMBER`",
     CommandName.OPERATOR: "have the tasks of the board run: `/operator on`; for my owner",

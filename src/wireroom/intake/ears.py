@@ -17,7 +17,9 @@ from wireroom.errors import WireroomError
 from wireroom.intake.addressing import Me, Meant, Nameless, Overheard, Unclear, hear
 from wireroom.intake.around import Around, Migrated, News, TopicNews, news_of, read_around
 from wireroom.intake.moved_groups import follow_group
+from wireroom.intake.topic_requests import look_again
 from wireroom.intake.update import Place, Said, Speaker
+from wireroom.jobs.port import Jobs
 
 NAME_SECONDS = timedelta(seconds=1)
 """Until a message is looked at again that came before the bot knew its own name."""
@@ -30,8 +32,9 @@ class NameUnknown(WireroomError):
 class Ears:
     """One bot's."""
 
-    def __init__(self, bot_id: int, username: Callable[[], str]) -> None:
+    def __init__(self, jobs: Jobs, bot_id: int, username: Callable[[], str]) -> None:
         """Keep the neighbours; `username` is empty until Telegram has told it."""
+        self._jobs = jobs
         self._bot_id = bot_id
         self._username = username
 
@@ -86,6 +89,8 @@ class Ears:
                 known = find_topic(conn, key)
                 stands = state or (known.state if known else OPEN)
                 note_topic(conn, key, now_ms, name=name, state=stands, made_by_bot=by_bot)
+                if by_bot:
+                    look_again(conn, self._jobs, place, self._bot_id, name)
             case TopicNews(state=str() as state) if key is not None:
                 note_state(conn, key, state)
         return "a service message"

@@ -88,7 +88,7 @@ class UpdateHandler:
         self._commands = commands
         self._bot_id = bot_id
         self._bot_username = bot_username
-        self._ears = Ears(bot_id, bot_username)
+        self._ears = Ears(jobs, bot_id, bot_username)
         self._spending = commands.preferences.spending
         self._buttons = OwnButtons(jobs, asker, bot_id, commands.preferences)
         self._allowed = allowed

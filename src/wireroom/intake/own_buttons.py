@@ -15,6 +15,7 @@ from wireroom.intake.again import same_question
 from wireroom.intake.ask import Asker, Question
 from wireroom.intake.git_chat import StepRef, enqueue_step
 from wireroom.intake.preferences import PRESSES, Chooser, Preferences
+from wireroom.intake.topic_requests import want_again
 from wireroom.jobs.port import Jobs
 from wireroom.runs import answer_buttons
 from wireroom.runs.cancel import cancel_run
@@ -78,6 +79,8 @@ class OwnButtons:
             by = Chooser(press.conn, press.lane, press.now_ms, press.is_owner)
             said, notice = self._preferences.press(by, press.action, press.ref)
             return Reaction(said, notice=notice)
+        if press.action == "topic":
+            return self._topic(press)
         run = find_run(press.conn, press.ref)
         if run is None or run.lane != press.lane:
             return Reaction("That request is gone.")
@@ -94,6 +97,11 @@ class OwnButtons:
             return Reaction("That command is gone.")
         enqueue_step(press.conn, self._jobs, press.lane, ref)
         return Reaction("On it.")
+
+    def _topic(self, press: Press) -> Reaction:
+        """Have a topic made of which nobody knows whether it was; once it is known, nothing is made."""
+        known = not press.ref.isdigit() or not want_again(press.conn, self._jobs, int(press.ref), press.to)
+        return Reaction("That is settled already." if known else "Making it again.")
 
     def _stop(self, press: Press, run: RunView) -> Reaction:
         cancel_run(press.conn, self._jobs, run.id, press.now_ms)

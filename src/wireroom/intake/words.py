@@ -16,6 +16,7 @@ PAIRED = "👋 Paired. From now on I answer you. Tell me what to do, or send /he
 ONLY_TEXT = "I take text, voice messages, pictures and files only. Please write what you want done."
 EDITED_TOO_LATE = "That request had begun already, so your edit did not change it."
 NEW_CONVERSATION = "🆕 New conversation: what was said before is out of my mind."
+NO_REPOSITORY = "📁 A new conversation, in a folder of its own."
 NOTHING_RUNS = "Nothing runs and nothing waits."
 NOTHING_TO_RETRY = "There is no earlier request here."
 _PROMPT_CHARS = 80
