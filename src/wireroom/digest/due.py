@@ -76,17 +76,22 @@ def plan_digest(conn: Connection, lane: str, chosen: ChatSettings, zone: str, no
     _PLAN.run(conn, lane=lane, due_ms=None if due is None else to_ms(due))
 
 
-def since_last(told_ms: int | None, until: datetime) -> datetime:
-    """Return from when a digest tells: the last one's end, at most a week ago; the first of a day. Pure."""
-    if told_ms is None:
-        return until - _DAY
-    return max(from_ms(told_ms), until - _LONGEST)
+def since_last(told_ms: int | None, due: datetime, until: datetime) -> datetime:
+    """Return from when a digest tells: the last one's end, but at most a week. Pure.
+
+    Args:
+        told_ms: Up to when the last one told; None for the first, which tells of the day before it is due.
+        due: When it is due.
+        until: Up to when it tells: later than `due` if nothing ran then.
+    """
+    told = due - _DAY if told_ms is None else from_ms(told_ms)
+    return max(told, until - _LONGEST)
 
 
 def digest_now(conn: Connection, lane: str, zone: str, now: datetime) -> str:
     """Return the digest since the last one; the next one tells of it all the same."""
     chosen = read_chat_settings(conn, lane)
-    since = since_last(_TOLD.value(conn, lane=lane), now)
+    since = since_last(_TOLD.value(conn, lane=lane), now, now)
     return digest_words(gather(conn, lane, since, now), read_zone(chosen.zone or zone))
 
 
@@ -101,7 +106,7 @@ def send_digest(conn: Connection, jobs: Jobs, lane: str, *, due_ms: int, now: da
     row = _TAKE.row(conn, lane=lane, due_ms=due_ms, next_ms=None if following is None else to_ms(following))
     if row is None or following is None:
         return False
-    figures = gather(conn, lane, since_last(row[0], now), now)
+    figures = gather(conn, lane, since_last(row[0], from_ms(due_ms), now), now)
     _NOTE_TOLD.run(conn, lane=lane, until_ms=to_ms(now))
     if figures.is_empty and not chosen.digest_always:
         return False
