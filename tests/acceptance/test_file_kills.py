@@ -40,9 +40,9 @@ async def test_kill_on_the_way_of_files_has_each_once(tmp_path: Path, point: str
     """Whatever was under way: the pictures lie there once, and each file comes back in one message."""
     async with (
         BotAPIServer() as telegram,
-        installed(tmp_path, telegram, WIREROOM_ALBUM_SECONDS="0.2", **UNHURRIED) as service,
+        installed(tmp_path, telegram, WIREROOM_ALBUM_SECONDS="0.2", ACCEPTANCE_SCRIPT=SCRIPT) as service,
     ):
-        service.environment["ACCEPTANCE_SCRIPT"] = SCRIPT
+        service.environment.update(UNHURRIED)
         ada = telegram.private_chat(telegram.user(7, "Ada"))
         await service.start(POINTS[point], forked=True)
         await telegram.user_sends_album(ada, [Piece(JPEG + b"1", "Compare"), Piece(JPEG + b"2")])
@@ -58,7 +58,7 @@ async def test_kill_on_the_way_of_files_has_each_once(tmp_path: Path, point: str
 
 async def test_kill_while_a_file_is_downloaded_downloads_it_again(tmp_path: Path) -> None:
     """A process that dies in the middle of a download leaves nothing that the next one takes for whole."""
-    async with BotAPIServer() as telegram, installed(tmp_path, telegram, **UNHURRIED) as service:
+    async with BotAPIServer() as telegram, installed(tmp_path, telegram) as service:
         ada = telegram.private_chat(telegram.user(7, "Ada"))
         held = telegram.hold("download")
         await service.start(forked=True)
