@@ -10,9 +10,9 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
+from empty_database import lay_out
 from wireroom.perf.evidence import RepeatedStatement
 from wireroom.perf.sql_scope import tell_of_repetitions
-from wireroom.store.migrate import ensure_schema
 from wireroom.store.sqlite import SqliteDatabase
 from wireroom.testing.postgres_server import PostgresServer, running_postgres
 
@@ -31,17 +31,13 @@ structlog.configure(processors=[*structlog.get_config()["processors"][:-1], _ren
 @pytest.fixture(scope="session")
 def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a migrated, empty database file; copy it, never open it."""
-    path = tmp_path_factory.mktemp("template") / "wireroom.sqlite3"
-    ensure_schema(f"sqlite:///{path}")
-    return path
+    return lay_out(tmp_path_factory.mktemp("template"))
 
 
 @pytest.fixture
-def database_path(migrated_file: Path, tmp_path: Path) -> Path:
+def database_path(tmp_path: Path) -> Path:
     """Return the path of a migrated, empty SQLite file of this test's own."""
-    path = tmp_path / "wireroom.sqlite3"
-    path.write_bytes(migrated_file.read_bytes())
-    return path
+    return lay_out(tmp_path)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 from cluster import IS_CLUSTER, Alone, Cluster, Member, Site, kill_all, shared_by, shared_servers
+from empty_database import lay_out
 from forked_commands import Printed, run
 from wireroom.runs.process_group import SCOPE_VARIABLE
 from wireroom.testing import BotAPIServer, ScriptedAgent
@@ -114,6 +115,7 @@ async def installed(
     by: str = "webhook",
     paced: bool = False,
     cluster: bool = IS_CLUSTER,
+    migrated: bool = True,
     **settings: str,
 ) -> AsyncIterator[Installation]:
     """Lend an installation that is not started yet; people 1 to 99 may talk to it.
@@ -124,6 +126,7 @@ async def installed(
         by: `webhook` or `polling`.
         paced: Keep the flood rules of the product's defaults.
         cluster: Have several processes, whatever the variable says.
+        migrated: Spare its first start the migration.
         settings: More environment variables.
     """
     environment = {
@@ -136,6 +139,8 @@ async def installed(
         "ACCEPTANCE_AGENT": str(folder / "agent"),
         **({} if paced else UNHURRIED),
     }
+    if migrated:
+        lay_out(folder / "data")
     with _site(folder, {**environment, **settings}, cluster=cluster) as site:
         service = Installation(folder, telegram, site)
         service.come_by(by)

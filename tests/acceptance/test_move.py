@@ -161,7 +161,7 @@ async def test_move_survives_kills_and_loses_nothing(tmp_path: Path, postgres: P
     source = f"sqlite:///{old}"
     async with (
         BotAPIServer() as telegram,
-        installed(tmp_path, telegram, cluster=False, WIREROOM_DATABASE_URL=source) as service,
+        installed(tmp_path, telegram, cluster=False, migrated=False, WIREROOM_DATABASE_URL=source) as service,
     ):
         with postgres.database(migrated=False) as target:
             await service.start(forked=True)

@@ -35,14 +35,15 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
         yield Scene(telegram, service, telegram.private_chat(telegram.user(7)))
 
 
-async def test_start_is_quick_and_stop_is_clean(scene: Scene) -> None:
+async def test_start_is_quick_and_stop_is_clean(tmp_path: Path) -> None:
     """The service listens soon after its start, and SIGTERM ends it with exit code 0."""
-    first = await scene.service.start()
-    assert await scene.service.stop() == 0
-    again = await scene.service.start()
-    began = time.monotonic()
-    assert await scene.service.stop() == 0
-    stopping = time.monotonic() - began
+    async with BotAPIServer() as telegram, installed(tmp_path, telegram, migrated=False) as service:
+        first = await service.start()
+        assert await service.stop() == 0
+        again = await service.start()
+        began = time.monotonic()
+        assert await service.stop() == 0
+        stopping = time.monotonic() - began
     show(f"first start {first:.2f} s (with migration), next {again:.2f} s, stop while idle {stopping:.2f} s")
     assert stopping < 5
 

@@ -54,9 +54,9 @@ class _Spied:
 
 
 @pytest.fixture
-async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
+async def engine(database_path: Path) -> AsyncIterator[Engine]:
     """Lend a fresh database without a worker."""
-    async with open_engine(Settings(data_dir=tmp_path), SystemClock()) as lent:
+    async with open_engine(Settings(data_dir=database_path.parent), SystemClock()) as lent:
         yield lent
 
 

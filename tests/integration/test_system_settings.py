@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import tempfile
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
@@ -43,16 +45,29 @@ _NOW_MS = 1_795_000_000_000
 _NOW = "2026-11-18 11:06:40"
 
 
+@functools.cache
+def _begun_by_another(shape: str) -> bytes:
+    """Return a file that another program began, brought to this release."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "shared.sqlite3"
+        _begin(path, shape)
+        ensure_schema(f"sqlite:///{path}")
+        return path.read_bytes()
+
+
+def _begin(path: Path, shape: str) -> None:
+    raw = pysqlite3.connect(path)
+    raw.execute(shape)
+    raw.execute("INSERT INTO system_settings (name, value, updated_at) VALUES ('theirs', 7, 'yesterday')")
+    raw.commit()
+    raw.close()
+
+
 @pytest.fixture(params=[_BY_NAME, _WITH_ID], ids=["by name", "with id"])
 def shared_file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """Return a file that another program began, in one of the two shapes, brought to this release."""
     path = tmp_path / "shared.sqlite3"
-    raw = pysqlite3.connect(path)
-    raw.execute(request.param)
-    raw.execute("INSERT INTO system_settings (name, value, updated_at) VALUES ('theirs', 7, 'yesterday')")
-    raw.commit()
-    raw.close()
-    ensure_schema(f"sqlite:///{path}")
+    path.write_bytes(_begun_by_another(request.param))
     return path
 
 

@@ -1,0 +1,1 @@
+"""Stories to learn from: happy paths, one concept each."""
