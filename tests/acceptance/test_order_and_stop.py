@@ -13,7 +13,7 @@ from evidence import show
 from installation import Installation, installed
 
 from wireroom.testing import BotAPIServer
-from wireroom.testing.bot_api import Change, Chat
+from wireroom.testing.bot_api import Change, Chat, SeenMessage
 from wireroom.testing.eventually import eventually
 
 STOP_SECONDS = 1.0
@@ -95,7 +95,7 @@ async def _seconds_to_stop(telegram: BotAPIServer, chat: Chat) -> float:
 
 
 def _shows(telegram: BotAPIServer, chat: Chat, text: str) -> bool:
-    return any(text in message.text for message in telegram.visible(chat) if message.from_bot)
+    return any(text in shown for shown in telegram.bot_says(chat))
 
 
 async def test_stop_leaves_what_waits(scene: Scene) -> None:
@@ -173,8 +173,13 @@ async def test_stop_button_under_the_progress_stops_the_run(scene: Scene) -> Non
     """The button that progress carries does what `/stop` does."""
     update_id = await scene.telegram.user_says(scene.ada, "stream 500 0.05")
     message_id = scene.telegram.message_id_of(update_id)
-    shown = await replied(scene.telegram, scene.ada, message_id, "12 ")
-    await scene.telegram.user_presses(shown.button("⏹ Stop"))
+    await eventually(lambda: _shows(scene.telegram, scene.ada, "12 "), "progress is shown")
+
+    def pressable() -> list[SeenMessage]:
+        return [one for one in scene.telegram.answers_to(message_id, scene.ada) if one.buttons]
+
+    await eventually(pressable, "the progress carries the button")
+    await scene.telegram.user_presses(pressable()[0].button("⏹ Stop"))
     await replied(scene.telegram, scene.ada, message_id, "⏹ Stopped.")
 
 

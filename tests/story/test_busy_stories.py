@@ -16,7 +16,7 @@ from wireroom.settings import Settings
 from wireroom.testing import BotAPIServer
 from wireroom.testing.bot_api import Chat, SeenMessage
 from wireroom.testing.eventually import eventually
-from wireroom.testing.scripted_agent import ScriptedAgent, ScriptedBackend
+from wireroom.testing.scripted_agent import ScriptedAgent, TalkingBackend
 
 _ADA = 7
 
@@ -50,7 +50,11 @@ class _Story:
     async def work(self, gate: str, then: str = "say done") -> int:
         """Have the agent begin something that ends when the gate is opened; return the message's id."""
         message_id = await self.say(f"say at {gate}; {self.agent.gate(gate)}; {then}")
-        await self.answer_to(message_id, f"at {gate}")
+        await eventually(
+            lambda: any(f"at {gate}" in text for text in self.telegram.bot_says(self.chat)),
+            f"the agent is at {gate}",
+            timeout_seconds=10,
+        )
         return message_id
 
     def prompts(self) -> list[str]:
@@ -71,7 +75,7 @@ async def story(tmp_path: Path) -> AsyncIterator[_Story]:
             allowed_users=(_ADA,),
             chat_messages_per_second=100,
         )
-        async with Service(settings, backend=ScriptedBackend(agent)):
+        async with Service(settings, backend=TalkingBackend(agent)):
             yield _Story(telegram, agent)
 
 
@@ -105,3 +109,18 @@ async def test_a_message_interrupts_the_agent_and_comes_next(story: _Story) -> N
     await story.answer_to(waiting, "waited")
     assert [prompt.rpartition("\n")[2] for prompt in story.prompts()[1:]] == ["say urgent", "say waited"]
     assert "interrupted what you were working on" in story.prompts()[1]
+
+
+async def test_a_message_steers_the_agent_at_work(story: _Story) -> None:
+    """Ada tells the agent more while it works; what it has not heard when it ends is asked by itself."""
+    await story.choose("steer")
+    first = await story.work("one", then=f"hear 10; say heard; {story.agent.gate('two')}")
+    told, late = await story.say("blue"), await story.say("say too late")
+    await story.answer_to(told, "Telling the agent")
+    story.agent.open_gate("one")
+    await story.answer_to(told, "The agent at work was told")
+    story.agent.open_gate("two")
+    await story.answer_to(first, "at oneblueheard")
+    await story.answer_to(late, "too late")
+    assert story.prompts()[1:] == ["say too late"]
+    await story.answer_to(await story.say("/retry"), "too late")

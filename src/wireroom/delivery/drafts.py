@@ -73,7 +73,6 @@ def draft_of(spot: Spot, text: str, way: Way) -> Method[Any]:
             rich_message=InputRichMessage(blocks),
             message_thread_id=spot.thread_id,
             can_stop=True,
-            keep_on_stop=True,
         )
     first = first_message(text) or TextPart("")
     return SendMessageDraft(
@@ -83,7 +82,6 @@ def draft_of(spot: Spot, text: str, way: Way) -> Method[Any]:
         entities=first.entities,
         message_thread_id=spot.thread_id,
         can_stop=True,
-        keep_on_stop=True,
     )
 
 

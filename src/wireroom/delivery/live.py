@@ -175,8 +175,8 @@ class LiveSigns:
 class LiveLine:
     """One run's line of progress: a task that shows the newest text once a second.
 
-    Where there are drafts, the placeholder says the text's first paragraph and has the button to stop, and a
-    draft below it says everything.
+    Where there are drafts, a draft says everything, and the placeholder above it the first paragraph, with the
+    button to stop of apps that know none in drafts.
     """
 
     def __init__(self, signs: LiveSigns, run_id: str) -> None:
@@ -233,7 +233,7 @@ class LiveLine:
             is_done = await self._signs.edit(self._run_id, spot, text)
             self._head = text if is_done else self._head
             return is_done
-        if head != self._head:
+        if head != self._head and self._draft is not None:
             if await self._signs.edit(self._run_id, spot, head):
                 self._head = head
             return False

@@ -18,7 +18,8 @@ OPENING = "⏳ Working …"
 _LEAVE = Statement("""
     UPDATE delivery_parts SET state = 'new', replaces = message_id, message_id = NULL, updated_at = :now_ms
     WHERE seq = 0 AND state = 'placed' AND replaces IS NULL AND message_id = :message_id AND delivery_id = (
-        SELECT id FROM deliveries WHERE run_id = :run_id AND body IS NULL AND state = 'waiting'
+        SELECT d.id FROM deliveries AS d JOIN runs AS r ON r.id = d.run_id
+        WHERE d.run_id = :run_id AND d.body IS NULL AND d.state = 'waiting' AND r.cancel_requested_at IS NULL
     )
     RETURNING delivery_id
 """)
@@ -38,7 +39,9 @@ _REMOVED = Statement(
 def place_anew(conn: Connection, jobs: Jobs, run_id: str, message_id: int, *, now_ms: int) -> None:
     """Have the run's answer come in a new message instead of the placeholder `message_id`.
 
-    Does nothing once the answer is known, or when the placeholder is another one by now.
+    Does nothing once the answer is known, or when the placeholder is another one by now; nor for a run that
+    is to stop, which an edit shows at once: its draft went away with the press of its button, or with the
+    answer to `/stop`.
     """
     delivery_id = _LEAVE.value(conn, run_id=run_id, message_id=message_id, now_ms=now_ms)
     if delivery_id is None:

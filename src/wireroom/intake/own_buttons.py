@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from wireroom.conversations.threads import find_current
 from wireroom.delivery.outbox import Recipient
+from wireroom.delivery.spots import run_of_draft
 from wireroom.intake import people, words
 from wireroom.intake.accept import payload_of
 from wireroom.intake.again import same_question
@@ -61,6 +62,13 @@ class OwnButtons:
         self._jobs = jobs
         self._asker = asker
         self._bot_id = bot_id
+        self._of_others: Mapping[str, Callable[[Press], Reaction]] = {
+            "rerun": self._rerun,
+            "git": self._step,
+            "topic": self._topic,
+            "draft": self._stop_draft,
+        }
+        """What refers to something else than a run."""
         self._by_action: Mapping[str, Callable[[Press, RunView], Reaction]] = {
             "stop": self._stop,
             answer_buttons.RETRY: self._retry,
@@ -71,16 +79,12 @@ class OwnButtons:
 
     def react(self, press: Press) -> Reaction:
         """Do what the button says, as far as it is not a question to ask."""
-        if press.action == "rerun":
-            return self._rerun(press)
-        if press.action == "git":
-            return self._step(press)
+        if (other := self._of_others.get(press.action)) is not None:
+            return other(press)
         if press.action in PRESSES:
             by = Chooser(press.conn, press.lane, press.now_ms, press.is_owner)
             said, notice = self._preferences.press(by, press.action, press.ref)
             return Reaction(said, notice=notice)
-        if press.action == "topic":
-            return self._topic(press)
         run = find_run(press.conn, press.ref)
         if run is None or run.lane != press.lane:
             return Reaction("That request is gone.")
@@ -102,6 +106,14 @@ class OwnButtons:
         """Have a topic made of which nobody knows whether it was; once it is known, nothing is made."""
         known = not press.ref.isdigit() or not want_again(press.conn, self._jobs, int(press.ref), press.to)
         return Reaction("That is settled already." if known else "Making it again.")
+
+    def _stop_draft(self, press: Press) -> Reaction:
+        """Stop the run whose draft it is; a press that comes after its end changes nothing."""
+        draft_id = int(press.ref) if press.ref.isdigit() else 0
+        run_id = run_of_draft(press.conn, draft_id, press.to.bot_id, press.to.chat_id)
+        if run_id is not None:
+            cancel_run(press.conn, self._jobs, run_id, press.now_ms)
+        return Reaction("Stopping." if run_id else "That request is gone.")
 
     def _stop(self, press: Press, run: RunView) -> Reaction:
         cancel_run(press.conn, self._jobs, run.id, press.now_ms)
