@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, text
@@ -19,7 +20,26 @@ from wireroom.conversations.topics import (
     note_topic,
     topics_of_chat,
 )
+from wireroom.delivery.left_topics import leave_topic
+from wireroom.delivery.outbox import Recipient, send_notice
+from wireroom.delivery.outgoing import load_outgoing, mark_part, store_parts
+from wireroom.delivery.parts import TextPart
+from wireroom.delivery.plan import PartState
 from wireroom.intake.moved_groups import follow_group
+from wireroom.intake.topic_requests import (
+    SENDING,
+    UNSURE,
+    NewTopic,
+    load_wanted,
+    look_again,
+    mark_wanted,
+    settle,
+    unclaimed_topic,
+    want_again,
+    want_topic,
+)
+from wireroom.intake.update import Place
+from wireroom.jobs.embedded import EmbeddedJobs
 from wireroom.store.database import Database
 from wireroom.store.postgres import PostgresDatabase
 from wireroom.store.sqlite import SqliteDatabase
@@ -87,5 +107,67 @@ async def test_conversation_begun_under_the_new_id_goes_on(db: Database) -> None
         assert current.id == "new"
         lanes = conn.execute(text("SELECT DISTINCT lane FROM conversations")).scalars().all()
         assert lanes == ["telegram:1:-1007:0"]
+
+    await db.write(unit)
+
+
+class _NoJobs(EmbeddedJobs):
+    """Remembers what would be done."""
+
+    def __init__(self) -> None:
+        self.refs: list[str] = []
+
+    def enqueue(self, conn: Connection, **job: Any) -> bool:
+        """Note the job."""
+        del conn
+        self.refs.append(job["ref"])
+        return True
+
+
+async def test_topic_is_wanted_once_and_settled_once(db: Database) -> None:
+    """One message wants one topic, which is one thread, also when the news comes before the answer."""
+    jobs, to = _NoJobs(), Recipient("telegram:1:-1002:0", 1, -1002, None, 3)
+    shop = NewTopic("Shop", "shop", "/shop")
+
+    def unit(conn: Connection) -> None:
+        for _ in range(2):
+            want_topic(conn, jobs, to, shop, update_id=9, now_ms=1)
+        [ref] = jobs.refs
+        row_id = int(ref.removeprefix("new."))
+        mark_wanted(conn, row_id, SENDING, sent_at=2)
+        wanted = load_wanted(conn, row_id)
+        assert wanted is not None
+        assert (wanted.state, wanted.sent_at, wanted.asked_in) == (SENDING, 2, to)
+        assert unclaimed_topic(conn, wanted) is None
+        note_topic(conn, KEY, 3, name="Shop", made_by_bot=True)
+        assert unclaimed_topic(conn, wanted) == 5
+        mark_wanted(conn, row_id, UNSURE)
+        look_again(conn, jobs, Place(-1002, 5, 5), 1, "Shop")
+        assert jobs.refs == [ref, ref]
+        assert [settle(conn, row_id, 5), settle(conn, row_id, 5)] == [True, False]
+        assert unclaimed_topic(conn, wanted) is None
+        assert not want_again(conn, jobs, row_id, to)
+
+    await db.write(unit)
+
+
+async def test_delivery_that_leaves_its_topic_begins_anew(db: Database) -> None:
+    """It loses thread, reply and parts, and remembers the name of what it left."""
+    jobs, to = _NoJobs(), Recipient("telegram:1:-1002:5", 1, -1002, 5, 3)
+
+    def unit(conn: Connection) -> None:
+        note_topic(conn, KEY, 1, name="Shop")
+        delivery_id = send_notice(conn, jobs, to, "Done.", now_ms=1)
+        store_parts(conn, delivery_id, [TextPart("one"), TextPart("two")], 1)
+        mark_part(conn, delivery_id, 0, PartState.PLACED, now_ms=1, message_id=77)
+        leave_topic(conn, delivery_id, KEY, 2, is_closed=False, is_cut=True)
+        out = load_outgoing(conn, delivery_id)
+        assert out is not None
+        assert (out.thread_id, out.reply_to, len(out.parts)) == (None, None, 1)
+        assert (out.parts[0].state, out.parts[0].message_id, out.parts[0].content) == ("new", None, None)
+        assert out.body == "↪️ From the topic “Shop”\\, which is closed or gone\\:\n\nDone."
+        topic = find_topic(conn, KEY)
+        assert topic is not None
+        assert topic.state == GONE
 
     await db.write(unit)

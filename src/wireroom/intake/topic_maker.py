@@ -48,10 +48,10 @@ from wireroom.telegram.methods import (
 )
 
 _log = structlog.get_logger(__name__)
-NEWS_WITHIN = timedelta(seconds=30)
+NEWS_WITHIN = timedelta(seconds=10)
 """How long Telegram's news of a topic is waited for."""
 _LOOK = timedelta(seconds=1)
-_RETRY = timedelta(seconds=5)
+_RETRY = timedelta(seconds=2)
 _PATIENCE = timedelta(hours=24)
 _RENAME = re.compile(r"/topic(?:@\w+)?\s+rename\s+(.+)", re.IGNORECASE)
 
