@@ -81,6 +81,8 @@ class ClaudeBackend:
         return Command((*argv, *servers), request.workdir, self._environment, framed_prompt(request), files)
 
     def parser(self) -> StreamParser:
+        # With a value of its own each: written apart, it would take what follows for folders, too.
+        argv += [f"--add-dir={folder}" for folder in request.folders]
         """Return a fresh parser."""
         return ClaudeParser()
 

@@ -68,6 +68,8 @@ class CodexBackend:
             self._sandbox,
             *servers,
         ]
+        for folder in request.folders:
+            argv += ["--add-dir", str(folder)]
         if request.model:
             argv += ["--model", argument_of(request.model, "the model")]
         if request.effort:

@@ -66,6 +66,7 @@ class GeminiBackend:
         """
         argv = [self._program, "--output-format", "stream-json", "--skip-trust"]
         argv += ["--approval-mode", self._approval_mode]
+        argv += [f"--include-directories={folder}" for folder in request.folders]
         if request.model:
             argv += ["--model", argument_of(request.model, "the model")]
         environment, files = dict(self._environment), {}

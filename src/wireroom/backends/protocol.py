@@ -95,6 +95,8 @@ class AgentRequest:
     mcp_servers: tuple[McpServer, ...] = ()
     instructions: str = ""
     """The installation's own words to every agent, which go with the first prompt of a session."""
+    folders: tuple[Path, ...] = ()
+    """Folders beside the workdir that it may use: of files that people gave, and for those it leaves."""
 
 
 @dataclass(frozen=True, slots=True)

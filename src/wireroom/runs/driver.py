@@ -160,6 +160,7 @@ class AgentDriver:
             goes_on=question.goes_on,
             private_dir=attempt.private_dir,
             mcp_servers=attempt.mcp_servers,
+            folders=attempt.folders,
             instructions="" if is_elsewhere or attempt.reviews else self._instructions(attempt),
         )
 

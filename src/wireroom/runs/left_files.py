@@ -1,4 +1,4 @@
-"""Has the files come back that agents leave: taken when an attempt ends, sent after its answer.
+"""Where an agent finds files and leaves them; has those come back, each once, behind its answer.
 
 Taking them is moving files, which no commit undoes: what was taken and not told of by a crash is found by the
 run's next attempt. Telling is a delivery for each, in the unit that ends the run.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 
 import structlog
 from msgspec import structs
@@ -18,8 +19,9 @@ from wireroom.delivery.outgoing import store_parts
 from wireroom.delivery.parts import FilePart
 from wireroom.delivery.queries import recipient_of_run
 from wireroom.jobs.port import Jobs
-from wireroom.runs.options import RunReport
+from wireroom.runs.options import RunOptions, RunReport
 from wireroom.runs.records import Attempt
+from wireroom.workspaces.inbox import FOLDER as INBOX
 from wireroom.workspaces.outbox import LeftFile, Outbox
 
 _CHATS = "telegram:"
@@ -29,6 +31,12 @@ _log = structlog.get_logger(__name__)
 def goes_to_a_chat(lane: str) -> bool:
     """Tell whether what an agent leaves can be sent somewhere. Pure."""
     return lane.startswith(_CHATS)
+
+
+def given_folders(data_dir: Path, options: RunOptions) -> tuple[Path, ...]:
+    """Return the folders of the files that came with the request. Pure."""
+    files = options.given.files if options.given else ()
+    return tuple(data_dir.resolve() / INBOX / file.folder for file in files if file.folder)
 
 
 async def with_left_files(outbox: Outbox, attempt: Attempt, report: RunReport) -> RunReport:

@@ -13,7 +13,7 @@ from wireroom.delivery.clean import clean_terminal_text
 from wireroom.delivery.progress import ProgressLine
 from wireroom.errors import LeaseLost, StoreUnavailable, WireroomError
 from wireroom.runs.driver import Driver
-from wireroom.runs.left_files import goes_to_a_chat, with_left_files
+from wireroom.runs.left_files import given_folders, goes_to_a_chat, with_left_files
 from wireroom.runs.options import RunReport
 from wireroom.runs.records import Attempt
 from wireroom.runs.states import RunState
@@ -47,7 +47,8 @@ class PlacedDriver:
             async with private_dir(self._data_dir, attempt.run_id, attempt.epoch) as private:
                 tools = await self._tools.for_run(workspace.path, attempt.options.mcp_servers or ())
                 outbox = await self._outbox_of(attempt, lane)
-                placed = replace(_placed(attempt, workspace, tools, private), outbox=outbox)
+                folders = (*given_folders(self._data_dir, attempt.options), *([outbox] if outbox else []))
+                placed = replace(_placed(attempt, workspace, tools, private), outbox=outbox, folders=folders)
                 ending = _tellable(await self._driver.drive(placed, lane, line), tools)
         except (LeaseLost, StoreUnavailable):
             raise

@@ -93,6 +93,8 @@ class Attempt:
     """A folder for the agent's configuration."""
     outbox: Path | None = None
     """Where the agent leaves files for people; None when nobody would get them."""
+    folders: tuple[Path, ...] = ()
+    """That place, and where the files lie that people gave."""
     mcp_servers: tuple[McpServer, ...] = ()
     notices: tuple[str, ...] = ()
     """What people should know about the place of work, for the log."""
