@@ -12,8 +12,8 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 _MOST_CALLERS = 10_000
-_ROUNDING = 1e-6
-"""Shares of a request that floating point may lack."""
+_ROUNDING = 1e-3
+"""The share of a request that floating point may lack, however long the clock has run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,9 @@ class Verdict:
 def judge(budget: Budget, empty_at: float, now: float) -> tuple[Verdict, float]:
     """Decide on one request.
 
-    next = max(empty_at, now) + window / requests;  it may pass if next - window <= now
+    begin = max(empty_at, now);  next = begin + share;  it may pass if begin - now <= window - share
+
+    Written with differences, since next - window <= now is lost to rounding where a budget is one request.
 
     Args:
         budget: What the caller may do.
@@ -58,7 +60,7 @@ def judge(budget: Budget, empty_at: float, now: float) -> tuple[Verdict, float]:
     """
     begin = max(empty_at, now)
     then = begin + budget.share_seconds
-    may_pass = then - budget.window_seconds <= now
+    may_pass = begin - now <= budget.window_seconds - budget.share_seconds * (1 - _ROUNDING)
     level = then if may_pass else begin
     return verdict_at(budget, level - now, may_pass=may_pass), level
 

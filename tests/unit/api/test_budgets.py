@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from wireroom.api.budgets import Budget, Ledger, judge
 
@@ -15,6 +17,18 @@ def test_budget_may_be_spent_at_once() -> None:
     verdicts = [ledger.charge("a", 100.0) for _ in range(7)]
     assert [verdict.may_pass for verdict in verdicts] == [True] * 6 + [False]
     assert [verdict.remaining for verdict in verdicts] == [5, 4, 3, 2, 1, 0, 0]
+
+
+@example(now=1004.1, budget=Budget(1, 6000.0))
+@given(
+    now=st.floats(0, 1e8),
+    budget=st.builds(Budget, st.integers(1, 60), st.floats(1, 86_400)),
+)
+def test_no_moment_costs_a_caller_a_request(now: float, budget: Budget) -> None:
+    """Whatever the clock shows, the whole budget passes at once, and one more does not."""
+    ledger = Ledger(budget)
+    passed = [ledger.charge("a", now).may_pass for _ in range(budget.requests + 1)]
+    assert passed == [True] * budget.requests + [False]
 
 
 def test_refused_request_is_told_when_the_next_one_passes() -> None:
