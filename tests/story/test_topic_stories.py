@@ -11,11 +11,12 @@ import pytest
 from running_service import OWNER, running_service
 from wireroom.app.service import Service
 from wireroom.testing import BotAPIServer
-from wireroom.testing.bot_api import Chat, SeenMessage
+from wireroom.testing.bot_api import Chat, Piece, SeenMessage
 from wireroom.testing.eventually import eventually
 
 pytestmark = pytest.mark.timeout(60)
 _NAME = "@wireroom_test_bot"
+_JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00"
 _WELCOME = "This topic has a conversation of its own"
 
 
@@ -77,6 +78,10 @@ class _Team:
         await eventually(found, f"the bot says {words!r} in {thread}", timeout_seconds=15)
         return found()[0]
 
+    def pictures(self) -> list[Path]:
+        """Return the pictures that were fetched for agents."""
+        return list(self._data.rglob("photo_*.jpg"))
+
     def words(self) -> list[str]:
         """Return all that the bot has said in the group."""
         me = self.telegram.bot.id
@@ -130,6 +135,10 @@ async def test_who_does_not_speak_to_the_bot_hears_nothing_of_it(team: _Team) ->
             lambda: team.telegram.answers_to(team.telegram.message_id_of(reply), team.group),
             "an answer to the bot is answered",
         )
+        wish = await team.telegram.user_says(team.group, "write hi to wish.txt", user=team.ben)
+        below = team.telegram.message_id_of(wish)
+        await team.telegram.user_says(team.group, _NAME, user=team.ada, reply_to=below)
+        await team.ask(f"{_NAME} what did I ask before?", "write hi to wish.txt")
         await team.ask("/status@wireroom_test_bot", "online", beside)
         await team.ask(f"calculate 2 * 3, {_NAME}", "6", beside)
         shop = await team.new_topic("shop")
@@ -138,6 +147,18 @@ async def test_who_does_not_speak_to_the_bot_hears_nothing_of_it(team: _Team) ->
         await team.telegram.user_says(team.group, "/status@other_bot", user=team.ada, thread=shop)
         await team.ask(f"{_NAME} calculate 3 * 3", "9")
         assert len(team.words()) == before + 1
+
+
+async def test_album_with_the_name_below_one_picture_is_given_whole(team: _Team) -> None:
+    """Telegram tells of each picture by itself: those without words belong to the one with the bot's name."""
+    async with team.service():
+        beside = [Piece(_JPEG + b"4", "our lunch"), Piece(_JPEG + b"5")]
+        await team.telegram.user_sends_album(team.group, beside, user=team.ben)
+        given = [Piece(_JPEG + b"1", f"{_NAME} compare"), Piece(_JPEG + b"2"), Piece(_JPEG + b"3")]
+        await team.telegram.user_sends_album(team.group, given, user=team.ada)
+        await eventually(lambda: len(team.pictures()) == 3, "all three are there")
+        await eventually(lambda: len(team.words()) == 1, "they are one request")
+    assert sorted(picture.read_bytes()[-1:] for picture in team.pictures()) == [b"1", b"2", b"3"]
 
 
 async def test_strangers_and_nameless_speakers_are_told_once(team: _Team) -> None:

@@ -16,13 +16,19 @@ from wireroom.conversations.topics import OPEN, TopicKey, find_topic, note_state
 from wireroom.errors import WireroomError
 from wireroom.intake.addressing import Me, Meant, Nameless, Overheard, Unclear, hear
 from wireroom.intake.around import Around, Migrated, News, TopicNews, news_of, read_around
+from wireroom.intake.file_requests import album_request_id
 from wireroom.intake.moved_groups import follow_group
 from wireroom.intake.topic_requests import look_again
 from wireroom.intake.update import Place, Said, Speaker
 from wireroom.jobs.port import Jobs
+from wireroom.runs.fetching import run_of_request
 
 NAME_SECONDS = timedelta(seconds=1)
 """Until a message is looked at again that came before the bot knew its own name."""
+
+
+FOR_YOU = "This is for you:"
+"""What the bot's bare name says below a message of somebody else."""
 
 
 class NameUnknown(WireroomError):
@@ -59,7 +65,7 @@ class Ears:
         me = Me(self._bot_id, self._username())
         match hear(around, me, is_project=lambda: self._is_project(conn, said.place)):
             case Overheard(reason=reason):
-                return reason
+                return said if self._completes_album(conn, said) else reason
             case Unclear():
                 raise NameUnknown("The bot's name is not known yet.")
             case Nameless(chat_id=chat_id, title=title):
@@ -67,6 +73,11 @@ class Ears:
             case Meant(text=text):
                 self._learn_name(conn, said.place, around, now_ms)
                 return said if text == said.text or not around.is_shared else _without_name(said, text)
+
+    def _completes_album(self, conn: Connection, said: Said) -> bool:
+        """Tell whether it belongs to an album that was given to the bot: its name stands below one piece."""
+        request_id = album_request_id(self._bot_id, said)
+        return bool(said.album) and run_of_request(conn, request_id) is not None
 
     def _is_project(self, conn: Connection, place: Place) -> bool:
         key = self._key(place)
@@ -102,5 +113,7 @@ class Ears:
 
 
 def _without_name(said: Said, text: str) -> Said:
+    if not text and said.context:
+        text = FOR_YOU
     recording = said.recording and structs.replace(said.recording, caption=text)
     return replace(said, text=text, recording=recording)

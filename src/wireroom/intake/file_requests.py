@@ -82,7 +82,12 @@ class FileRequests:
     def _album_id(self, said: Said, number: int) -> str:
         """Return the request id of the album, or of the request that its late pieces became."""
         later = f"-{number}" if number else ""
-        return f"telegram-{self._bot_id}-album-{said.place.chat_id}-{said.album}{later}"
+        return f"{album_request_id(self._bot_id, said)}{later}"
+
+
+def album_request_id(bot_id: int, said: Said) -> str:
+    """Return the request id of the album that the message is a piece of."""
+    return f"telegram-{bot_id}-album-{said.place.chat_id}-{said.album}"
 
 
 def _asked(said: Said, given: GivenFiles, lane: str, request_id: str) -> Question:

@@ -18,6 +18,8 @@ from wireroom.speech.limits import Recording
 from wireroom.workspaces.given import ChatFile
 
 _MAX_FORM_DEPTH = 16
+_GENERAL = 1
+"""The thread of a forum's General topic: nothing can be sent there by its number."""
 _Id = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 
@@ -270,6 +272,8 @@ def _stopped(update_id: int, stopped: _Stopped) -> Pressed:
 def _place(message: _Message) -> Place:
     # Outside topics Telegram puts the thread id of plain reply chains here; those are not lanes.
     thread = message.message_thread_id if message.is_topic_message else None
+    if thread == _GENERAL and message.chat.id < 0:
+        thread = None
     return Place(message.chat.id, thread, message.message_id)
 
 

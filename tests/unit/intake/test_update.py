@@ -55,6 +55,11 @@ def _said(text: str, *, edited: bool = False, thread: int | None = None) -> Said
             {"message_thread_id": 9, "is_topic_message": True}, _said("hello", thread=9), id="forum-topic"
         ),
         pytest.param({"message_thread_id": 9}, _said("hello"), id="reply-thread-is-no-topic"),
+        pytest.param(
+            {"message_thread_id": 1, "is_topic_message": True, "chat": {"id": -1002, "type": "supergroup"}},
+            Said(1, Place(-1002, None, 3), Speaker(7, "Ada Lovelace"), "hello"),
+            id="general-topic-is-the-chat",
+        ),
     ],
 )
 def test_message_says_its_text_at_its_place(fields: dict[str, Any], said: Said) -> None:
