@@ -118,7 +118,7 @@ def _shown_by_bot(telegram: BotAPIServer, chat: Chat) -> list[Sighting]:
     return [
         one
         for one in telegram.sightings(chat)
-        if one.sender_id == telegram.bot.id and one.change is not Change.DELETED
+        if one.sender_id == telegram.bot.id and one.change not in {Change.DELETED, Change.DRAFT}
     ]
 
 

@@ -45,8 +45,12 @@ class Drafts:
         """Return how progress is shown there."""
         return self._ways.of(spot.chat_id, rich=spot.rich)
 
-    async def show(self, spot: Spot, text: str) -> bool:
-        """Show the text as a draft; False when it is not seen, for now or, see `way`, for good."""
+    async def show(self, spot: Spot, text: str) -> bool | None:
+        """Show the text as a draft.
+
+        Returns:
+            False when it was not seen this time; None when it never will be so: `way` tells a plainer one.
+        """
         way = self.way(spot)
         # In a thread, as for edits: milliseconds of work, each second, for each agent at work.
         request = await asyncio.to_thread(draft_of, spot, text, way)
@@ -60,7 +64,7 @@ class Drafts:
             if isinstance(error, FloodWait):
                 await self._permits.flood(spot.chat_id, error.retry_after_seconds)
             _log.debug("draft_not_shown", draft=spot.draft_id, reason=str(error))
-            return False
+            return False if self.way(spot) is way else None
         return True
 
 

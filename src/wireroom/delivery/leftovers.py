@@ -12,17 +12,18 @@ import structlog
 from sqlalchemy import Connection
 
 from wireroom.delivery.lost import Caller, lost_candidates, note_search, remove_lost
-from wireroom.delivery.outgoing import Outgoing, StoredPart
+from wireroom.delivery.outgoing import Outgoing, StoredPart, note_failure
 from wireroom.delivery.permits import Permits
 from wireroom.delivery.plan import Remove, Search
 from wireroom.delivery.takeover import note_removed
 from wireroom.jobs.port import Outcome, RunAgainAt
 from wireroom.store.database import Database
-from wireroom.telegram.errors import BotAPIError, FloodWait
+from wireroom.telegram.errors import BotAPIError, FloodWait, Rejected
 from wireroom.telegram.methods import DeleteMessage
 
 Write = Callable[[int, Callable[[Connection, int], object]], Awaitable[None]]
 """Writes a unit for a delivery, as long as its job is ours."""
+_TRIES = 6
 _log = structlog.get_logger(__name__)
 
 
@@ -70,7 +71,11 @@ class Leftovers:
         except FloodWait as error:
             return RunAgainAt(await self._permits.flood(out.chat_id, error.retry_after_seconds))
         except BotAPIError as error:
-            # Somebody deleted it, or nobody can: it is older than 48 hours, or Telegram is away.
+            if not isinstance(error, Rejected) and out.attempts < _TRIES:
+                reason = str(error)
+                await self._write(out.id, lambda conn, _: note_failure(conn, out.id, reason))
+                return RunAgainAt(self._permits.in_seconds(2.0**out.attempts))
+            # Somebody deleted it, or nobody can: it is older than 48 hours, or Telegram is away for long.
             _log.info("replaced_placeholder_stays", delivery=out.id, reason=str(error))
         await self._write(out.id, lambda conn, _: note_removed(conn, out.id, part.seq))
         return None

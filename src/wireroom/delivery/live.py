@@ -54,8 +54,11 @@ class LiveSigns:
         clock: Clock,
         permits: Permits,
         strays: Strays,
+        *,
+        renew_seconds: float = RENEW_SECONDS,
     ) -> None:
         """Share permits with the sender, so that signs and answers together keep the limits, and strays."""
+        self.renew_seconds = renew_seconds
         self._client = client
         self._drafts = Drafts(client, permits)
         self._db = db
@@ -112,7 +115,7 @@ class LiveSigns:
         return self._drafts.way(spot) is not Way.EDIT
 
     async def draft(self, spot: Spot, text: str) -> bool | None:
-        """Show the text as a draft; False when it is not seen, None to try again soon."""
+        """Show the text as a draft; False when it was not seen this time, None to try again soon."""
         return await self._drafts.show(spot, text) if await self._may_show(spot) else None
 
     async def make_room(self, run_id: str, message_id: int) -> None:
@@ -175,8 +178,8 @@ class LiveSigns:
 class LiveLine:
     """One run's line of progress: a task that shows the newest text once a second.
 
-    Where there are drafts, a draft says everything, and the placeholder above it the first paragraph, with the
-    button to stop of apps that know none in drafts.
+    Where there are drafts, a draft says everything, and the placeholder above it the first paragraph, with a
+    button to stop for apps that know none in drafts.
     """
 
     def __init__(self, signs: LiveSigns, run_id: str) -> None:
@@ -222,7 +225,11 @@ class LiveLine:
 
     def _next_text(self, now: float) -> str | None:
         """Return what is to be shown: news, or the draft once more before people lose sight of it."""
-        if self._text is None and self._draft is not None and now >= self._draft.at + RENEW_SECONDS:
+        if (
+            self._text is None
+            and self._draft is not None
+            and now >= self._draft.at + self._signs.renew_seconds
+        ):
             return self._draft.text
         return self._text
 
@@ -240,11 +247,10 @@ class LiveLine:
         shown = await self._signs.draft(spot, text)
         if shown:
             self._draft = _Shown(text, now)
-        if self._signs.takes_drafts(spot):
-            return shown is not None
-        # Refused for good: edits show this text and what follows.
-        self._draft = None
-        return False
+        if not self._signs.takes_drafts(spot):
+            # From now on edits show what there is.
+            self._draft = None
+        return shown is not None
 
 
 @dataclass(frozen=True, slots=True)
