@@ -6,6 +6,7 @@ Started by `installation`. The environment holds the product's settings and, bes
 
     ACCEPTANCE_AGENT   the scripted agent's folder
     ACCEPTANCE_SCRIPT  what that agent follows, whatever it is asked; its prompt where this is missing
+    ACCEPTANCE_TALK    set: that agent can be told something while it works
     ACCEPTANCE_REVIEWS the scripts of reviewers of loops, JSON, see `loop_backend`; missing: no loops
     ACCEPTANCE_FAULT   the file of a fault, see `faulty_store`; empty for none
     ACCEPTANCE_READY   a file to make once the service listens
@@ -41,6 +42,7 @@ from wireroom.backends.protocol import AnyBackend
 from wireroom.cli.logs import set_up_logs
 from wireroom.settings import load_settings
 from wireroom.testing import ScriptedAgent, ScriptedBackend
+from wireroom.testing.scripted_agent import TalkingBackend
 
 _KILL_WITH_PARENT = 1
 """PR_SET_PDEATHSIG of prctl(2)."""
@@ -69,6 +71,8 @@ def _backend() -> AnyBackend | None:
     agent = ScriptedAgent(Path(os.environ["ACCEPTANCE_AGENT"]))
     if "ACCEPTANCE_REVIEWS" in os.environ:
         return LoopBackend(agent, json.loads(os.environ["ACCEPTANCE_REVIEWS"]))
+    if "ACCEPTANCE_TALK" in os.environ:
+        return TalkingBackend(agent)
     return ScriptedBackend(agent, os.environ.get("ACCEPTANCE_SCRIPT"))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import time
 
@@ -88,6 +90,28 @@ async def test_real_agent_is_stopped_in_the_middle_of_a_command(program: Program
     await room.answer_to(asked, "⏹ Stopped.")
     await eventually(lambda: not room.processes(), "no process is left", timeout_seconds=10)
     show(program, f"/stop left no process, {time.monotonic() - stopping:.1f} s after it was sent", began)
+
+
+async def test_real_agent_is_told_meanwhile_or_asked_afterwards(program: Program, room: Room) -> None:
+    """In a chat that steers, a message reaches an agent at work that can be told; else it is asked after."""
+    began = time.monotonic()
+    (room.shop / "waiting.txt").touch()
+    room.model.script("wait for", RunCommand(WAITING), Say("I waited."))
+    room.model.script("use red", Say("Red it is."))
+    await room.ask("/busy steer", "From now on")
+    asked = await room.say("Please wait for it")
+    await eventually(lambda: room.pids_of(WAITING), "the agent runs its command", timeout_seconds=60)
+    steered = await room.say("Now use red")
+    await room.answer_to(steered, "Telling the agent" if program.name == "claude" else "Queued")
+    for pid in room.pids_of(WAITING):
+        os.kill(pid, signal.SIGTERM)
+    if program.name == "claude":
+        await room.answer_to(steered, "The agent at work was told")
+        await room.answer_to(asked, "Red it is.")
+    else:
+        await room.answer_to(asked, "I waited.")
+        await room.answer_to(steered, "Red it is.")
+    show(program, "a message that came meanwhile was told, or asked afterwards", began)
 
 
 async def test_real_agent_is_stopped_while_the_model_thinks(program: Program, room: Room) -> None:

@@ -65,12 +65,19 @@ class Room:
 
     def processes(self) -> list[str]:
         """Return the command lines of all processes that have the agent's HOME in their environment."""
+        return list(self._command_lines().values())
+
+    def pids_of(self, command: str) -> list[int]:
+        """Return those of these processes whose command line begins so."""
+        return [pid for pid, line in self._command_lines().items() if line.startswith(command)]
+
+    def _command_lines(self) -> dict[int, str]:
         mark = f"HOME={self.home}".encode()
-        return [
-            _read(entry / "cmdline").replace(b"\0", b" ").decode(errors="replace")
+        return {
+            int(entry.name): _read(entry / "cmdline").replace(b"\0", b" ").decode(errors="replace")
             for entry in Path("/proc").iterdir()
             if entry.name.isdigit() and mark in _read(entry / "environ").split(b"\0")
-        ]
+        }
 
 
 @asynccontextmanager

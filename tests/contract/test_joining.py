@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 
 import pytest
 from sqlalchemy import Connection
@@ -148,12 +149,12 @@ async def test_taken_words_belong_to_the_run_that_took_them(chat: _Chat) -> None
     told = await chat.db.read(lambda conn: joining.offers(conn, "work"))
     assert [offer.text for offer in told] == ["taken", "handed", "offered"]
     for offer in told[:2]:
-        assert await chat.db.write(lambda conn, offer=offer: joining.hand(conn, offer))  # type: ignore[misc]  # the unit of this turn
-    assert await chat.db.write(lambda conn: joining.take(conn, "work", "taken", 7))
-    assert not await chat.db.write(lambda conn: joining.take(conn, "work", "taken", 8))
+        assert await chat.db.write(partial(_hand, offer.run_id))
+    assert await chat.db.write(lambda conn: joining.take(conn, "work", "taken", epoch=1, now_ms=7))
+    assert not await chat.db.write(lambda conn: joining.take(conn, "work", "taken", epoch=1, now_ms=8))
 
     again = await chat.begin("work")  # as after a kill: nobody knows whether it had read the second
-    assert again.prompt == "work\n\ntaken\n\nhanded"
+    assert (again.prompt, again.taken) == ("work\n\ntaken\n\nhanded", ("handed",))
     assert [await chat.state(one) for one in ("taken", "handed", "offered")] == [
         RunState.JOINED,
         RunState.JOINED,
@@ -161,13 +162,19 @@ async def test_taken_words_belong_to_the_run_that_took_them(chat: _Chat) -> None
     ]
     await chat.end(again)
     assert (await chat.begin("offered")).prompt == "offered"
-    assert not await chat.db.write(lambda conn: joining.take(conn, "work", "offered", 15))
+    assert not await chat.db.write(lambda conn: joining.take(conn, "work", "offered", epoch=2, now_ms=15))
     told_of = [(state, text) for _, state, text in await chat.messages("work")]
     assert told_of == [
         *(("offered", one) for one in ("taken", "handed", "offered")),
         ("taken", "taken"),
+        ("withdrawn", ""),
         ("taken", "handed"),
     ]
+
+
+def _hand(run_id: str, conn: Connection) -> bool:
+    """Mark an offer as about to be told by the first attempt."""
+    return joining.hand(conn, run_id, "work", 1)
 
 
 async def test_nothing_is_offered_to_a_run_that_has_ended(chat: _Chat) -> None:

@@ -81,6 +81,7 @@ def make_executor(
         spill_dir=settings.data_dir / "spill",
         permissions=make_permissions(settings, engine, clock, around.feed),
         outside=outside,
+        jobs=engine.jobs,
     )
     agents = AgentDriver(db=engine.db, clock=clock, backend=around.backends.get, policy=policy, calls=calls)
     loops = LoopDriver(

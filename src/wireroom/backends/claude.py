@@ -13,9 +13,19 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+from wireroom.backends.claude_talk import converse
 from wireroom.backends.environment import agent_environment
 from wireroom.backends.mcp_config import as_file, common_servers, private_file
-from wireroom.backends.protocol import AgentEvent, AgentRequest, AgentResult, Command, EventKind, StreamParser
+from wireroom.backends.protocol import (
+    AgentEvent,
+    AgentRequest,
+    AgentResult,
+    Command,
+    EventKind,
+    Host,
+    StreamParser,
+    Wire,
+)
 from wireroom.backends.wire import (
     Transcript,
     argument_of,
@@ -45,6 +55,7 @@ class ClaudeBackend:
 
     name = "claude"
     resumes_sessions = True
+    takes_words = True
 
     def __init__(
         self, program: str, environment: Mapping[str, str], permission_mode: str = "acceptEdits"
@@ -67,7 +78,11 @@ class ClaudeBackend:
             "--verbose",
             "--include-partial-messages",
         ]
+        if request.takes_words:
+            argv += ["--input-format", "stream-json", "--replay-user-messages"]
         argv += ["--permission-mode", self._permission_mode]
+        # With a value of its own each: written apart, it would take what follows for folders, too.
+        argv += [f"--add-dir={folder}" for folder in request.folders]
         if request.model:
             argv += ["--model", argument_of(request.model, "the model")]
         if request.effort:
@@ -81,10 +96,12 @@ class ClaudeBackend:
         return Command((*argv, *servers), request.workdir, self._environment, framed_prompt(request), files)
 
     def parser(self) -> StreamParser:
-        # With a value of its own each: written apart, it would take what follows for folders, too.
-        argv += [f"--add-dir={folder}" for folder in request.folders]
         """Return a fresh parser."""
         return ClaudeParser()
+
+    async def converse(self, request: AgentRequest, wire: Wire, host: Host) -> AgentResult:
+        """Talk until everything that people said is answered; see `claude_talk`."""
+        return await converse(ClaudeParser(), request, wire, host)
 
 
 class ClaudeParser:
@@ -103,6 +120,9 @@ class ClaudeParser:
         self._usage: dict[str, Any] = {}
         self._session_usage: dict[str, float] = {}
         self._lost = False
+        self._answers: list[str] = []
+        self.turns = 0
+        """Turns that have ended: one, unless people said something while it worked."""
 
     def feed(self, line: str) -> Iterable[AgentEvent]:
         """Return the events of one line."""
@@ -122,9 +142,8 @@ class ClaudeParser:
             error = "Claude Code ended without a result." if exit_code == 0 else None
             lost = self._lost or bool(_LOST.search(stderr))
             return self._with(self._said.text, is_error=True, error=error, session_lost=lost)
-        answer = text_of(fields.get("result"))
         if fields.get("is_error") is not True and fields.get("subtype") == "success":
-            return self._with(answer or self._said.last_message)
+            return self._with("\n\n".join(self._answers) or self._said.last_message)
         error = _explain(fields)
         return self._with(
             self._said.text,
@@ -188,10 +207,14 @@ class ClaudeParser:
 
     def _end(self, fields: Mapping[str, Any]) -> list[AgentEvent]:
         self._result = fields
-        usage = mapping_of(fields.get("usage"))
+        self.turns += 1
+        if answer := text_of(fields.get("result")):
+            self._answers.append(answer)
+        usage, before = mapping_of(fields.get("usage")), self._usage
+        input_tokens = sum(count_of(usage.get(name)) for name in _INPUT_COUNTS)
         self._usage = {
-            "input_tokens": sum(count_of(usage.get(name)) for name in _INPUT_COUNTS),
-            "output_tokens": count_of(usage.get("output_tokens")),
+            "input_tokens": before.get("input_tokens", 0) + input_tokens,
+            "output_tokens": before.get("output_tokens", 0) + count_of(usage.get("output_tokens")),
             "cost_usd": None,
         }
         if (cost := cost_of(fields.get("total_cost_usd"))) is not None:

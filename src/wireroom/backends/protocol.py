@@ -42,8 +42,8 @@ class EventKind(StrEnum):
     ROUND = "round"
     """{"number": int, "kind": "work" | "review", "verdict": str | null}: a step of the iterate loop."""
     MESSAGE = "message"
-    """{"run_id": str, "text": str, "state": "collected" | "offered" | "taken"}: a message that came while it
-    waited or worked, and what became of it; `run_id` is the message's own."""
+    """{"run_id": str, "text": str, "state": "collected" | "offered" | "taken" | "withdrawn"}: a message
+    that came while it waited or worked, and what became of it; `run_id` is the message's own."""
     STATE = "state"
     """{"state": str, "reason": str | null}: written by the executor, never by a parser."""
 
@@ -88,15 +88,17 @@ class AgentRequest:
     """How long to think, a word of `backends.abilities`; None: the agent's own choice."""
     budget_usd: float | None = None
     """The most that this call may cost; heeded by the agents that can."""
+    takes_words: bool = False
+    """People may say something to the agent while it works."""
     goes_on: bool = False
     """An earlier attempt at this prompt was cut off: the agent shall look at what is done already."""
     private_dir: Path | None = None
     """A folder of this attempt alone, outside the workdir, for configuration files; removed afterwards."""
     mcp_servers: tuple[McpServer, ...] = ()
-    instructions: str = ""
-    """The installation's own words to every agent, which go with the first prompt of a session."""
     folders: tuple[Path, ...] = ()
     """Folders beside the workdir that it may use: of files that people gave, and for those it leaves."""
+    instructions: str = ""
+    """The installation's own words to every agent, which go with the first prompt of a session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +148,14 @@ class PermissionQuestion:
     """What with, in one line: a command, a path."""
     digest: str
     """SHA-256 of tool and input, hex: the same question again has the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What somebody says to an agent at work."""
+
+    id: str
+    text: str
 
 
 class PermissionAnswer(StrEnum):
@@ -225,6 +235,18 @@ class Host(Protocol):
 
         May take as long as a question waits for a person; the agent's silence does not count meanwhile.
         """
+        ...
+
+    async def words(self) -> Words:
+        """Return what somebody says to the agent next; waits until there is something, maybe for ever."""
+        ...
+
+    async def hand(self, words: Words) -> bool:
+        """Note that the agent is about to be told; False when it must not be, for they are withdrawn."""
+        ...
+
+    async def heard(self, words_id: str) -> None:
+        """Note that the agent has taken the words: they are not asked by themselves any more."""
         ...
 
 

@@ -16,11 +16,12 @@ from wireroom.intake.busy import Ask, Collect, Interrupt, Join, Offer, Standing,
 from wireroom.jobs.port import Jobs
 from wireroom.runs.busy import BusyMode
 from wireroom.runs.cancel import cancel_run
-from wireroom.runs.feed import Feed, lane_topic, run_topic
+from wireroom.runs.feed import Feed, lane_topic
 from wireroom.runs.joining import Message, collect, note_offer
 from wireroom.runs.options import RunOptions
 from wireroom.runs.queries import RunView, unfinished_runs
 from wireroom.runs.states import RunMode, RunState
+from wireroom.runs.steering import offer_topic
 from wireroom.store.database import after_commit
 
 
@@ -127,7 +128,7 @@ class BusyAsker:
         place = note_offer(conn, run_id, own, question.text, now_ms)
         if place is None:
             return question
-        after_commit(conn, lambda: self._feed.publish(run_topic(run_id)))
+        after_commit(conn, lambda: self._feed.publish(offer_topic(run_id)))
         options = RunOptions(busy=BusyMode.STEER, place=place)
         return replace(question, options=options, run_id=own, offered_to=run_id)
 

@@ -19,6 +19,7 @@ from wireroom.backends.protocol import (
     AgentRequest,
     AgentResult,
     AnyBackend,
+    Backend,
     CalledBackend,
     Errand,
     EventKind,
@@ -28,6 +29,7 @@ from wireroom.backends.wire import notice
 from wireroom.clock import Clock, to_ms
 from wireroom.delivery.progress import ProgressLine
 from wireroom.errors import AgentUnavailable, LeaseLost, StoreUnavailable
+from wireroom.jobs.port import Jobs
 from wireroom.runs import records
 from wireroom.runs.agent_host import AbroadHost, AgentHost, Outside
 from wireroom.runs.agent_ways import Served, Watch, call_elsewhere, read_stream, talk_with
@@ -42,6 +44,7 @@ from wireroom.runs.purse import Purse, call_budget, limits_within
 from wireroom.runs.queries import cancel_wanted
 from wireroom.runs.records import Attempt
 from wireroom.runs.session_usage import own_share
+from wireroom.runs.steering import Steering
 from wireroom.runs.stopping import outlast
 from wireroom.runs.supervisor import Outcome
 from wireroom.runs.verdict import Verdict, judge
@@ -99,12 +102,15 @@ class AgentCalls:
         spill_dir: Path,
         permissions: Permissions | None = None,
         outside: Outside | None = None,
+        jobs: Jobs | None = None,
         lease: timedelta = LEASE,
     ) -> None:
         """Keep what every call needs.
 
-        Without `permissions` agents that ask are denied; without `outside` none can be called elsewhere.
+        Without `permissions` agents that ask are denied; without `outside` none can be called elsewhere;
+        without `jobs` none is told what people say to it.
         """
+        self._jobs = jobs
         self._db = db
         self._clock = clock
         self._feed = feed
@@ -119,6 +125,7 @@ class AgentCalls:
     ) -> AttemptEnding:
         """Run the agent to its end; its events go to the attempt's log, its lease is kept meanwhile."""
         shown = ProgressText()
+        steering = self._steering(attempt, lane) if request.takes_words else None
         budget = call_budget(attempt.mode, attempt.options)
         purse, limits = Purse(budget.usd), limits_within(budget, self._policy.limits)
         async with self._logging(attempt, lane) as (log, stop):
@@ -134,7 +141,8 @@ class AgentCalls:
                 for text in attempt.notices:
                     take(notice(text))
             served, cut_off = await _to_the_end(
-                self._serve(attempt, backend, request, take, limits, log=log, stop=stop), stop
+                self._serve(attempt, backend, request, take, limits, log=log, stop=stop, steering=steering),
+                stop,
             )
             cut_off = cut_off and served.outcome.ending is Ending.CANCELLED
             result = own_share(served.result, request.session_id, request.session_usage)
@@ -157,6 +165,7 @@ class AgentCalls:
         *,
         log: EventLog,
         stop: asyncio.Event,
+        steering: Steering | None = None,
     ) -> Served:
         """Have the agent serve the request, in the way that its back end does."""
         asking = self._permissions.of(attempt, take) if self._permissions else None
@@ -171,10 +180,17 @@ class AgentCalls:
             on_started=lambda mark: self._note(attempt, mark),
             on_error_line=log.add_line,
         )
-        host = AgentHost(take, asking)
-        if isinstance(backend, InteractiveBackend):
+        host = AgentHost(take, asking, steering)
+        if isinstance(backend, InteractiveBackend) and backend.takes_words and request.takes_words:
             return await talk_with(backend, request, host, watch)
-        return await read_stream(backend, request, host, watch)
+        if isinstance(backend, Backend):
+            return await read_stream(backend, request, host, watch)
+        return await talk_with(backend, request, host, watch)
+
+    def _steering(self, attempt: Attempt, lane: str) -> Steering | None:
+        if self._jobs is None:
+            return None
+        return Steering(self._db, self._jobs, self._clock, self._feed, attempt=attempt, lane=lane)
 
     async def _abroad(
         self,

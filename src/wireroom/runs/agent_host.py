@@ -11,7 +11,14 @@ from typing import Any
 import structlog
 from aiohttp import ClientSession
 
-from wireroom.backends.protocol import AgentEvent, Errand, EventKind, PermissionAnswer, PermissionQuestion
+from wireroom.backends.protocol import (
+    AgentEvent,
+    Errand,
+    EventKind,
+    PermissionAnswer,
+    PermissionQuestion,
+    Words,
+)
 from wireroom.backends.wire import Transcript
 from wireroom.callbacks.inbox import find_result, remote_topic
 from wireroom.clock import came_within
@@ -19,6 +26,7 @@ from wireroom.errors import StoreUnavailable
 from wireroom.runs.dialogue import Dialogue
 from wireroom.runs.feed import Feed
 from wireroom.runs.permissions import RunPermissions
+from wireroom.runs.steering import Steering
 from wireroom.store.database import Database
 
 _POLL_SECONDS = 2.0
@@ -44,10 +52,16 @@ class AgentHost:
     dialogue: Dialogue | None = None
     """The conversation with its process, if it has one: silence while a person thinks does not count."""
 
-    def __init__(self, take: Callable[[AgentEvent], None], asking: RunPermissions | None) -> None:
-        """Hand events to `take`; without `asking` everything is denied."""
+    def __init__(
+        self,
+        take: Callable[[AgentEvent], None],
+        asking: RunPermissions | None,
+        steering: Steering | None = None,
+    ) -> None:
+        """Hand events to `take`; without `asking` everything is denied, without `steering` nobody speaks."""
         self._take = take
         self._asking = asking
+        self._steering = steering
         self._said = Transcript()
 
     @property
@@ -67,6 +81,22 @@ class AgentHost:
             return PermissionAnswer.DENIED
         with nullcontext() if self.dialogue is None else self.dialogue.waiting_for_person():
             return await self._asking.ask(question)
+
+    async def words(self) -> Words:
+        """Return what somebody says next; see `Host.words`."""
+        if self._steering is None:
+            await asyncio.Event().wait()
+            raise AssertionError("nobody sets this event")
+        return await self._steering.words()
+
+    async def hand(self, words: Words) -> bool:
+        """Mark the words before they are told; see `Host.hand`."""
+        return self._steering is not None and await self._steering.hand(words)
+
+    async def heard(self, words_id: str) -> None:
+        """Note that the agent has taken the words; see `Host.heard`."""
+        if self._steering is not None:
+            await self._steering.heard(words_id)
 
 
 class AbroadHost(AgentHost):

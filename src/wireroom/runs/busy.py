@@ -37,6 +37,11 @@ INTERRUPTING = -1
 _INTERRUPTED = "(This message interrupted what you were working on; that was stopped, and may be half done.)"
 
 
+def is_chat(lane: str) -> bool:
+    """Tell whether people can say something to an agent at work in the lane."""
+    return lane.startswith("telegram:")
+
+
 def as_one(texts: Sequence[str]) -> str:
     """Return the messages as one prompt, a blank line between them."""
     return "\n\n".join(texts)

@@ -22,10 +22,10 @@ from wireroom.errors import AgentUnavailable, LeaseLost, StoreUnavailable, Wirer
 from wireroom.runs import records
 from wireroom.runs.agent_call import AgentCalls, AttemptEnding, RunPolicy
 from wireroom.runs.budget import price_of, priced
-from wireroom.runs.busy import told
+from wireroom.runs.busy import is_chat, told
 from wireroom.runs.purse import call_budget
 from wireroom.runs.records import Attempt
-from wireroom.runs.states import RunState
+from wireroom.runs.states import RunMode, RunState
 from wireroom.runs.stopping import heed_cancellation
 from wireroom.runs.verdict import RunEnding, Verdict
 from wireroom.store.database import Database
@@ -131,7 +131,7 @@ class AgentDriver:
     ) -> AttemptEnding:
         backend = self._backend(attempt.backend)
         attempt.workdir.mkdir(parents=True, exist_ok=True)
-        request = await self._request(attempt, question, backend, resume=backend.resumes_sessions)
+        request = await self._request(attempt, question, backend, lane, resume=backend.resumes_sessions)
         ending = await self._calls.call(attempt, backend, request, lane, line)
         if ending.result is None or not ending.result.session_lost or ending.cut_off:
             return ending
@@ -139,11 +139,11 @@ class AgentDriver:
             self._db, lambda conn: records.note_session(conn, attempt, None), what=attempt.run_id
         )
         heed_cancellation()
-        request = await self._request(attempt, question, backend, resume=False)
+        request = await self._request(attempt, question, backend, lane, resume=False)
         return await self._calls.call(attempt, backend, request, lane, line)
 
     async def _request(
-        self, attempt: Attempt, question: Question, backend: AnyBackend, *, resume: bool
+        self, attempt: Attempt, question: Question, backend: AnyBackend, lane: str, *, resume: bool
     ) -> AgentRequest:
         """Return what to ask: in the agent's own session if it has one, else with what was said before."""
         session = question.session_id if resume else None
@@ -157,18 +157,19 @@ class AgentDriver:
             model=question.model,
             effort=None if attempt.reviews else attempt.options.effort,
             budget_usd=call_budget(attempt.mode, attempt.options).usd,
+            takes_words=is_chat(lane) and attempt.mode is RunMode.EXECUTE,
             goes_on=question.goes_on,
             private_dir=attempt.private_dir,
-            mcp_servers=attempt.mcp_servers,
             folders=attempt.folders,
+            mcp_servers=attempt.mcp_servers,
             instructions="" if is_elsewhere or attempt.reviews else self._instructions(attempt),
         )
 
-    async def _context(self, attempt: Attempt, question: Question) -> str:
     def _instructions(self, attempt: Attempt) -> str:
         told = [self._policy.instructions, outbox.note(attempt.outbox) if attempt.outbox else ""]
         return "\n".join(line for line in told if line)
 
+    async def _context(self, attempt: Attempt, question: Question) -> str:
         memory = Memory("", ())
         if not attempt.is_first:
             memory = await read_patiently(

@@ -22,7 +22,7 @@ from wireroom.jobs.port import Dead, Done, Job, Jobs
 from wireroom.jobs.port import Outcome as JobOutcome
 from wireroom.perf import traces
 from wireroom.perf.metrics import RUN_SECONDS, RUNS, RUNS_ACTIVE
-from wireroom.runs import endings, records
+from wireroom.runs import endings, records, steering
 from wireroom.runs.agent_call import LEASE, RunPolicy
 from wireroom.runs.driver import Driver
 from wireroom.runs.feed import Feed, lane_topic, run_topic
@@ -221,8 +221,10 @@ class Executor:
         attempt = records.begin_attempt(conn, job.ref, worker=self._worker, now_ms=now, lease_ms=lease_ms)
         if attempt is None:
             self._jobs.finish(conn, job)
-        else:
-            after_commit(conn, lambda: self._feed.publish(run_topic(job.ref)))
+            return None
+        for message in attempt.taken:
+            steering.close_taken(conn, self._jobs, message, now)
+        after_commit(conn, lambda: self._feed.publish(run_topic(job.ref)))
         return attempt
 
     async def _work(self, turn: _Turn, attempt: Attempt) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from msgspec import structs
 from sqlalchemy import Connection
 
 from wireroom.backends.protocol import AgentEvent, EventKind
@@ -39,10 +40,11 @@ _NUMBER_AT_WORK = Statement("""
 """Take the next number of the log of a run at work; it cannot end before the commit."""
 
 _NUMBER_OF_BEGUN = Statement("""
-    UPDATE runs SET event_count = event_count + 1 WHERE id = :run_id AND state = 'running'
+    UPDATE runs SET event_count = event_count + 1
+    WHERE id = :run_id AND state = 'running' AND epoch = :epoch
     RETURNING event_count
 """)
-"""Take the next number of the log of a run at work, which may be about to be stopped."""
+"""Take the next number of the log of an attempt at work, which may be about to be stopped."""
 
 _ADD = Statement("""
     INSERT INTO runs (id, request_id, conversation_id, lane, source, source_message_id, prompt, backend,
@@ -68,7 +70,10 @@ _PROMPT = Statement("UPDATE runs SET prompt = :prompt WHERE id = :run_id")
 """Keep what a run is asked once all of it is known."""
 
 _HAND = Statement("""
-    UPDATE runs SET options = :options WHERE id = :run_id AND state = 'queued' AND epoch = 0
+    UPDATE runs SET options = :options
+    WHERE id = :message_id AND state = 'queued' AND epoch = 0 AND cancel_requested_at IS NULL
+        AND EXISTS (SELECT 1 FROM runs AS told
+                    WHERE told.id = :run_id AND told.state = 'running' AND told.epoch = :epoch)
 """)
 """Note that an offered message is about to be told to the agent."""
 
@@ -170,13 +175,11 @@ def offers(conn: Connection, run_id: str) -> Sequence[Offer]:
     return sorted(found, key=lambda offer: offer.options.place)
 
 
-def whole_prompt(
-    conn: Connection, run_id: str, prompt: str, *, options: RunOptions, epoch: int, now_ms: int
-) -> str:
+def whole_prompt(conn: Connection, run_id: str, prompt: str, options: RunOptions, epoch: int) -> str:
     """Return what the attempt is to ask: the run's own words with those that went to it, in their order.
 
-    At the first attempt what was collected is put together for good. A later one repeats what the agent of
-    an earlier one was told, and may have been told when it was cut off: that counts as taken now.
+    At the first attempt what was collected is put together for good; a later one repeats what the agent of an
+    earlier one has taken.
     """
     if epoch == 1:
         if options.busy != BusyMode.COLLECT:
@@ -184,29 +187,40 @@ def whole_prompt(
         whole = as_one([prompt, *_texts(conn, run_id, BusyMode.COLLECT)])
         _PROMPT.run(conn, run_id=run_id, prompt=whole)
         return whole
-    for offer in offers(conn, run_id):
-        if offer.was_handed:
-            take(conn, run_id, offer.run_id, now_ms)
     return as_one([prompt, *_texts(conn, run_id, BusyMode.STEER)])
 
 
-def hand(conn: Connection, offer: Offer) -> bool:
-    """Note that the offered message is about to be told; False when it waits no more."""
-    handed = encode(RunOptions(busy=BusyMode.STEER, place=offer.options.place, handed=True)).decode()
-    return bool(_HAND.run(conn, run_id=offer.run_id, options=handed))
+def take_handed(conn: Connection, run_id: str, epoch: int, now_ms: int) -> tuple[str, ...]:
+    """Take what an earlier attempt's agent was being told when it was cut off; return those runs."""
+    handed = [offer.run_id for offer in offers(conn, run_id) if offer.was_handed]
+    return tuple(one for one in handed if take(conn, run_id, one, epoch=epoch, now_ms=now_ms))
 
 
-def take(conn: Connection, run_id: str, message_run_id: str, now_ms: int) -> bool:
-    """Close the message that the run's agent has taken, in both logs and the conversation; False if over."""
+def hand(conn: Connection, message_run_id: str, run_id: str, epoch: int) -> bool:
+    """Mark the offered message as about to be told by this attempt; False when that is not to be."""
+    found = next((one for one in offers(conn, run_id) if one.run_id == message_run_id), None)
+    if found is None:
+        return False
+    options = encode(structs.replace(found.options, handed=True)).decode()
+    return bool(_HAND.run(conn, message_id=message_run_id, run_id=run_id, epoch=epoch, options=options))
+
+
+def take(conn: Connection, run_id: str, message_run_id: str, *, epoch: int, now_ms: int) -> bool:
+    """Close the message that the attempt's agent has taken, in both logs and in the conversation.
+
+    False when the attempt is not the newest at work, or the message is over or has begun by itself.
+    """
+    number = _NUMBER_OF_BEGUN.value(conn, run_id=run_id, epoch=epoch)
+    if number is None:
+        return False
     row = _TAKE.row(conn, run_id=message_run_id, reason=_TAKEN, now_ms=now_ms)
     if row is None:
+        append_numbered(conn, run_id, number, [_event(message_run_id, "", "withdrawn")], now_ms)
         return False
     own, text, conversation_id = row
-    number = _NUMBER_OF_BEGUN.value(conn, run_id=run_id)
     append_numbered(conn, message_run_id, own, [state_event(RunState.JOINED, _TAKEN)], now_ms)
     append_message(conn, conversation_id, "user", text, run_id=message_run_id, now_ms=now_ms)
-    if number is not None:
-        append_numbered(conn, run_id, number, [_event(message_run_id, text, "taken")], now_ms)
+    append_numbered(conn, run_id, number, [_event(message_run_id, text, "taken")], now_ms)
     return True
 
 

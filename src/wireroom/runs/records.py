@@ -98,6 +98,8 @@ class Attempt:
     mcp_servers: tuple[McpServer, ...] = ()
     notices: tuple[str, ...] = ()
     """What people should know about the place of work, for the log."""
+    taken: tuple[str, ...] = ()
+    """Messages, by their runs, that an earlier attempt's agent was being told; they are in the prompt."""
 
     def resumable(self) -> Attempt:
         """Return the attempt without a session that belongs to another folder than it works in."""
@@ -223,8 +225,10 @@ def begin_attempt(
         conn, run_id=run_id, epoch=epoch, worker=worker, now_ms=now_ms, until_ms=now_ms + lease_ms
     )
     wishes = read_options(options)
+    taken: tuple[str, ...] = ()
     if epoch > 1 or wishes.busy is not None:
-        prompt = joining.whole_prompt(conn, run_id, prompt, options=wishes, epoch=epoch, now_ms=now_ms)
+        taken = joining.take_handed(conn, run_id, epoch, now_ms) if epoch > 1 else ()
+        prompt = joining.whole_prompt(conn, run_id, prompt, wishes, epoch)
     is_first = False
     if run.started_at is None:
         number = append_message(conn, run.conversation_id, "user", prompt, run_id=run_id, now_ms=now_ms)
@@ -245,6 +249,7 @@ def begin_attempt(
         interrupted=run.started_at is not None,
         mode=RunMode(mode),
         options=wishes,
+        taken=taken,
         report=read_report(report),
     )
 

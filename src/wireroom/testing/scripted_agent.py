@@ -12,11 +12,13 @@ import os
 import re
 import sys
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from wireroom.backends.demo import DemoParser
-from wireroom.backends.protocol import AgentRequest, Command, StreamParser
+from wireroom.backends.protocol import AgentRequest, AgentResult, Command, Host, StreamParser, Wire, Words
+from wireroom.backends.telling import Telling
+from wireroom.backends.wire import read_object, text_of
 
 _TOLD_OUTBOX = re.compile(r"put them into (\S+)\. What")
 _PROGRAM = Path(__file__).with_name("scripted_program.py")
@@ -118,3 +120,38 @@ class ScriptedBackend:
     def parser(self) -> StreamParser:
         """Return a parser of the demo agent's lines."""
         return DemoParser()
+
+
+class TalkingBackend(ScriptedBackend):
+    """The scripted agent as one that can be told something while it works: its step `hear` takes it."""
+
+    takes_words = True
+
+    def command(self, request: AgentRequest) -> Command:
+        """Return the process; one that is talked with takes its prompt as a line."""
+        command = super().command(request)
+        return replace(command, argv=(*command.argv, "--talk", "yes")) if request.takes_words else command
+
+    async def converse(self, request: AgentRequest, wire: Wire, host: Host) -> AgentResult:
+        """Give the prompt, hand on what people say, and read to the result."""
+        parser = DemoParser()
+
+        async def send(words: Words) -> None:
+            await wire.send(f"{words.id} {_as_line(words.text)}")
+
+        await wire.send(_as_line(request.prompt))
+        async with Telling(host, send) as telling:
+            while (line := await wire.receive()) is not None:
+                fields = read_object(line) or {}
+                if fields.get("event") == "heard":
+                    await telling.heard(text_of(fields.get("id")))
+                    continue
+                for event in parser.feed(line):
+                    host.emit(event)
+                if fields.get("event") == "result":
+                    break
+        return parser.result(None)
+
+
+def _as_line(text: str) -> str:
+    return text.replace("\n", "\x1f")

@@ -2,7 +2,8 @@
 
 Started by path with `python -I -S`, so it imports almost nothing: a soak starts it thousands of times. Its
 output lines are those of the demo agent. A prompt whose first word is no step is answered with an echo.
-Arguments: `--ledger FILE` to record starts and ends, `--script TEXT` to follow instead of the prompt.
+Arguments: `--ledger FILE` to record starts and ends, `--script TEXT` to follow instead of the prompt, and
+`--talk yes` to take the prompt as one line, its line ends as the character 31, with more to `hear` after it.
 
     say TEXT          one piece of answer text
     echo              the prompt as answer text
@@ -10,6 +11,7 @@ Arguments: `--ledger FILE` to record starts and ends, `--script TEXT` to follow 
     think TEXT        a piece of reasoning
     tool NAME         a tool call and its result
     session ID        the name of the session
+    hear SECONDS      take a line `ID TEXT` from standard input, if one comes in time, and say what was heard
     raw TEXT          a line that is no event
     noise TEXT        a line on stderr
     pid               the process number as answer text
@@ -43,7 +45,7 @@ _ESCAPES = {code: f"\\u{code:04x}" for code in range(32)} | {ord('"'): '\\"', or
 def main() -> None:
     """Read the prompt, follow the script, report the result."""
     options = dict(zip(sys.argv[1::2], sys.argv[2::2], strict=True))
-    prompt = _read_all()
+    prompt = _read_line().replace("\x1f", "\n") if "--talk" in options else _read_all()
     _record(options, "start", prompt)
     said: list[str] = []
     steps = _steps(options.get("--script") or prompt)
@@ -65,6 +67,13 @@ def _read_all() -> str:
     while piece := os.read(0, 65536):
         pieces.append(piece)
     return b"".join(pieces).decode("utf-8", "replace")
+
+
+def _read_line() -> str:
+    line = b""
+    while not line.endswith(b"\n") and (byte := os.read(0, 1)):
+        line += byte
+    return line.decode("utf-8", "replace").rstrip("\n")
 
 
 def _record(options: dict[str, str], what: str, prompt: str) -> None:
@@ -124,6 +133,16 @@ def _tool(argument: str, _prompt: str, _said: list[str]) -> None:
 
 def _session(argument: str, _prompt: str, _said: list[str]) -> None:
     _event("session", session_id=argument)
+
+
+def _hear(argument: str, prompt: str, said: list[str]) -> None:
+    import select  # noqa: PLC0415 - as for `stubborn`
+
+    if not select.select([0], [], [], float(argument))[0]:
+        return
+    number, _, text = _read_line().partition(" ")
+    _event("heard", id=number)
+    _say(text, prompt, said)
 
 
 def _raw(argument: str, _prompt: str, _said: list[str]) -> None:
@@ -248,6 +267,7 @@ _STEPS = {
     "think": _think,
     "tool": _tool,
     "session": _session,
+    "hear": _hear,
     "raw": _raw,
     "noise": _noise,
     "pid": _pid,

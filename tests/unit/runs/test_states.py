@@ -16,11 +16,14 @@ FINAL = {
     RunState.TIMED_OUT,
     RunState.CANCELLED,
     RunState.INTERRUPTED,
+    RunState.JOINED,
 }
+WORKED = {RunState.SUCCEEDED, RunState.EXHAUSTED, RunState.TIMED_OUT}
+"""Ends that only an agent's work has."""
 ALLOWED = (
     {(RunState.QUEUED, RunState.RUNNING)}
-    | {(RunState.QUEUED, state) for state in (RunState.CANCELLED, RunState.FAILED, RunState.INTERRUPTED)}
-    | {(RunState.RUNNING, state) for state in FINAL | {RunState.QUEUED}}
+    | {(RunState.QUEUED, state) for state in FINAL - WORKED}
+    | {(RunState.RUNNING, state) for state in (FINAL - {RunState.JOINED}) | {RunState.QUEUED}}
 )
 
 
