@@ -63,7 +63,7 @@ async def sending(
             db=engine.db,
             jobs=engine.jobs,
             clock=clock,
-            permits=engine.permits,
+            permits=engine.permits.of(settings.bot_id),
             strays=Strays(),
             policy=SenderPolicy(),
             draw=lambda: 0.0,

@@ -32,6 +32,11 @@ _log = structlog.get_logger(__name__)
 _Handler = Callable[[Request], Awaitable[Response]]
 
 
+def webhook_path(bot_id: int) -> str:
+    """Return where Telegram pushes the updates of an added bot."""
+    return f"{WEBHOOK_PATH}/{bot_id}"
+
+
 class WebhookAdmin:
     """Manages one bot's webhook."""
 

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
-from wireroom.api.telegram_admin import WEBHOOK_PATH
+from wireroom.api.telegram_admin import webhook_path
 from wireroom.app.bot import Bot, Identity, make_bot
 from wireroom.app.engine import Engine
 from wireroom.app.fleet_member import Member, serve
@@ -249,11 +249,6 @@ class Fleet:
             if (username, problem) != (bot.username, bot.problem):
                 note = partial(note_bot, bot_id=bot_id, username=username, problem=problem)
                 await self._engine.db.write(note)
-
-
-def webhook_path(bot_id: int) -> str:
-    """Return where Telegram pushes the updates of an added bot."""
-    return f"{WEBHOOK_PATH}/{bot_id}"
 
 
 def _is_same(known: StoredBot, stored: StoredBot | None) -> bool:

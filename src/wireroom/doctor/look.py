@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 
-from wireroom.doctor import installation, neighbours, speech
+from wireroom.doctor import bots, installation, neighbours, speech
 from wireroom.doctor.findings import Finding
 from wireroom.settings import Settings
 
@@ -39,6 +39,7 @@ async def look_around(
         "Secrets": in_thread(lambda: installation.look_at_secrets(settings)),
         "MCP servers": in_thread(lambda: installation.look_at_mcp_servers(settings)),
         "Telegram": neighbours.look_at_telegram(settings),
+        "Bots": bots.look_at_bots(settings),
         "Speech": in_thread(lambda: speech.look_at_speech(settings)),
         "Address": in_thread(lambda: installation.look_at_address(settings)),
     }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 
@@ -16,19 +17,29 @@ from wireroom.errors import Conflict, NotFound
 from wireroom.intake.accept import UpdateState
 from wireroom.sealing import Seal
 from wireroom.store.schema import bot_details, deliveries, telegram_bots, updates
-from wireroom.store.statement import Row, Statement
+from wireroom.store.statement import Statement
 
 TOPIC = "bots"
 """Woken when bots are added, removed or changed."""
 _TYPE = "virtual assistant"
 """The older programs' word for a bot that people talk to."""
 
-_ALL = Statement("""
-    SELECT details.bot_id, bots.name, bots.bot_token, bots.webhook_secret, bots.active, details.username,
-        details.repository, details.backend, details.is_polled, details.problem
-    FROM bot_details AS details JOIN telegram_bots AS bots ON bots.id = details.row_id
-    ORDER BY details.bot_id
-""")
+_ALL = (
+    select(
+        bot_details.c.bot_id,
+        telegram_bots.c.name,
+        telegram_bots.c.bot_token,
+        telegram_bots.c.webhook_secret,
+        telegram_bots.c.active,
+        bot_details.c.username,
+        bot_details.c.repository,
+        bot_details.c.backend,
+        bot_details.c.is_polled,
+        bot_details.c.problem,
+    )
+    .join_from(bot_details, telegram_bots, telegram_bots.c.id == bot_details.c.row_id)
+    .order_by(bot_details.c.bot_id)
+)
 """Every bot with what there is to know of it; each process asks every few seconds."""
 
 _STATE = Statement("""
@@ -99,7 +110,7 @@ class NewBot:
 
 def list_bots(conn: Connection) -> Sequence[StoredBot]:
     """Return the added bots by their Telegram ids."""
-    return [_stored(row) for row in _ALL.rows(conn)]
+    return [_stored(*row) for row in conn.execute(_ALL)]
 
 
 def get_bot(conn: Connection, name: str) -> StoredBot:
@@ -227,7 +238,7 @@ def _about_webhook(bot_id: int) -> str:
     return f"webhook of bot {bot_id}"
 
 
-def _stored(row: Row) -> StoredBot:
+def _stored(*row: Any) -> StoredBot:
     bot_id, name, token, secret, active, username, repository, backend, is_polled, problem = row
     return StoredBot(
         bot_id, name, token, secret, bool(active), username, repository, backend, bool(is_polled), problem
