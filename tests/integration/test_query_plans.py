@@ -18,8 +18,8 @@ WALK = re.compile(
     r"SCAN (?!CONSTANT|system_settings USING INDEX)(?!\w+ USING (?:COVERING )?INDEX ix_\w+_dead)"
 )
 """A scan that is none: of a handful of rows, or of a partial index of what is dead."""
-SORTS_A_FEW = frozenset({"callbacks.pending_states._OPEN"})
-"""What may sort: the unfinished runs, of which there are few."""
+SORTS_A_FEW = frozenset({"callbacks.pending_states._OPEN", "digest.gather._CALLS"})
+"""What may sort: the unfinished runs, of which there are few; once a day the agents that have called."""
 
 FILL = """
 INSERT INTO updates (bot_id, update_id, kind, lane, payload, state, received_at, handled_at)

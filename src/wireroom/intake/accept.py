@@ -30,6 +30,12 @@ _CLOSE_UPDATE = Statement("""
 """)
 """Note what became of an update."""
 
+_REOPEN_UPDATE = Statement("""
+    UPDATE updates SET state = 'received', reason = NULL, handled_at = NULL
+    WHERE id = :row_id AND lane = :lane AND state = 'refused' AND reason = :reason
+""")
+"""Have an update handled that was refused for this reason."""
+
 _LAST_RECEIPT = Statement("""
     SELECT received_at FROM updates JOIN polling_offsets AS last
         ON updates.bot_id = last.bot_id AND updates.update_id = last.next_update_id - 1
@@ -135,20 +141,10 @@ def retry_updates(conn: Connection, jobs: Jobs, row_ids: Collection[int]) -> Seq
 
 def reopen_update(conn: Connection, jobs: Jobs, row_id: int, lane: str, *, reason: str) -> bool:
     """Handle an update of the lane again that was refused for this reason; False when it was not."""
-    row = conn.execute(
-        update(updates)
-        .where(
-            updates.c.id == row_id,
-            updates.c.lane == lane,
-            updates.c.state == UpdateState.REFUSED,
-            updates.c.reason == reason,
-        )
-        .values(state=UpdateState.RECEIVED, reason=None, handled_at=None)
-        .returning(updates.c.id)
-    ).first()
-    if row is not None:
+    reopened = _REOPEN_UPDATE.run(conn, row_id=row_id, lane=lane, reason=reason) > 0
+    if reopened:
         jobs.enqueue_all(conn, [_job_of(row_id, lane)], queue=QUEUE, kind=KIND)
-    return row is not None
+    return reopened
 
 
 def dead_updates(
