@@ -1,9 +1,10 @@
-"""Commands of `wireroom` that talk over standard input and output, forked like those of `forked_commands`.
+"""Commands of `wireroom` that live while somebody talks to them, forked like those of `forked_commands`.
 
     subprocess.Popen([*door(), "mcp"], stdin=PIPE, stdout=PIPE, env=environment)
 
 What is started is a door: it hands its streams, its environment and its arguments to a process that has
-imported everything, which forks, and ends as the fork ended.
+imported everything, which forks. It passes on SIGTERM and SIGINT, and ends as the fork ended; a fork whose
+door was killed is killed as well.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 _STREAMS = (0, 1, 2)
 _MOST_BYTES = 65_536
-_MODULES = ("mcp.server.stdio", "wireroom.app.mcp", "wireroom.mcp.server")
+_MODULES = ("mcp.server.stdio", "uvloop", "wireroom.app.mcp", "wireroom.app.service", "wireroom.mcp.server")
 
 
 def door() -> list[str]:
@@ -34,7 +36,7 @@ def _nursery() -> str:
     """Start the process that forks, and return its address; whoever comes before it is ready waits."""
     folder = tempfile.TemporaryDirectory(prefix="wireroom-stdio-")
     address = str(Path(folder.name) / "door")
-    with socket.socket(socket.AF_UNIX) as listener:
+    with _socket() as listener:
         listener.bind(address)
         listener.listen()
         number = listener.fileno()
@@ -49,14 +51,22 @@ def _nursery() -> str:
     return address
 
 
+def _socket() -> socket.socket:
+    """Return one that keeps messages apart."""
+    return socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+
 def _open_door(address: str, arguments: list[str]) -> int:
     wanted = {"arguments": arguments, "environment": dict(os.environ), "folder": str(Path.cwd())}
-    with socket.socket(socket.AF_UNIX) as line:
+    with _socket() as line:
         line.connect(address)
         socket.send_fds(line, [json.dumps(wanted).encode()], _STREAMS)
         # Held here they would not end where the fork ends them.
         for stream in _STREAMS:
             os.close(stream)
+        pid = int(line.recv(16))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda number, _: os.kill(pid, number))
         return int(line.recv(16) or b"1")
 
 
@@ -89,9 +99,16 @@ def _grow_up(
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
+    line.send(b"%d" % os.getpid())
+    threading.Thread(target=_die_with, args=(line,), daemon=True).start()
     code = obey(arguments)
     line.send(b"%d" % code)
     os._exit(code)
+
+
+def _die_with(line: socket.socket) -> None:
+    line.recv(1)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,10 @@
-"""A real browser on the real program: `wireroom up` as a process, Debian's Chromium, only the loopback."""
+"""A real browser on the real program: `wireroom up` forked, Debian's Chromium, only the loopback."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import re
-import sys
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,6 +13,8 @@ from urllib.parse import urlsplit
 
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+
+from forked_stdio import door
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = [
@@ -70,7 +71,7 @@ async def start(data_dir: Path, port: int = 0, **settings: str) -> Program:
         **settings,
     }
     process = await asyncio.create_subprocess_exec(
-        str(Path(sys.executable).with_name("wireroom")),
+        *door(),
         "up",
         env=environment,
         stdout=asyncio.subprocess.PIPE,
