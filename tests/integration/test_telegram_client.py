@@ -7,6 +7,7 @@ import io
 import logging
 import time
 import traceback
+from pathlib import Path
 
 import aiohttp
 import msgspec
@@ -117,6 +118,27 @@ async def test_upload_is_a_multipart_form(server: RawServer, client: TelegramCli
     assert form.pop("chat_id") == b"5"
     expected = {"message_id": b"7", "media": b'{"type":"document","media":"attach://document"}'}
     assert form == (expected if edit else {"caption": b"Everything"})
+
+
+async def test_upload_from_the_disk_is_the_same_form_and_tells_what_is_certain(
+    server: RawServer, client: TelegramClient, tmp_path: Path
+) -> None:
+    """The file is read while it is sent; a break after that is uncertain, a file that is gone is not."""
+    path = tmp_path / "large.bin"
+    path.write_bytes(b"\0\xffx" * 1_000_000)
+    file = Attachment("large.bin", b"", path=str(path))
+    edit = EditMessageMedia(chat_id=5, message_id=7, document=file, kind="photo")
+    await client.call(edit)
+    form = await _parse_form(server.requests[0])
+    assert form.pop("document") == path.read_bytes()
+    assert form["media"] == b'{"type":"photo","media":"attach://document"}'
+    server.behaviour = raw(b"")
+    with pytest.raises(Uncertain):
+        await client.call(edit)
+    path.unlink()
+    with pytest.raises(TelegramUnavailable):
+        await client.call(edit)
+    assert len(server.requests) == 2
 
 
 async def _parse_form(request: Request) -> dict[str, bytes]:

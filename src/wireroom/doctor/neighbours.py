@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping
 
@@ -79,7 +80,19 @@ async def look_at_telegram(settings: Settings) -> list[Finding]:
         return [Finding("Telegram", False, str(error), fatal=True)]
     except TelegramError as error:
         return [Finding("Telegram", False, f"{error}. Check TELEGRAM_BOT_TOKEN and the network")]
-    return [Finding("Telegram", True, f"bot @{me.username}"), judge_webhook(settings, info)]
+    found = [Finding("Telegram", True, f"bot @{me.username}"), judge_webhook(settings, info)]
+    return [*found, *look_at_local_files(settings)]
+
+
+def look_at_local_files(settings: Settings) -> list[Finding]:
+    """Tell whether the folder of a local Bot API server can be read; nothing without one."""
+    folder = settings.local_files
+    if folder is None:
+        return []
+    if os.access(folder, os.R_OK | os.X_OK) and folder.is_dir():
+        return [Finding("Chat files", True, f"up to 2000 MiB, from {folder}")]
+    mend = "mount the folder of `telegram-bot-api --local` there, readable, or unset TELEGRAM_LOCAL_FILES"
+    return [Finding("Chat files", False, f"{folder} is no folder that can be read", mend=mend)]
 
 
 def judge_webhook(settings: Settings, info: WebhookInfo) -> Finding:

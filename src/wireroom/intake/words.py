@@ -42,7 +42,8 @@ def greeting(backend: str) -> str:
         f"/{name.value}: {name.summary}" for name in CommandName if name is not CommandName.PAIR
     )
     return (
-        f"👋 I hand your messages to a coding agent (**{backend}**) and bring back what it answers. "
+        f"👋 I hand your messages, with pictures and files, to a coding agent (**{backend}**) and bring back "
+        "what it answers and makes. "
         f"Nothing you write gets lost, in whatever state I am.\n\n{commands}"
     )
 

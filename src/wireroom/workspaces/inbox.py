@@ -12,6 +12,7 @@ import re
 import secrets
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -26,7 +27,6 @@ HEADING = "Attached files:"
 """What stands before the paths in a message; the page shows them as files."""
 _ID = re.compile(r"[0-9a-f]{32}")
 _NAME_BYTES = 200
-_UNFINISHED = ".unfinished"
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f/\\]+")
 
 
@@ -82,19 +82,23 @@ class Inbox:
     async def fill(self, folder_id: str, name: str, write: Callable[[Path], Awaitable[None]]) -> GivenFile:
         """Have `write` make a file in the folder of this id; it has its name there once it is whole.
 
-        What an earlier try left unfinished is overwritten.
+        What a crash left unfinished there goes with the first try that succeeds.
 
         Raises:
+            BadInput: it is no such id.
             OSError: the disk does not take it. Whatever `write` raises; nothing has the name then.
         """
+        if not _ID.fullmatch(folder_id):
+            raise BadInput(f"{folder_id!r} is no id of a folder.")
         folder = self._root / folder_id
         await asyncio.to_thread(_make, folder, again=True)
-        unfinished, path = folder / _UNFINISHED, folder / safe_name(name)
+        # A name of its own: a worker that froze may come back while another is at the same file.
+        unfinished, path = folder / f".{secrets.token_hex(8)}", folder / safe_name(name)
         try:
             await write(unfinished)
             await asyncio.to_thread(_give_name, unfinished, path)
         except BaseException:
-            await asyncio.shield(asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True))
+            await asyncio.shield(asyncio.to_thread(_forget, unfinished))
             raise
         return GivenFile(folder_id, path, path.stat().st_size)
 
@@ -155,6 +159,14 @@ def _give_name(unfinished: Path, path: Path) -> None:
     with unfinished.open("rb") as file:
         unfinished.replace(path)
         _settle(file, path.parent)
+    for left in path.parent.glob(".*"):
+        left.unlink(missing_ok=True)
+
+
+def _forget(unfinished: Path) -> None:
+    unfinished.unlink(missing_ok=True)
+    with suppress(OSError):  # another try's file is there
+        unfinished.parent.rmdir()
 
 
 def _visible(folder: Path) -> list[Path]:

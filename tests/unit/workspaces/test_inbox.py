@@ -93,3 +93,45 @@ async def test_old_files_are_swept(tmp_path: Path) -> None:
     assert inbox.find([new.id]) == [new]
     with pytest.raises(BadInput):
         inbox.find([old.id])
+
+
+def _put(path: Path, text: str) -> None:
+    path.write_text(text)
+
+
+async def test_file_of_an_id_is_whole_or_not_there(tmp_path: Path) -> None:
+    """What is filled has its name once it is whole; a try that fails leaves nothing, nor harms another's."""
+    inbox, folder = Inbox(tmp_path, max_bytes=100), "a" * 32
+
+    async def tea(path: Path) -> None:
+        assert inbox.kept(folder) is None
+        _put(path, "tea")
+
+    async def breaks(path: Path) -> None:
+        _put(path, "te")
+        raise OSError("broke off")
+
+    with pytest.raises(OSError, match="broke off"):
+        await inbox.fill(folder, "a.txt", breaks)
+    assert not (tmp_path / FOLDER / folder).exists()
+    filled = await inbox.fill(folder, "../a.txt", tea)
+    assert (filled.name, filled.size, filled.path.read_text()) == ("a.txt", 3, "tea")
+    with pytest.raises(OSError, match="broke off"):
+        await inbox.fill(folder, "a.txt", breaks)
+    assert inbox.kept(folder) == filled
+    with pytest.raises(BadInput):
+        await inbox.fill("../../up", "a.txt", tea)
+
+
+async def test_what_a_crash_left_unfinished_is_never_taken_for_the_file(tmp_path: Path) -> None:
+    """Pieces of an earlier try are not seen, and go with the first try that succeeds."""
+    inbox, folder = Inbox(tmp_path, max_bytes=100), "b" * 32
+    (tmp_path / FOLDER / folder).mkdir(parents=True)
+    (tmp_path / FOLDER / folder / ".piece").write_text("te")
+    assert inbox.kept(folder) is None
+
+    async def tea(path: Path) -> None:
+        _put(path, "tea")
+
+    filled = await inbox.fill(folder, "a.txt", tea)
+    assert list(filled.path.parent.iterdir()) == [filled.path]
