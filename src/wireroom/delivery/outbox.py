@@ -241,10 +241,10 @@ def _key(bot_id: int, chat_id: int) -> str:
 
 def addressee(key: str | None) -> tuple[int, int] | None:
     """Return bot and chat of a job's key, None when it has none. Pure."""
-    words = (key or "").split(":")
-    if len(words) != len(_key(0, 0).split(":")) or words[0] != "send":
-        return None
-    return int(words[1]), int(words[2])
+    match (key or "").split(":"):
+        case ["send", bot_id, chat_id]:
+            return int(bot_id), int(chat_id)
+    return None
 
 
 def _encoded(buttons: tuple[Button, ...]) -> str | None:
