@@ -88,6 +88,7 @@ async def test_messages_are_collected_into_one_request(story: _Story) -> None:
     second = await story.say("say red")
     await story.answer_to(second, "1 message collected, number 1 in line")
     third, fourth = await story.say("say grean"), await story.say("say blue")
+    await story.answer_to(second, "3 messages collected, number 1 in line")
     await story.answer_to(await story.say("/queue"), "1. say red")
     await story.telegram.user_edits(story.chat, third, "say green")
     story.agent.open_gate("one")
@@ -124,3 +125,17 @@ async def test_a_message_steers_the_agent_at_work(story: _Story) -> None:
     await story.answer_to(late, "too late")
     assert story.prompts()[1:] == ["say too late"]
     await story.answer_to(await story.say("/retry"), "too late")
+
+
+async def test_those_who_wait_see_how_they_move_up(story: _Story) -> None:
+    """Ada sees her place in line change as those before it end, until it says that her own is worked on."""
+    await story.work("one")
+    second = await story.say(f"{story.agent.gate('two')}; say second")
+    third = await story.say("say third")
+    await story.answer_to(third, "number 2 in line")
+    story.agent.open_gate("one")
+    await story.answer_to(second, "Working")
+    await story.answer_to(third, "number 1 in line")
+    story.agent.open_gate("two")
+    await story.answer_to(second, "second")
+    await story.answer_to(third, "third")

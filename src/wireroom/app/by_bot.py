@@ -96,6 +96,11 @@ class SignsByBot:
         if bot is not None:
             await bot.signs.show(run_id, text)
 
+    async def reword(self, run_id: str, text: str) -> bool:
+        """Show the text in the placeholder of a run that waits, now or not; True when it is done with."""
+        bot = self._runs.fleet.bot(await self._runs.bot_id(run_id))
+        return bot is None or await bot.signs.reword(run_id, text)
+
 
 class _FoundLine:
     """A line of progress whose bot is being looked up."""

@@ -53,6 +53,7 @@ from wireroom.runs import records
 from wireroom.runs.agent_host import Outside
 from wireroom.runs.executor import Executor
 from wireroom.runs.feed import Feed
+from wireroom.runs.line_up import LineUp
 from wireroom.secret_files import make_data_dir, note_address
 from wireroom.settings import Settings
 from wireroom.system_settings import SystemSettings
@@ -246,7 +247,8 @@ class Service:
 
     def _executor(self, around: Surroundings, outside: Outside) -> Executor:
         hands = self._bots.hands(around)
-        return make_executor(around, self._bots.signs, outside, self._speech.hearing, hands)
+        progress = LineUp(self._bots.signs, self.services.db, self._bots.signs.reword)
+        return make_executor(around, progress, outside, self._speech.hearing, hands)
 
     def _callback_url(self) -> str:
         """Return where a remote runner reports: our public address, or the one we listen on."""

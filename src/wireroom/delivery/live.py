@@ -106,6 +106,11 @@ class LiveSigns:
                     await asyncio.sleep(_LOOK_SECONDS)
                     spot = await self.spot(run_id)
 
+    async def reword(self, run_id: str, text: str) -> bool:
+        """Show the text in the placeholder of a run that waits, now or not; True when it is done with."""
+        spot = await self.spot(run_id)
+        return spot is None or await self.edit(run_id, spot, text)
+
     async def spot(self, run_id: str) -> Spot | None:
         """Return where the run will answer; None for nowhere, and once its answer is known."""
         return await self._db.read(lambda conn: find_spot(conn, run_id))

@@ -16,7 +16,9 @@ from wireroom.intake.busy import (
     read_mode,
 )
 from wireroom.runs.busy import BusyMode, as_one, told
-from wireroom.runs.waiting_words import in_line
+from wireroom.runs.options import RunOptions
+from wireroom.runs.waiting_words import TELLING, Waiting, in_line, place_texts
+from wireroom.speech.limits import Recording
 
 IDLE = Standing()
 WAITING = Standing(is_busy=True)
@@ -85,3 +87,23 @@ def test_placeholder_tells_place_and_what_was_collected() -> None:
     assert in_line(2) == "🕐 Queued, number 2 in line"
     assert in_line(1, collected=1) == "🕐 1 message collected, number 1 in line"
     assert in_line(1, collected=3) == "🕐 3 messages collected, number 1 in line"
+
+
+def test_line_tells_each_its_place() -> None:
+    """Who interrupts goes first; who is told or was heard says that, and is counted all the same."""
+    spoken = RunOptions(recording=Recording("f", "u", 3))
+    line = [
+        Waiting("plain", RunOptions()),
+        Waiting("told", RunOptions(busy="steer"), is_told=True),
+        Waiting("not told", RunOptions(busy="steer")),
+        Waiting("spoken", spoken),
+        Waiting("collects", RunOptions(busy="collect"), joined=2),
+        Waiting("urgent", RunOptions(busy="interrupt")),
+    ]
+    assert place_texts(line) == {
+        "urgent": in_line(1),
+        "plain": in_line(2),
+        "told": TELLING,
+        "not told": in_line(4),
+        "collects": in_line(6, collected=3),
+    }
