@@ -250,12 +250,12 @@ class AgentSettings(BaseSettings):
     quiet_hours: str = named(
         "WIREROOM_QUIET_HOURS",
         default="",
-        description="Hours in which that chat is left alone, such as `22:00-07:00`; it is told afterwards.",
+        description="Hours to leave that chat alone, such as `22:00-07:00`, unless `/quiet` says else.",
     )
     time_zone: str = named(
         "WIREROOM_TIME_ZONE",
         default="UTC",
-        description="Where those hours, and agents' schedules without a zone, are read: `Europe/Warsaw`.",
+        description="Where times of chats and agents without a zone of their own are read: `Europe/Warsaw`.",
     )
     queue_concurrency: int = named(
         "BULLMQ_CONCURRENCY",

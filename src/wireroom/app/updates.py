@@ -12,6 +12,7 @@ from wireroom.app.fleet import Fleet
 from wireroom.app.runner import Surroundings
 from wireroom.backends.protocol import InteractiveBackend
 from wireroom.backends.registry import NAMES, installed_names
+from wireroom.delivery.hours import usual_zone
 from wireroom.errors import AgentUnavailable
 from wireroom.intake.ask import Asker
 from wireroom.intake.busy_asking import BusyAsker
@@ -90,11 +91,11 @@ def make_preferences(around: Surroundings, asker: Asker) -> Preferences:
     """Return the choices of chats.
 
     Raises:
-        SettingsError: a price cannot be read.
+        SettingsError: a price or the time zone cannot be read.
     """
     settings, prices = around.settings, read_prices(around.settings.prices)
-    model = settings.model or None
-    spending = Spending(around.engine.jobs, settings.time_zone, prices, model=model)
+    model, zone = settings.model or None, usual_zone(settings.time_zone).key
+    spending = Spending(around.engine.jobs, zone, prices, model=model)
     named = (*filter(None, (model,)), *(name for name in prices if name not in NAMES))
     return Preferences(spending, backend=asker.backend, named_models=named)
 

@@ -94,6 +94,18 @@ def read_hours(text: str, zone: ZoneInfo) -> QuietHours:
     return QuietHours(time(first, second), time(third, fourth), zone)
 
 
+def usual_zone(setting: str) -> ZoneInfo:
+    """Return the zone of chats that have not said.
+
+    Raises:
+        SettingsError: there is none of this name.
+    """
+    try:
+        return read_zone(setting)
+    except BadInput as error:
+        raise SettingsError(f"WIREROOM_TIME_ZONE is wrong: {error}") from error
+
+
 def read_quiet_hours(text: str, zone: str) -> QuietHours | None:
     """Return what the settings say of quiet hours; None for an empty one.
 
@@ -103,10 +115,6 @@ def read_quiet_hours(text: str, zone: str) -> QuietHours | None:
     if not text.strip():
         return None
     try:
-        place = read_zone(zone)
+        return read_hours(text.strip(), usual_zone(zone))
     except BadInput as error:
-        raise SettingsError(f"WIREROOM_TIME_ZONE is {error}") from error
-    try:
-        return read_hours(text.strip(), place)
-    except BadInput as error:
-        raise SettingsError(f"WIREROOM_QUIET_HOURS is {error}") from error
+        raise SettingsError(f"WIREROOM_QUIET_HOURS is wrong: {error}") from error
