@@ -26,7 +26,7 @@ from wireroom.telegram.errors import BotAPIError, FloodWait
 from wireroom.telegram.methods import Method, SendMessageDraft, SendRichMessageDraft
 from wireroom.telegram.types import InputRichMessage
 
-RENEW_SECONDS = 10.0
+RENEW_SECONDS = 5.0
 """How old a draft becomes at most: any message of the bot, such as that something waits, takes it away."""
 _ANSWER_SECONDS = 3.0
 _log = structlog.get_logger(__name__)

@@ -20,6 +20,7 @@ from wireroom.intake.busy_asking import BusyAsker
 from wireroom.intake.choices import Choices
 from wireroom.intake.commands import Command, CommandName
 from wireroom.intake.git_chat import Step, StepRef, enqueue_step
+from wireroom.intake.look_command import rich_reply
 from wireroom.intake.preferences import Chooser, Preferences
 from wireroom.intake.projects import Projects
 from wireroom.intake.reply import Reply
@@ -114,6 +115,7 @@ class ChatCommands:
             CommandName.BUDGET: lambda asked: preferences.budget(self._chooser(asked), asked.rest),
             CommandName.DIGEST: lambda asked: times.digest(*self._timed(asked)),
             CommandName.QUIET: lambda asked: times.quiet(*self._timed(asked)),
+            CommandName.RICH: self._rich,
             CommandName.SETTINGS: self._settings,
             CommandName.TASKS: lambda asked: self._task_desk.listing(asked.conn),
             CommandName.TASK: self._task,
@@ -155,6 +157,10 @@ class ChatCommands:
 
     def _timed(self, asked: Asked) -> tuple[Connection, str, str, int]:
         return asked.conn, asked.lane, asked.rest, to_ms(self._clock.now())
+
+    def _rich(self, asked: Asked) -> str:
+        now_ms = to_ms(self._clock.now())
+        return rich_reply(asked.conn, asked.lane, asked.to.chat_id, asked.rest, now_ms)
 
     def _settings(self, asked: Asked) -> str:
         who, now_ms = f"telegram {asked.who.user_id}", to_ms(self._clock.now())

@@ -32,6 +32,7 @@ class CommandName(StrEnum):
     BUDGET = "budget"
     DIGEST = "digest"
     QUIET = "quiet"
+    RICH = "rich"
     TOPIC = "topic"
     TASKS = "tasks"
     TASK = "task"
@@ -64,6 +65,7 @@ _SUMMARIES = {
     CommandName.EFFORT: "how long to think: `/effort low`, `medium`, `high`, `default`",
     CommandName.BUDGET: "what may be spent: `/budget 2 usd`, `20 minutes`, `10 usd a day`, `default`",
     CommandName.DIGEST: "what was done, once a day: `/digest 18:00`, `/digest off`, `/digest now`",
+    CommandName.RICH: "show tables and plans as rich messages: `/rich on`, `off`, `auto`",
     CommandName.QUIET: "when not to ring: `/quiet 22:00-07:00`, `/quiet off`",
     CommandName.TOPIC: "a topic for a project: `/topic new NAME [repository]`; without words, list them",
     CommandName.TASKS: "what is on the task board",

@@ -18,6 +18,7 @@ UPDATE_KINDS = frozenset(
             "edited_channel_post",
             "inline_query",
             "callback_query",
+            "stopped_message_generation",
         ),
         *(
             "chosen_inline_result",
