@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -176,6 +177,19 @@ async def test_a_file_that_is_not_taken_ends_the_request_in_words(engine: Engine
     ending = await chat.fetching.fetch("run-2")
     assert ending is not None
     assert (ending.state, ending.reason) == (RunState.FAILED, "2.jpg is too large.")
+
+
+async def test_new_words_of_any_piece_are_those_of_the_album(engine: Engine) -> None:
+    """The caption may be written later, below a piece that did not come first."""
+    chat = Chat(engine)
+    await chat.take(1)
+    await chat.take(2)
+    said = Said(5, Place(7, None, 2), Speaker(7, "Ada"), "Compare", edited=True, album="A")
+    await engine.db.write(lambda conn: chat.requests.edited(conn, said, None))
+    assert (await chat.run(ALBUM)).prompt == "Compare"
+    other = replace(said, text="")
+    await engine.db.write(lambda conn: chat.requests.edited(conn, other, None))
+    assert (await chat.run(ALBUM)).prompt == "Compare"
 
 
 async def test_new_words_beside_files_count_until_they_are_fetched(engine: Engine) -> None:

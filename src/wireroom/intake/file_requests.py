@@ -19,7 +19,7 @@ from wireroom.intake.enclosed import with_context
 from wireroom.intake.update import Said
 from wireroom.runs.fetching import change_waiting, run_of_request
 from wireroom.runs.options import RunOptions
-from wireroom.runs.queries import RunView
+from wireroom.runs.queries import RunView, find_run
 from wireroom.workspaces.given import FileLimits, GivenFiles, joined, refusal
 
 _MOST_LATE = 10
@@ -64,9 +64,11 @@ class FileRequests:
         Returns:
             What became of the update and why, and what to tell the person.
         """
+        if run is None and said.album:
+            run = find_run(conn, self._album_id(said, 0))
         given = None if run is None else run.options.given
         caption = _caption(said)
-        if run is None or given is None or given.caption == caption:
+        if run is None or given is None or not said.text or given.caption == caption:
             return UpdateState.IGNORED, "an edit that changes no request", None
         if change_waiting(conn, run.id, lambda old: structs.replace(old, caption=caption)):
             return UpdateState.DONE, "new words beside files", None
