@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from wireroom.intake.around import Around, Entity
+from wireroom.intake.around import Around, Entity, storable
 from wireroom.intake.commands import parse_command
 
 _UNIT_BYTES = 2
@@ -76,8 +76,8 @@ def hear(around: Around, me: Me, *, is_project: Callable[[], bool]) -> Hearing:
         if not _is_command(text, me) and (_is_for_another(text, me) or not is_project()):
             return Overheard("not meant for the bot")
     if around.sender_chat is not None:
-        return Nameless(around.sender_chat.id, around.sender_chat.title)
-    return Meant(without(text, named))
+        return Nameless(around.sender_chat.id, storable(around.sender_chat.title))
+    return Meant(storable(without(text, named)))
 
 
 def _other_speaker(around: Around) -> Overheard | None:

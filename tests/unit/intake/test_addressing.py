@@ -53,6 +53,7 @@ def _reply(**fields: Any) -> dict[str, Any]:
         pytest.param(_around("🎉🎉 run it, @worker_bot"), Meant("🎉🎉 run it"), id="at the end, past emoji"),
         pytest.param(_around("@worker_bot /status"), Meant("/status"), id="a command after the name"),
         pytest.param(_around("@worker_bot"), Meant(""), id="nothing but the name"),
+        pytest.param(_around("@worker_bot a\0b"), Meant("ab"), id="with NUL"),
         pytest.param(_around("@worker_bot2 run"), Overheard("not meant for the bot"), id="another name"),
         pytest.param(_around("run it", **_reply()), Meant("run it"), id="an answer to the bot"),
         pytest.param(
