@@ -7,9 +7,11 @@ TextQuote, ExternalReplyInfo.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 
+from wireroom.intake.rich_words import words_of
 from wireroom.workspaces.given import ChatFile
 
 MOST_CONTEXT_CHARS = 1500
@@ -80,6 +82,7 @@ class Enclosing(msgspec.Struct, kw_only=True):
 
     text: str | None = None
     caption: str | None = None
+    rich_message: Any = None
     photo: list[Media] = []
     video: Media | None = None
     animation: Media | None = None
@@ -90,8 +93,8 @@ class Enclosing(msgspec.Struct, kw_only=True):
 
     @property
     def words(self) -> str:
-        """Its text or caption, without NUL, which PostgreSQL stores in no column."""
-        return (self.text or self.caption or "").replace("\0", "").strip()
+        """Its text, caption or rich text, without NUL, which PostgreSQL stores in no column."""
+        return _storable(self.text or self.caption or words_of(self.rich_message)).strip()
 
 
 class Replied(Enclosing, kw_only=True):

@@ -18,6 +18,17 @@ LARGE = {"file_id": "l", "file_unique_id": "ul", "width": 1280, "height": 853, "
 ZIP = {"file_id": "z", "file_unique_id": "uz", "file_name": "all\0.zip", "mime_type": "application/zip"}
 
 
+RICH = {
+    "blocks": [
+        {"type": "heading", "text": ["Plan ", {"type": "bold", "text": "of today"}]},
+        {"type": "list", "items": [{"label": "•", "blocks": [{"type": "paragraph", "text": "tea"}]}]},
+        {"type": "divider"},
+        {"type": "table", "cells": [[{"text": "name"}, {"text": {"type": "code", "text": "price"}}]]},
+        {"type": "details", "summary": "rest", "blocks": [{"type": "pre", "text": "end"}]},
+    ]
+}
+
+
 def said(**fields: Any) -> Said:
     """Return what a message with these fields says."""
     message = {"message_id": 3, "date": 1, "chat": {"id": 7, "type": "private"}, "from": ADA, **fields}
@@ -91,6 +102,17 @@ def test_pieces_of_an_album_know_it() -> None:
         ),
         pytest.param(
             {"reply_to_message": {"message_id": 2, "forum_topic_created": {}}}, "Fix it", id="a-topic"
+        ),
+        pytest.param(
+            {"reply_to_message": {"message_id": 2, "from": BOT, "rich_message": RICH}},
+            "Fix it\n\n[Context: this answers what you wrote]\n"
+            "> Plan of today\n> tea\n> name | price\n> rest\n> end",
+            id="a-rich-message",
+        ),
+        pytest.param(
+            {"reply_to_message": {"message_id": 2, "from": BOT, "rich_message": {"blocks": 5}}},
+            "Fix it",
+            id="a-rich-message-of-another-form",
         ),
         pytest.param(
             {"forward_origin": {"type": "hidden_user", "sender_user_name": "Bob"}},
