@@ -193,5 +193,5 @@ async def test_trouble_of_one_bot_is_its_own(
     await _answer(telegram, ada, "calculate 40 + 2", "42", seconds=8)
     checks = await office.api("GET", "/ready")
     assert checks["ready"] is True
-    assert any(problem.startswith("Bot revoked: ") for problem in checks["problems"])
+    assert any(problem.startswith("Bot revoked: Telegram does not know") for problem in checks["problems"])
     helper.lift_faults()

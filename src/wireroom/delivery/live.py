@@ -67,6 +67,7 @@ class LiveSigns:
         self._permits = permits
         self._strays = strays
         self._tasks: set[asyncio.Task[None]] = set()
+        self._is_closed = False
         self._typed: deque[float] = deque(maxlen=_TYPED_A_SECOND)
 
     def typing(self, chat_id: int, thread_id: int | None) -> None:
@@ -92,7 +93,8 @@ class LiveSigns:
         return line
 
     async def close(self) -> None:
-        """Stop every sign."""
+        """Stop every sign; none begins any more."""
+        self._is_closed = True
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -171,12 +173,14 @@ class LiveSigns:
         await self._client.call(AnswerCallbackQuery(callback_query_id=callback_id, text=text))
 
     def _start(self, sign: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None] | None:
-        if len(self._tasks) >= _MAX_SIGNS:
+        if self._is_closed or len(self._tasks) >= _MAX_SIGNS:
             sign.close()
             return None
         task = asyncio.create_task(_quietly(sign), name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        # One that is stopped before its first step has never begun with its sign.
+        task.add_done_callback(lambda _: sign.close())
         return task
 
 

@@ -31,7 +31,7 @@ from wireroom.perf import traces
 from wireroom.perf.metrics import UPDATES
 from wireroom.store.database import Database, after_commit
 from wireroom.telegram.client import TelegramClient
-from wireroom.telegram.errors import Conflict, FloodWait
+from wireroom.telegram.errors import Conflict, FloodWait, Unauthorized
 from wireroom.telegram.methods import GetUpdates
 
 ALLOWED_UPDATES = ["message", "edited_message", "callback_query", "stopped_message_generation"]
@@ -48,6 +48,7 @@ CONFLICT_REMEDY = (
     "A webhook is set for this bot, so Telegram gives no updates to polling. Either set "
     "TELEGRAM_WEBHOOK_BASE_URL here, or remove the webhook: wireroom telegram delete-webhook"
 )
+UNKNOWN_TOKEN = "Telegram does not know the bot's token (any more). Copy it from @BotFather."  # noqa: S105 - words, not a secret
 SECOND_POLLER_REMEDY = "Another program fetches this bot's updates. Stop it, or give each its own bot."
 
 
@@ -143,6 +144,8 @@ class Poller:
             return _CONFLICT_WAIT_SECONDS
         if isinstance(error, FloodWait):
             return float(error.retry_after_seconds)
+        if isinstance(error, Unauthorized):
+            self.problem = UNKNOWN_TOKEN
         growth = 2.0 ** min(failures - 1, _LARGEST_EXPONENT)
         return min(_LONGEST_WAIT_SECONDS, _FIRST_WAIT_SECONDS * growth)
 

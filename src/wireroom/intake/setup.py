@@ -9,8 +9,9 @@ import structlog
 
 from wireroom.errors import TelegramError
 from wireroom.intake.commands import CommandName
-from wireroom.intake.polling import ALLOWED_UPDATES
+from wireroom.intake.polling import ALLOWED_UPDATES, UNKNOWN_TOKEN
 from wireroom.telegram.client import TelegramClient
+from wireroom.telegram.errors import Unauthorized
 from wireroom.telegram.methods import GetMe, SetMyCommands, SetWebhook
 from wireroom.telegram.types import BotCommand
 
@@ -60,7 +61,8 @@ class BotSetup:
         try:
             await step()
         except TelegramError as error:
-            self._problems[what] = f"Telegram: {error}"
+            is_known = not isinstance(error, Unauthorized)
+            self._problems[what] = f"Telegram: {error}" if is_known else UNKNOWN_TOKEN
             _log.warning("bot_setup_failed", what=what, reason=str(error), retry_seconds=retry_seconds)
             return False
         return True
