@@ -104,14 +104,18 @@ def send_notice(
     now_ms: int,
     buttons: tuple[Button, ...] = (),
     not_before: datetime | None = None,
+    opening: str = "…",
 ) -> int:
-    """Add a short message of Wireroom's own, as Markdown, to be sent now or then. Returns its id."""
+    """Add a short message of Wireroom's own, as Markdown, to be sent now or then. Returns its id.
+
+    What it says until it is complete is its `opening`.
+    """
     return _insert(
         conn,
         jobs,
         to,
         state=DeliveryState.PENDING,
-        opening="…",
+        opening=opening,
         body=body,
         buttons=buttons,
         now_ms=now_ms,

@@ -55,7 +55,8 @@ def send_left_files(conn: Connection, jobs: Jobs, run_id: str, report: RunReport
     if to is None:
         return
     for file in report.files:
-        delivery_id = send_notice(conn, jobs, to, f"📎 {file.name}", now_ms=now_ms)
+        title = f"📎 {file.name}"
+        delivery_id = send_notice(conn, jobs, to, title, now_ms=now_ms, opening=title)
         store_parts(conn, delivery_id, [_part(file)], now_ms)
     if report.not_sent:
         send_notice(conn, jobs, to, _told(report.not_sent), now_ms=now_ms)
