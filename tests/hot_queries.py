@@ -30,7 +30,7 @@ from wireroom.callbacks import queries as callbacks
 from wireroom.callbacks.outbox import dead_callbacks
 from wireroom.conversations import agent as agent_conversations
 from wireroom.conversations import listing as conversations
-from wireroom.conversations import summaries
+from wireroom.conversations import summaries, topics
 from wireroom.conversations.agent import AgentOrder
 from wireroom.conversations.chat_settings import settings_of_lanes
 from wireroom.conversations.folders import recent_folders
@@ -131,6 +131,7 @@ HOT: dict[str, Unit] = {
     "conversations.listing.page_of_conversations, behind one": lambda conn: (
         conversations.page_of_conversations(conn, lane=None, limit=5, after=(9, "c9"))
     ),
+    "conversations.topics.names_of_lanes": lambda conn: topics.names_of_lanes(conn, ["telegram:1:-1002:5"]),
     "conversations.summaries.count_conversations": lambda conn: summaries.count_conversations(conn, LANE),
     "conversations.summaries.current_summary": lambda conn: summaries.current_summary(conn, LANE),
     "conversations.summaries.list_conversations": lambda conn: summaries.list_conversations(

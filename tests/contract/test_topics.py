@@ -16,6 +16,7 @@ from wireroom.conversations.topics import (
     Topic,
     TopicKey,
     find_topic,
+    names_of_lanes,
     note_state,
     note_topic,
     topics_of_chat,
@@ -107,6 +108,19 @@ async def test_conversation_begun_under_the_new_id_goes_on(db: Database) -> None
         assert current.id == "new"
         lanes = conn.execute(text("SELECT DISTINCT lane FROM conversations")).scalars().all()
         assert lanes == ["telegram:1:-1007:0"]
+
+    await db.write(unit)
+
+
+async def test_lanes_are_called_by_their_topics(db: Database) -> None:
+    """One question for many lanes: those that are topics with a name have it, the others are left out."""
+
+    def unit(conn: Connection) -> None:
+        note_topic(conn, KEY, 1, name="Shop")
+        note_topic(conn, TopicKey(1, -1002, 9), 1)
+        lanes = [f"telegram:1:-1002:{thread}" for thread in (0, 5, 9, 11)] + ["web:main", "task:3"]
+        assert names_of_lanes(conn, lanes) == {"telegram:1:-1002:5": "Shop"}
+        assert names_of_lanes(conn, ["web:main"]) == {}
 
     await db.write(unit)
 

@@ -10,6 +10,7 @@ import pytest
 
 from running_service import OWNER, running_service
 from wireroom.app.service import Service
+from wireroom.runs.look import Wanted, look_for_runs
 from wireroom.testing import BotAPIServer
 from wireroom.testing.bot_api import Chat, Piece, SeenMessage
 from wireroom.testing.eventually import eventually
@@ -112,8 +113,10 @@ async def test_two_topics_are_two_projects(team: _Team) -> None:
         assert (team.repositories / "till" / "moved.txt").exists()
         listed = await team.ask("/topic", "shop: till")
         assert "Cash desk: till" in listed.text
-    async with team.service():
+    async with team.service() as service:
         await team.ask("what did I ask before?", "write x to moved.txt", shop)
+        looked = await service.services.db.read(lambda conn: look_for_runs(conn, Wanted(), 1))
+        assert [line.topic for line in looked.lines] == ["shop"]
         await team.ask("/new", "New conversation", till)
         await team.ask("write y to after.txt", "after.txt", till)
     assert (team.repositories / "till" / "after.txt").exists()

@@ -28,6 +28,7 @@ class RunLineBody(BaseModel):
     source: str = Field(description="telegram, web, task, agent or api.")
     task_id: int | None = Field(description="The task that it works on.")
     agent_name: str | None = Field(description="The scheduled agent whose call it is.")
+    topic: str | None = Field(description="The name of the chat's topic that it was asked in.")
     prompt_excerpt: str
     backend: str
     mode: str
@@ -50,6 +51,7 @@ class RunLineBody(BaseModel):
             source=run.source,
             task_id=task_of_lane(run.lane),
             agent_name=run.agent_name,
+            topic=run.topic,
             prompt_excerpt=run.prompt_excerpt,
             backend=run.backend,
             mode=run.mode,

@@ -5,15 +5,17 @@ Telegram lists no topics: what is known is what was told, by service messages an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select, tuple_
 
+from wireroom.store.schema import topics
 from wireroom.store.statement import Row, Statement
 
 OPEN, CLOSED, GONE = "open", "closed", "gone"
 _MOST_LISTED = 50
+_LANE_NUMBERS = 3
 
 _NOTE = Statement("""
     INSERT INTO topics (bot_id, chat_id, thread_id, name, state, made_by_bot, is_project, noted_at)
@@ -102,6 +104,27 @@ def find_topic(conn: Connection, key: TopicKey) -> Topic | None:
 def topics_of_chat(conn: Connection, bot_id: int, chat_id: int) -> Sequence[Topic]:
     """Return the topics of the chat that are not gone, oldest first, at most fifty."""
     return [_from_row(row) for row in _OF_CHAT.rows(conn, bot_id=bot_id, chat_id=chat_id, limit=_MOST_LISTED)]
+
+
+def names_of_lanes(conn: Connection, lanes: Iterable[str]) -> dict[str, str]:
+    """Return the names of those of the lanes that are topics whose name was told."""
+    keys = {lane: key for lane in lanes if (key := topic_of_lane(lane)) is not None}
+    if not keys:
+        return {}
+    table = topics.c
+    place = (table.bot_id, table.chat_id, table.thread_id)
+    wanted = tuple_(*place).in_([(key.bot_id, key.chat_id, key.thread_id) for key in keys.values()])
+    named = {TopicKey(*row[:3]): row[3] for row in conn.execute(select(*place, table.name).where(wanted))}
+    return {lane: named[key] for lane, key in keys.items() if named.get(key)}
+
+
+def topic_of_lane(lane: str) -> TopicKey | None:
+    """Return the topic of `telegram:1:-1002:5`; None for a lane that is none. Pure."""
+    channel, *numbers = lane.split(":")
+    if channel != "telegram" or len(numbers) != _LANE_NUMBERS:
+        return None
+    bot_id, chat_id, thread_id = (int(number) for number in numbers)
+    return TopicKey(bot_id, chat_id, thread_id) if thread_id else None
 
 
 def _where(key: TopicKey) -> dict[str, int]:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, or_, select, true, tuple_
 
+from wireroom.conversations.topics import names_of_lanes
 from wireroom.runs.states import RunState
 from wireroom.store.schema import agent_calls, run_attempts, runs, task_attempts
 
@@ -61,6 +62,8 @@ class RunLine:
     finished_at: int | None
     agent_name: str | None
     """The scheduled agent whose call it is."""
+    topic: str | None
+    """The name of the chat's topic that it was asked in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,8 @@ def look_for_runs(conn: Connection, wanted: Wanted, limit: int, after: Place | N
     agent = select(agent_calls.c.agent_name).where(agent_calls.c.run_id == near.c.id).limit(1)
     query = select(near, agent.scalar_subquery().label("agent_name")).where(near.c.fits)
     found = conn.execute(query.order_by(near.c.queued_at.desc(), near.c.id.desc()).limit(limit + 1)).all()
-    lines = [_line(row) for row in found[:limit]]
+    names = names_of_lanes(conn, {row.lane for row in found[:limit]})
+    lines = [_line(row, names.get(row.lane)) for row in found[:limit]]
     if len(found) > limit:
         return Looked(lines, (lines[-1].queued_at, lines[-1].id))
     if not wanted.needs_a_search:
@@ -170,7 +174,7 @@ def _fits(wanted: Wanted) -> ColumnElement[bool]:
     return and_(*conditions)
 
 
-def _line(row: Row[Any]) -> RunLine:
+def _line(row: Row[Any], topic: str | None) -> RunLine:
     state = RunState(row.state)
     return RunLine(
         id=row.id,
@@ -189,6 +193,7 @@ def _line(row: Row[Any]) -> RunLine:
         started_at=row.started_at,
         finished_at=row.finished_at,
         agent_name=row.agent_name,
+        topic=topic,
     )
 
 

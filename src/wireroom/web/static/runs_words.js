@@ -29,11 +29,12 @@ export function stateBadge(run) {
   return made;
 }
 
-/** "Task 12", "Agent nightly", "Telegram", "This page", "A program". */
+/** "Task 12", "Agent nightly", "Telegram · Shop", "This page", "A program". */
 export function askedBy(run) {
   if (run.task_id !== null) return t("runs.from-task", { id: run.task_id });
   if (run.agent_name) return t("runs.from-agent", { name: run.agent_name });
-  return SOURCES.has(run.source) ? t(`runs.source-${run.source}`) : run.source;
+  const source = SOURCES.has(run.source) ? t(`runs.source-${run.source}`) : run.source;
+  return run.topic ? `${source} · ${run.topic}` : source;
 }
 
 /** What a run was asked, in one line. */
