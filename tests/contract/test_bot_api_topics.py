@@ -34,6 +34,14 @@ async def ask(telegram: BotAPIServer) -> AsyncIterator[Ask]:
         yield call
 
 
+async def _told(ask: Ask) -> list[dict[str, Any]]:
+    """Return the messages that wait for the bot, each held against the models of a complete library."""
+    updates = (await ask("getUpdates"))["result"]
+    for update in updates:
+        aiogram.types.Update.model_validate(update)
+    return [update["message"] for update in updates]
+
+
 async def test_topic_of_the_bot_is_told_to_it(telegram: BotAPIServer, ask: Ask) -> None:
     """CreateForumTopic answers with the thread, and the bot is told of its own service message."""
     forum = telegram.group("team", forum=True)
@@ -103,7 +111,7 @@ async def test_topics_are_renamed_and_opened_again(telegram: BotAPIServer, ask: 
     for method in ("closeForumTopic", "reopenForumTopic"):
         assert (await ask(method, **other))["ok"]
         assert (await ask(method, **other))["description"] == "Bad Request: TOPIC_NOT_MODIFIED"
-    told = [set(one["message"]) for one in (await ask("getUpdates"))["result"]]
+    told = [set(message) for message in await _told(ask)]
     wanted = ("created", "edited", "closed", "reopened")
     assert all(f"forum_topic_{name}" in fields for name, fields in zip(wanted, told, strict=True))
 
@@ -128,7 +136,7 @@ async def test_privacy_hides_what_is_between_people(telegram: BotAPIServer, ask:
     for text in ("talk", "/status", "/status@other_bot", f"🎉 @{name} run", "@other_bot run"):
         await telegram.user_says(team, text, user=ada)
     await telegram.user_says(team, "an answer", user=ada, reply_to=mine)
-    seen = [one["message"]["text"] for one in (await ask("getUpdates"))["result"]]
+    seen = [message["text"] for message in await _told(ask)]
     assert seen == ["/status", f"🎉 @{name} run", "an answer"]
 
 
@@ -136,7 +144,7 @@ async def test_group_that_became_a_supergroup_says_where_it_is(telegram: BotAPIS
     """Both chats tell of it, and what is sent to the old one is refused with the new id."""
     team, ada = telegram.group("team"), telegram.user(7)
     new = await telegram.group_becomes_supergroup(team, user=ada)
-    told = [one["message"] for one in (await ask("getUpdates"))["result"]]
+    told = await _told(ask)
     assert told[0]["migrate_to_chat_id"] == told[1]["chat"]["id"] == new.id
     assert told[1]["migrate_from_chat_id"] == told[0]["chat"]["id"] == team.id
     refused = await ask("sendMessage", chat_id=team.id, text="x")
@@ -150,6 +158,6 @@ async def test_who_writes_in_the_name_of_a_chat_is_not_told(telegram: BotAPIServ
     team, channel = telegram.group("team", forum=True), telegram.group("news", supergroup=True)
     await telegram.chat_says(team, "hi")
     await telegram.chat_says(team, "hi", name_of=channel)
-    told = [one["message"] for one in (await ask("getUpdates"))["result"]]
+    told = await _told(ask)
     assert [one["sender_chat"]["id"] for one in told] == [team.id, channel.id]
     assert all(one["from"]["is_bot"] for one in told)
