@@ -30,6 +30,8 @@ AGENTS := \
 	@zed-industries/codex-acp@0.16.0 \
 	opencode-ai@1.18.33
 AGENTS_STAMP := .agents/.installed
+TELEGRAM_API := .telegram-api
+TELEGRAM_API_LOCK := tests/telegram_api/package.json tests/telegram_api/package-lock.json
 
 # Two quiets: errors are shown, notes about the machine's own pip configuration are not.
 PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check --no-input install
@@ -44,10 +46,10 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run demo test test-cluster test-agents check fmt bench load chaos move screenshots docs lock clean
+.PHONY: help run demo test test-cluster test-agents test-telegram-api check fmt bench load chaos move screenshots chat-pictures docs lock clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(STAMP) ## Start Wireroom on its embedded default and print the address and a login
 	@exec $(BIN)/wireroom up
@@ -58,6 +60,7 @@ demo: $(STAMP) ## The same with the demo agent, port 0 and a new data folder in 
 test: $(DEV_STAMP) ## Run the tests; those of the page need Debian's chromium
 	@test -x /usr/bin/chromium || \
 		echo 'No chromium here: the browser tests are left out. On Debian: apt-get install chromium'
+	@echo 'Left out: real coding agents (make test-agents), a Bot API that others wrote (make test-telegram-api)'
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal $(ARGS)
 
 test-cluster: $(DEV_STAMP) ## Run the tests of the whole service on three webs and three workers: 20 min
@@ -66,6 +69,10 @@ test-cluster: $(DEV_STAMP) ## Run the tests of the whole service on three webs a
 test-agents: $(DEV_STAMP) $(AGENTS_STAMP) ## Drive the real coding agents, with a model that is played; needs npm
 	WIREROOM_TEST_AGENTS=$(CURDIR)/.agents/node_modules/.bin \
 		$(BIN)/python -m pytest tests/agents --capture=no -p no:randomly $(ARGS)
+
+test-telegram-api: $(DEV_STAMP) $(TELEGRAM_API)/.installed ## Ask an emulator of Telegram that others wrote; needs npm
+	WIREROOM_TEST_TELEGRAM_API=$(CURDIR)/$(TELEGRAM_API)/node_modules \
+		$(BIN)/python -m pytest tests/telegram_api $(ARGS)
 
 check: $(DEV_STAMP) ## Lint, format, strict types, import rules
 	$(BIN)/ruff check .
@@ -94,6 +101,9 @@ move: $(DEV_STAMP) ## Move a gigabyte to PostgreSQL and back, with kills: MOVE_M
 screenshots: $(DEV_STAMP) ## Take pictures of every screen into docs/images/screens; needs Debian's chromium
 	PYTHONPATH=tests $(BIN)/python -m browser.screenshots $(ARGS)
 
+chat-pictures: $(DEV_STAMP) ## Draw answers as a chat shows them into docs/images/chat; needs Debian's chromium
+	PYTHONPATH=tests $(BIN)/python -m browser.chat_pictures $(ARGS)
+
 docs: $(DEV_STAMP) ## Check that the documents agree with the code
 	$(BIN)/python -m pytest tests/docs $(ARGS)
 
@@ -102,11 +112,21 @@ lock: $(DEV_STAMP) ## Resolve the dependencies again, with hashes
 	$(COMPILE) --constraint requirements-dev.lock --output-file requirements.lock
 
 clean: ## Remove what these targets made, but never your data
-	rm -rf $(VENV) .agents .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist
+	rm -rf $(VENV) .agents $(TELEGRAM_API) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist
+
+define need_npm
+@command -v npm >/dev/null || { echo 'npm is not here; it comes with Node.js: https://nodejs.org' >&2; exit 1; }
+endef
+
+$(TELEGRAM_API)/.installed: $(TELEGRAM_API_LOCK)
+	$(need_npm)
+	@mkdir -p $(TELEGRAM_API)
+	@cp $(TELEGRAM_API_LOCK) $(TELEGRAM_API)
+	npm ci --prefix $(TELEGRAM_API) --ignore-scripts --no-audit --no-fund --loglevel error
+	@touch $@
 
 $(AGENTS_STAMP): Makefile
-	@command -v npm >/dev/null || { \
-		echo 'npm is not here; it comes with Node.js: https://nodejs.org' >&2; exit 1; }
+	$(need_npm)
 	@mkdir -p .agents
 	@echo 'Installing the coding agents into .agents: about 1.2 GB.'
 	npm install --prefix .agents --no-audit --no-fund --loglevel error $(AGENTS)

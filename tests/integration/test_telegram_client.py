@@ -99,9 +99,10 @@ async def test_get_updates_returns_each_update_as_it_came(server: RawServer, cli
 
 
 async def test_edit_result_may_be_true(server: RawServer, client: TelegramClient) -> None:
-    """An edit answers with the message or with true; both are success."""
-    server.behaviour = ok(True)
-    assert await client.call(EditMessageText(chat_id=5, message_id=7, text="x")) is True
+    """An edit answers with the message or with true; null is what some servers say instead of true."""
+    for said in (True, None):
+        server.behaviour = ok(said)
+        assert await client.call(EditMessageText(chat_id=5, message_id=7, text="x")) is True
 
 
 @pytest.mark.parametrize("edit", [False, True], ids=["sendDocument", "editMessageMedia"])
@@ -225,6 +226,7 @@ async def test_wait_for_a_free_connection_ends_as_not_sent(server: RawServer) ->
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n\xff\xfe",
         b'HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n{"ok":true}',
         b'HTTP/1.1 200 OK\r\nContent-Length: 30\r\n\r\n{"ok":true,"result":{"date":1}}',
+        b'HTTP/1.1 200 OK\r\nContent-Length: 25\r\n\r\n{"ok":true,"result":null}',
         b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 7\r\n\r\nnotgzip",
         b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 6\r\n\r\n<html>",
     ],
@@ -237,6 +239,7 @@ async def test_wait_for_a_free_connection_ends_as_not_sent(server: RawServer) ->
         "not UTF-8",
         "no result",
         "another result",
+        "null for a message",
         "broken compression",
         "gateway page",
     ],

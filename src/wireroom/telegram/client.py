@@ -188,8 +188,10 @@ class TelegramClient:
             return classify(method, answer.status, None, retry_after=answer.retry_after)
         if not reply.ok:
             return self._refused(method, answer, reply)
+        # `ok` is the verdict: where true is all that a method has to say, some servers say null.
+        said = b"true" if bytes(reply.result) == b"null" else reply.result
         try:
-            result: R = msgspec.json.decode(reply.result, type=request.result_type)
+            result: R = msgspec.json.decode(said, type=request.result_type)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return Uncertain(method, "carried out, but the result could not be read", status=answer.status)
         return result
