@@ -11,7 +11,6 @@ from wireroom.clock import from_ms, to_ms
 from wireroom.conversations.chat_settings import ChatSettings, change_chat_settings, read_chat_settings
 from wireroom.delivery.hours import read_zone, start_of_day
 from wireroom.delivery.outbox import Button
-from wireroom.errors import BadInput
 from wireroom.intake.accept import UpdateState, close_update, reopen_update
 from wireroom.intake.allowance import Day, day_of, is_used_up, raised_limit, used_up_words
 from wireroom.intake.reply import Reply
@@ -88,8 +87,8 @@ class Spending:
             return "That day is over."
         try:
             limit, row_id = float(limit_text), int(row_text)
-        except ValueError as error:
-            raise BadInput("This button is from another release.") from error
+        except ValueError:
+            return "This button is from another release."
         change_chat_settings(conn, lane, now_ms, raised_usd=limit, raised_on=date)
         taken_up = reopen_update(conn, self.jobs, row_id, lane, reason=_REASON)
         return "Raised. Your request is taken up." if taken_up else "Raised for today."

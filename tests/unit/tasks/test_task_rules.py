@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wireroom.delivery.hours import read_quiet_hours
 from wireroom.errors import BadInput, SettingsError
 from wireroom.jobs.port import RetryPolicy
 from wireroom.runs.states import RunState
@@ -18,7 +19,6 @@ from wireroom.tasks.choice import AtWork, Bounds, Candidate, choose
 from wireroom.tasks.dependencies import way_to
 from wireroom.tasks.endings import Complete, Ending, GiveUp, SetAside, TryAgain, ending_of
 from wireroom.tasks.notices import read_chat
-from wireroom.tasks.quiet import read_quiet_hours
 from wireroom.tasks.requests import read_fields, read_id, read_status
 from wireroom.tasks.states import TaskStatus, label_of, read_stamp, shown_stamp
 
