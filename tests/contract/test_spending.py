@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -41,7 +42,7 @@ class Till:
     def __init__(self, engine: Engine, row_id: int) -> None:
         self.engine = engine
         self.row_id = row_id
-        self.spending = Spending(engine.jobs, "Europe/Warsaw", {})
+        self.spending = Spending(engine.jobs, "Europe/Warsaw", {}, "claude")
 
     async def spend(self, name: str, usd: float | None, at: datetime, lane: str = LANE) -> None:
         """Have a run cost something at a time."""
@@ -119,5 +120,9 @@ async def test_refused_update_is_kept_and_taken_up_once(till: Till) -> None:
     assert (await till.engine.counts("intake")).waiting == 1
     assert await till.ask() is None
     assert await till.press(refused, now=NOON + timedelta(days=1)) == "That day is over."
+    for backend, said in (("codex", "has no price"), ("demo", None)):
+        till.spending = replace(till.spending, backend=backend)
+        told = await till.ask()
+        assert said is None if told is None else str(said) in told.text
     odd = Reply("", (type(refused.buttons[0])("x", "w:raise:many/2026-07-01/1"),))
     assert "another release" in await till.press(odd)

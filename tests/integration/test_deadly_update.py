@@ -14,6 +14,7 @@ from wireroom.intake.choices import Choices
 from wireroom.intake.handle import UpdateHandler
 from wireroom.intake.hints import NoHints
 from wireroom.intake.preferences import Preferences
+from wireroom.intake.side_questions import SideQuestions
 from wireroom.intake.spending import Spending
 from wireroom.intake.timetable import Timetable
 from wireroom.jobs.embedded import EmbeddedJobs
@@ -51,7 +52,8 @@ async def test_update_that_kills_the_process_is_set_aside(database: SqliteDataba
             Choices(Path("/nowhere"), ["demo"]),
             tasks=TaskChat(jobs),
             busy=busy,
-            preferences=Preferences(Spending(jobs, "UTC", {}), backend="demo", named_models=()),
+            sides=SideQuestions(asker, minutes=1),
+            preferences=Preferences(Spending(jobs, "UTC", {}, "demo"), named_models=()),
             times=Timetable("UTC"),
         ),
         bot_id=1,

@@ -21,6 +21,7 @@ from wireroom.intake.choices import Choices
 from wireroom.intake.git_chat import GitChat
 from wireroom.intake.handle import UpdateHandler
 from wireroom.intake.preferences import Preferences
+from wireroom.intake.side_questions import SideQuestions
 from wireroom.intake.spending import Spending
 from wireroom.intake.timetable import Timetable
 from wireroom.runs.budget import read_prices
@@ -60,6 +61,7 @@ def make_update_handler(
             choices,
             tasks=TaskChat(engine.jobs),
             busy=busy,
+            sides=SideQuestions(asker, minutes=settings.side_minutes),
             preferences=make_preferences(around, asker),
             times=Timetable(settings.time_zone),
         ),
@@ -95,9 +97,9 @@ def make_preferences(around: Surroundings, asker: Asker) -> Preferences:
     """
     settings, prices = around.settings, read_prices(around.settings.prices)
     model, zone = settings.model or None, usual_zone(settings.time_zone).key
-    spending = Spending(around.engine.jobs, zone, prices, model=model)
+    spending = Spending(around.engine.jobs, zone, prices, asker.backend, model)
     named = (*filter(None, (model,)), *(name for name in prices if name not in NAMES))
-    return Preferences(spending, backend=asker.backend, named_models=named)
+    return Preferences(spending, named_models=named)
 
 
 def make_git_chat(around: Surroundings, session: aiohttp.ClientSession, bot_id: int) -> GitChat:

@@ -32,19 +32,31 @@ class Ability:
     takes_effort: bool = False
     heeds_budget: bool = False
     """A single call ends when its money is spent."""
+    is_free: bool = False
+    """Nobody is paid for it."""
+    forks_sessions: bool = False
+    """A side question goes on from a copy of the session, which stays as it is."""
+    answers_aside: bool = True
+    """It can be kept from changing anything, or is our own."""
 
 
 _ABILITIES = {
-    "claude": Ability(models=("opus", "sonnet", "haiku"), takes_effort=True, heeds_budget=True),
+    "claude": Ability(
+        models=("opus", "sonnet", "haiku"), takes_effort=True, heeds_budget=True, forks_sessions=True
+    ),
     "codex": Ability(takes_effort=True),
     "cursor": Ability(models=("auto",)),
     "gemini": Ability(models=("auto", "pro", "flash", "flash-lite")),
     "opencode": Ability(
-        form=_WITH_PROVIDER, form_words="provider/model", takes_effort=True, heeds_budget=True
+        form=_WITH_PROVIDER,
+        form_words="provider/model",
+        takes_effort=True,
+        heeds_budget=True,
+        forks_sessions=True,
     ),
     "acp": Ability(takes_effort=True),
-    "demo": Ability(takes_model=False),
-    "remote": Ability(takes_model=False),
+    "demo": Ability(takes_model=False, is_free=True),
+    "remote": Ability(takes_model=False, answers_aside=False),
 }
 
 

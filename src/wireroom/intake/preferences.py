@@ -13,7 +13,6 @@ from sqlalchemy import Connection
 
 from wireroom.backends.abilities import EFFORTS, Ability, ability_of, offered_models, refusal_of
 from wireroom.conversations.chat_settings import ChatSettings, change_chat_settings, read_chat_settings
-from wireroom.conversations.threads import find_current
 from wireroom.delivery.outbox import Button
 from wireroom.errors import BadInput
 from wireroom.intake import allowance
@@ -50,16 +49,14 @@ class Chooser:
 class Preferences:
     """The choices of all chats."""
 
-    def __init__(self, spending: Spending, *, backend: str, named_models: Sequence[str]) -> None:
+    def __init__(self, spending: Spending, *, named_models: Sequence[str]) -> None:
         """Keep the neighbours.
 
         Args:
             spending: Tells what a chat has spent.
-            backend: The installation's coding agent.
-            named_models: Models that its settings name.
+            named_models: Models that the installation's settings name.
         """
         self.spending = spending
-        self._backend = backend
         self._named = tuple(named_models)
 
     def model(self, by: Chooser, name: str) -> Reply:
@@ -141,9 +138,8 @@ class Preferences:
 
     def _standing(self, by: Chooser) -> tuple[str, ChatSettings]:
         """Return the coding agent that the chat's next request goes to, and what was chosen for it."""
-        chosen, current = read_chat_settings(by.conn, by.lane), find_current(by.conn, by.lane)
-        begun = current.backend if current else chosen.backend
-        return begun or self._backend, chosen
+        chosen = read_chat_settings(by.conn, by.lane)
+        return self.spending.backend_of(by.conn, by.lane, chosen), chosen
 
     def _model(self, chosen: ChatSettings, backend: str) -> str | None:
         return chosen.models.get(backend) or self.spending.model

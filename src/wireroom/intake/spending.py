@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import msgspec
 from sqlalchemy import Connection
 
+from wireroom.backends.abilities import ability_of
 from wireroom.clock import from_ms, to_ms
 from wireroom.conversations.chat_settings import ChatSettings, change_chat_settings, read_chat_settings
+from wireroom.conversations.threads import find_current
 from wireroom.delivery.hours import read_zone, start_of_day
 from wireroom.delivery.outbox import Button
 from wireroom.intake.accept import UpdateState, close_update, reopen_update
@@ -20,7 +22,10 @@ from wireroom.store.statement import Statement
 
 RAISE = "raise"
 """The action of the button below a refusal."""
-_REASON = "the chat's budget of the day is used up"
+_REASON = "the chat's budget of the day has no room for it"
+_LIFT = (
+    "Choose another model or agent, or lift the budget of this chat by `/budget default`, and send it again."
+)
 
 _USAGES = Statement("""
     SELECT usage FROM runs
@@ -39,6 +44,8 @@ class Spending:
     zone: str
     """Where a day begins if a chat has not said."""
     prices: Prices
+    backend: str
+    """The installation's coding agent."""
     model: str | None = None
     """The model that the installation asks for."""
 
@@ -49,8 +56,15 @@ class Spending:
         usages = [_decode(row[0]) if row[0] else None for row in rows]
         return day_of(now.astimezone(zone).date().isoformat(), usages)
 
+    def backend_of(self, conn: Connection, lane: str, chosen: ChatSettings) -> str:
+        """Return the coding agent that the chat's next request goes to."""
+        current = find_current(conn, lane)
+        return (current.backend if current else chosen.backend) or self.backend
+
     def why_unpriced(self, chosen: ChatSettings, backend: str) -> str | None:
         """Return why a limit of money cannot be kept with the back end, None when it can."""
+        if ability_of(backend).is_free:
+            return None
         model = chosen.models.get(backend) or self.model
         return unpriced(Budget(usd=1.0), self.prices, [(model, backend)])
 
@@ -68,10 +82,13 @@ class Spending:
         if chosen.day_usd is None:
             return None
         day = self.today(conn, lane, chosen, now_ms)
-        if not is_used_up(chosen, day):
+        reason = self.why_unpriced(chosen, self.backend_of(conn, lane, chosen))
+        if reason is None and not is_used_up(chosen, day):
             return None
         if row_id:
             close_update(conn, row_id, UpdateState.REFUSED, _REASON, now_ms)
+        if reason is not None:
+            return Reply(f"💸 {reason} {_LIFT}")
         limit = raised_limit(chosen, day)
         button = Button(f"Raise it to ${limit:g} for today", f"w:{RAISE}:{limit:g}/{day.date}/{row_id}")
         return Reply(used_up_words(chosen, day), (button,))
