@@ -21,11 +21,11 @@ class FileSettings(AgentSettings):
         default=2000,
         ge=1,
         le=2000,
-        description="Largest file that is taken from a chat, MiB; without `TELEGRAM_LOCAL_FILES` never more "
-        "than the 20 that Telegram gives to bots.",
+        description="Largest file that is taken from a chat, MiB; without `WIREROOM_TELEGRAM_FILES` never "
+        "more than the 20 that Telegram gives to bots.",
     )
     local_files: Path | None = named(
-        "TELEGRAM_LOCAL_FILES",
+        "WIREROOM_TELEGRAM_FILES",
         default=None,
         description="Folder in which a local Bot API server (`--local`) keeps files, as seen from here; "
         "files up to 2000 MiB are taken from there.",

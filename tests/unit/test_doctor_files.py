@@ -14,4 +14,4 @@ def test_folder_of_a_local_server_must_be_readable(tmp_path: Path) -> None:
     (good,) = look_at_local_files(Settings(local_files=tmp_path))
     (bad,) = look_at_local_files(Settings(local_files=tmp_path / "gone"))
     assert (good.ok, bad.ok) == (True, False)
-    assert "TELEGRAM_LOCAL_FILES" in bad.mend
+    assert "WIREROOM_TELEGRAM_FILES" in bad.mend

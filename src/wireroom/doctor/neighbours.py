@@ -91,7 +91,7 @@ def look_at_local_files(settings: Settings) -> list[Finding]:
         return []
     if os.access(folder, os.R_OK | os.X_OK) and folder.is_dir():
         return [Finding("Chat files", True, f"up to 2000 MiB, from {folder}")]
-    mend = "mount the folder of `telegram-bot-api --local` there, readable, or unset TELEGRAM_LOCAL_FILES"
+    mend = "mount the folder of `telegram-bot-api --local` there, readable, or unset WIREROOM_TELEGRAM_FILES"
     return [Finding("Chat files", False, f"{folder} is no folder that can be read", mend=mend)]
 
 

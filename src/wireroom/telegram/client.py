@@ -74,7 +74,7 @@ class TelegramClient:
             a connection that Telegram is about to close is not used again.
         base_url: `TELEGRAM_API_URL`; a local Bot API server or an emulator.
         timeouts: How long each step may take.
-        local_files: `TELEGRAM_LOCAL_FILES`; where a local Bot API server keeps files; None: downloaded.
+        local_files: `WIREROOM_TELEGRAM_FILES`; where a local Bot API server keeps files; None: downloaded.
 
     Raises:
         SettingsError: the token or the URL cannot be meant.
@@ -136,7 +136,7 @@ class TelegramClient:
         is_local = file_path.startswith("/")
         if is_local and self.local_files is None:
             raise Rejected(
-                "download", "the Bot API server keeps it on its own disk: set TELEGRAM_LOCAL_FILES"
+                "download", "the Bot API server keeps it on its own disk: set WIREROOM_TELEGRAM_FILES"
             )
         if ".." in file_path.split("/") or "\\" in file_path:
             raise Rejected("download", "the file path is not one that a Bot API server gives")

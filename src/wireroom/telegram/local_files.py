@@ -42,7 +42,7 @@ def _open_inside(root: Path, file_path: str) -> int:
     except (OSError, RuntimeError) as error:
         raise Rejected(_METHOD, "the local Bot API server names a file that is not there") from error
     if not found.is_relative_to(folder):
-        raise Rejected(_METHOD, "the local Bot API server names a file outside of TELEGRAM_LOCAL_FILES")
+        raise Rejected(_METHOD, "the local Bot API server names a file outside of WIREROOM_TELEGRAM_FILES")
     # Resolved above: what is a link by now was swapped. A named pipe would hold us without O_NONBLOCK.
     descriptor = os.open(found, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
