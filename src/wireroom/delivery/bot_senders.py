@@ -22,7 +22,7 @@ from wireroom.errors import StoreUnavailable
 from wireroom.jobs.port import Done, Handler, Job, Jobs, Outcome, RunAgainAt
 from wireroom.perf.metrics import DELIVERIES
 from wireroom.store.database import Database
-from wireroom.store.patience import write_patiently
+from wireroom.store.patience import read_patiently, write_patiently
 
 _log = structlog.get_logger(__name__)
 _CROWDED_SECONDS = 1.0
@@ -103,7 +103,9 @@ class BotSenders:
             self._busy[bot_id] -= 1
 
     async def _without_bot(self, job: Job, bot_id: int, chat_id: int) -> Outcome:
-        absence = await self._db.read(lambda conn: self._absence(conn, bot_id))
+        absence = await read_patiently(
+            self._db, lambda conn: self._absence(conn, bot_id), what=f"bot {bot_id}"
+        )
         match absence:
             case Hold():
                 return await self._give_back(job, bot_id, chat_id, _ABSENT_SECONDS)
