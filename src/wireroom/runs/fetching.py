@@ -23,7 +23,7 @@ from wireroom.runs.options import encode, read_options
 from wireroom.runs.states import RunState
 from wireroom.runs.verdict import Verdict
 from wireroom.store.database import Database
-from wireroom.store.patience import write_patiently
+from wireroom.store.patience import read_patiently, write_patiently
 from wireroom.store.statement import Row, Statement
 from wireroom.workspaces.given import ChatFile, GivenFiles, prompt_with
 from wireroom.workspaces.inbox import GivenFile
@@ -72,7 +72,9 @@ class Fetching:
         Files that were brought before are looked for: another machine's disk may have them.
         """
         while True:
-            row = await self._db.read(lambda conn: _OPTIONS.row(conn, run_id=run_id))
+            row = await read_patiently(
+                self._db, lambda conn: _OPTIONS.row(conn, run_id=run_id), what=f"files of {run_id}"
+            )
             given = None if row is None else read_options(row[0]).given
             if row is None or given is None:
                 return None
