@@ -64,16 +64,17 @@ class RunsByBot:
     """Finds the bot of a run."""
 
     def __init__(self, fleet: Fleet, db: Database) -> None:
-        """Look runs up in the database, unless there is but one bot."""
+        """Look runs up in the database."""
         self.fleet = fleet
         self._db = db
 
     async def bot_id(self, run_id: str) -> int:
         """Return the bot of the run's chat, else the settings' one."""
-        if self.fleet.is_single:
-            return self.fleet.first_id
         lane = await self._db.read(lambda conn: _LANE.value(conn, run_id=run_id))
-        return bot_of_lane(lane or "") or self.fleet.first_id
+        bot_id = bot_of_lane(lane or "") or self.fleet.first_id
+        if self.fleet.bot(bot_id) is None:
+            await self.fleet.look()  # Another process may have added it a moment ago.
+        return bot_id
 
 
 class SignsByBot:

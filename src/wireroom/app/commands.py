@@ -12,9 +12,9 @@ from wireroom.app.backends import Backends
 from wireroom.app.desk import make_desk
 from wireroom.app.engine import open_for_commands
 from wireroom.app.ids import new_id, workdir_of
-from wireroom.intake.pairing import new_pairing_code
 from wireroom.clock import Clock
 from wireroom.intake.ask import Asker
+from wireroom.intake.pairing import new_pairing_code
 from wireroom.runs.feed import Feed
 from wireroom.secret_files import ADDRESS_FILE, make_data_dir, secret_of
 from wireroom.settings import Settings

@@ -83,6 +83,7 @@ class Fleet:
         self._names: dict[int, str] = {}
         self._changed = asyncio.Event()
         self._leads = False
+        self._looking = asyncio.Lock()
         self._leaving: set[asyncio.Task[None]] = set()
 
     @property
@@ -127,20 +128,21 @@ class Fleet:
 
     async def watch(self) -> None:
         """Keep to the table of bots until cancelled."""
-        try:
-            with self._feed.listen(TOPIC) as news:
-                while True:
-                    news.clear()
-                    await self._look_safely()
-                    with suppress(TimeoutError):
-                        async with asyncio.timeout(_LOOK_SECONDS):
-                            await news.wait()
-                    if news.over:
-                        await asyncio.sleep(_LOOK_SECONDS)
-        finally:
-            for bot_id in tuple(self._members):
-                self._leave(bot_id)
-            await asyncio.gather(*self._leaving, return_exceptions=True)
+        with self._feed.listen(TOPIC) as news:
+            while True:
+                news.clear()
+                await self.look()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_LOOK_SECONDS):
+                        await news.wait()
+                if news.over:
+                    await asyncio.sleep(_LOOK_SECONDS)
+
+    async def close(self) -> None:
+        """Have every added bot end what it has begun."""
+        for bot_id in tuple(self._members):
+            self._leave(bot_id)
+        await asyncio.gather(*self._leaving, return_exceptions=True)
 
     async def lead(self) -> None:
         """Fetch the updates of the added bots, and introduce them, until cancelled."""
@@ -162,9 +164,11 @@ class Fleet:
             self._leads = False
             await _end([task for _, task in tasks.values()])
 
-    async def _look_safely(self) -> None:
+    async def look(self) -> None:
+        """Do once what `watch` does again and again."""
         try:
-            await self._look()
+            async with self._looking:
+                await self._look()
         except StoreUnavailable as error:
             _log.warning("bots_not_read", reason=str(error))
         except Exception as error:  # noqa: BLE001 - the task's top: no added bot may end the service

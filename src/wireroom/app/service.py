@@ -28,7 +28,6 @@ from wireroom.app.ids import new_id, workdir_of
 from wireroom.app.led import led_parts, term_of
 from wireroom.app.mcp import InnerRoutes, McpGate
 from wireroom.app.outgoing import http_session, known_hosts
-from wireroom.intake.pairing import new_pairing_code
 from wireroom.app.parts import Parts, drain
 from wireroom.app.probes import make_probes
 from wireroom.app.redis import make_redis_work
@@ -45,6 +44,7 @@ from wireroom.callbacks import outbox
 from wireroom.callbacks.lookups import Lookups
 from wireroom.clock import Clock, SystemClock
 from wireroom.intake.ask import Asker
+from wireroom.intake.pairing import new_pairing_code
 from wireroom.jobs.port import Handler
 from wireroom.mcp.door import PATH as TOOLS_PATH
 from wireroom.mcp.door import McpDoor, token_for_agents
@@ -167,6 +167,7 @@ class Service:
         )
         self.fleet = self._bots.fleet
         self.bot = self.fleet.first
+        stack.push_async_callback(self.fleet.close)
         self._probes = make_probes(settings, engine, self.clock)
         self.services = Services(
             settings=settings,
@@ -180,7 +181,7 @@ class Service:
             api_secret=known.api,
             base_url=lambda: self.address,
             fresh_pairing_code=None if self.bot is None else self.pairing_code,
-            problems=self._problems,
+            problems=lambda: self.fleet.problems,
             profiler=self._probes.profiler,
             history=self._probes.history,
             shelf=self._probes.shelf,
@@ -219,6 +220,7 @@ class Service:
         if engine.db.dialect == "sqlite":  # one owner; else the chore looks at whose attempts are alive
             await asyncio.to_thread(remove_leftovers, settings.data_dir)
         make_scripts_folder(scripts_folder(settings), around.workspaces.root)
+        await self.fleet.look()
         self._work(engine, traced(handlers, engine.db), around.workspaces, agents)
         self._listen(engine, known, around.workspaces)
 
@@ -307,6 +309,3 @@ class Service:
         self._stack.callback(self.services.feed.close)
         if self.role.serves_people:
             note_address(self.settings.data_dir, self.address)
-
-    def _problems(self) -> list[str]:
-        return self.fleet.problems

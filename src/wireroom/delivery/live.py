@@ -115,7 +115,7 @@ class LiveSigns:
 
     async def spot(self, run_id: str) -> Spot | None:
         """Return where the run will answer; None for nowhere, and once its answer is known."""
-        return await self._db.read(lambda conn: find_spot(conn, run_id))
+        return await self._db.read(lambda conn: find_spot(conn, run_id, self._client.bot_id))
 
     def takes_drafts(self, spot: Spot) -> bool:
         """Tell whether drafts are seen there, as far as is known."""

@@ -17,9 +17,9 @@ from wireroom.store.statement import Statement
 _FIND = Statement("""
     SELECT d.id, d.chat_id, d.thread_id, d.lane, p.message_id
     FROM deliveries AS d JOIN delivery_parts AS p ON p.delivery_id = d.id
-    WHERE d.run_id = :run_id AND d.body IS NULL AND p.seq = 0
+    WHERE d.run_id = :run_id AND d.bot_id = :bot_id AND d.body IS NULL AND p.seq = 0
 """)
-"""Where a run will answer, while its answer is not known."""
+"""Where a bot will answer a run, while its answer is not known."""
 
 _LANE_OF = Statement("SELECT lane FROM deliveries WHERE id = :delivery_id")
 """Whose settings count for a delivery."""
@@ -43,9 +43,9 @@ class Spot:
     """Whether its drafts may be rich."""
 
 
-def find_spot(conn: Connection, run_id: str) -> Spot | None:
-    """Return where the run will answer; None for nowhere, and once its answer is known."""
-    row = _FIND.row(conn, run_id=run_id)
+def find_spot(conn: Connection, run_id: str, bot_id: int) -> Spot | None:
+    """Return where the bot will answer the run; None for nowhere, and once its answer is known."""
+    row = _FIND.row(conn, run_id=run_id, bot_id=bot_id)
     if row is None:
         return None
     delivery_id, chat_id, thread_id, lane, message_id = row
