@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from agents.programs import Program, base_environment, program_folder
+from wireroom.backends.abilities import EFFORTS
 from wireroom.backends.protocol import AgentEvent, AgentRequest, AgentResult, EventKind, McpServer
 from wireroom.backends.registry import choose_backend
 from wireroom.runs.supervisor import Limits, Receivers, supervise
@@ -30,7 +31,13 @@ class Bench:
     model: ModelEndpoint
 
     async def run(
-        self, prompt: str, *, session_id: str | None = None, servers: tuple[McpServer, ...] = ()
+        self,
+        prompt: str,
+        *,
+        session_id: str | None = None,
+        servers: tuple[McpServer, ...] = (),
+        effort: str | None = None,
+        budget_usd: float | None = None,
     ) -> tuple[AgentResult, list[AgentEvent]]:
         """Run the program to its end."""
         home = self.folder / "homes" / self.program.name
@@ -44,6 +51,8 @@ class Bench:
                 session_id=session_id,
                 private_dir=self.folder / "private",
                 mcp_servers=servers,
+                effort=effort,
+                budget_usd=budget_usd,
             )
         )
         for path, content in command.files.items():
@@ -86,6 +95,22 @@ async def test_real_agent_uses_an_mcp_server_of_its_run(bench: Bench) -> None:
     assert [(told["ok"], told["summary"]) for told in results] == [(True, "Sun in Rome, by terces-y3k")]
     assert not [path for path in _files(bench.folder / "homes") if "k3y-secret" in _text(path)]
     sys.stdout.write(f"{bench.program.name}: used a tool of its run's MCP server\n")
+
+
+async def test_real_agent_takes_effort_and_budget(bench: Bench) -> None:
+    """The program takes each effort and tells its model; Claude Code stops when its budget is spent."""
+    heeds = bench.program.name == "claude"
+    async with bench.model as model:
+        model.script("think", *(Say("Thought.") for _ in range(4)))
+        for effort in EFFORTS:
+            result, _ = await bench.run("Please think", effort=effort)
+            assert (result.text, result.error) == ("Thought.", None), effort
+            if bench.program.name in {"claude", "codex"}:
+                asked = [one.body for one in model.requests if "Please think" in "".join(one.prompts)][-1]
+                assert (asked.get("output_config") or asked["reasoning"])["effort"] == effort
+        dear, _ = await bench.run("Please think", budget_usd=0.000001)
+        assert (dear.budget_spent, dear.is_error) == (heeds, heeds)
+    sys.stdout.write(f"{bench.program.name}: took every effort{', stopped by its budget' if heeds else ''}\n")
 
 
 async def test_real_agent_says_that_a_session_is_lost(bench: Bench) -> None:
