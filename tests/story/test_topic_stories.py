@@ -113,13 +113,21 @@ async def test_two_topics_are_two_projects(team: _Team) -> None:
         assert (team.repositories / "till" / "moved.txt").exists()
         listed = await team.ask("/topic", "shop: till")
         assert "Cash desk: till" in listed.text
+
+
+@pytest.mark.one_process("a start of a cluster has a database of its own")
+async def test_project_of_a_topic_survives_a_restart(team: _Team) -> None:
+    """The next start knows the topic, its project and what was said in it; the page knows its name."""
+    async with team.service():
+        shop = await team.new_topic("shop")
+        await team.ask("write x to first.txt", "first.txt", shop)
     async with team.service() as service:
-        await team.ask("what did I ask before?", "write x to moved.txt", shop)
+        await team.ask("what did I ask before?", "write x to first.txt", shop)
         looked = await service.services.db.read(lambda conn: look_for_runs(conn, Wanted(), 1))
         assert [line.topic for line in looked.lines] == ["shop"]
-        await team.ask("/new", "New conversation", till)
-        await team.ask("write y to after.txt", "after.txt", till)
-    assert (team.repositories / "till" / "after.txt").exists()
+        await team.ask("/new", "New conversation", shop)
+        await team.ask("write y to after.txt", "after.txt", shop)
+    assert (team.repositories / "shop" / "after.txt").exists()
 
 
 async def test_who_does_not_speak_to_the_bot_hears_nothing_of_it(team: _Team) -> None:
