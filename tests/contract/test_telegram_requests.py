@@ -95,7 +95,13 @@ REQUESTS: list[Method[Any]] = [
     ),
     SendMessage(chat_id=5, text="<b>hi</b>", parse_mode="HTML"),
     EditMessageText(chat_id=5, message_id=8, text="hi code link", entities=ENTITIES, reply_markup=KEYBOARD),
-    EditMessageText(chat_id=5, message_id=8, rich_message=RICH, reply_markup=KEYBOARD),
+    EditMessageText(
+        chat_id=5,
+        message_id=8,
+        rich_message=RICH,
+        link_preview_options=msgspec.UNSET,
+        reply_markup=KEYBOARD,
+    ),
     SendMessageDraft(chat_id=5, draft_id=3),
     SendMessageDraft(
         chat_id=5,

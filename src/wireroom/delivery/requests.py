@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from wireroom.delivery.outgoing import Outgoing, StoredPart
 from wireroom.delivery.parts import DocumentPart, FilePart, RichPart, TextPart, VoicePart
 from wireroom.telegram.methods import EditMessageMedia, EditMessageText, Method, SendMessage, SendVoice
@@ -74,6 +76,7 @@ def content_edit(out: Outgoing, part: StoredPart, *, plain: bool) -> Method[Any]
                 chat_id=out.chat_id,
                 message_id=message_id,
                 rich_message=InputRichMessage(blocks),
+                link_preview_options=msgspec.UNSET,
                 reply_markup=markup,
             )
         case TextPart() as text:

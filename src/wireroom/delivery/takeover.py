@@ -15,20 +15,21 @@ from wireroom.store.statement import Statement
 
 OPENING = "⏳ Working …"
 
+_REOPEN = Statement("""
+    UPDATE deliveries SET opening = :opening
+    WHERE run_id = :run_id AND body IS NULL AND state = 'waiting'
+        AND NOT EXISTS (SELECT 1 FROM runs WHERE id = :run_id AND cancel_requested_at IS NOT NULL)
+    RETURNING id, bot_id, chat_id
+""")
+"""What a new placeholder says for the moment that it stands; until the commit nobody fills the delivery."""
+
 _LEAVE = Statement("""
     UPDATE delivery_parts SET state = 'new', replaces = message_id, message_id = NULL, updated_at = :now_ms
-    WHERE seq = 0 AND state = 'placed' AND replaces IS NULL AND message_id = :message_id AND delivery_id = (
-        SELECT d.id FROM deliveries AS d JOIN runs AS r ON r.id = d.run_id
-        WHERE d.run_id = :run_id AND d.body IS NULL AND d.state = 'waiting' AND r.cancel_requested_at IS NULL
-    )
-    RETURNING delivery_id
+    WHERE delivery_id = :delivery_id AND seq = 0 AND state = 'placed' AND replaces IS NULL
+        AND message_id = :message_id
+    RETURNING seq
 """)
-"""Have a run's placeholder placed anew, as long as nothing but it can stand in its message."""
-
-_REOPEN = Statement("""
-    UPDATE deliveries SET opening = :opening WHERE id = :delivery_id RETURNING bot_id, chat_id
-""")
-"""What the new placeholder says for the moment that it stands."""
+"""Have the placeholder placed anew, as long as nothing but it can stand in its message."""
 
 _REMOVED = Statement(
     "UPDATE delivery_parts SET replaces = NULL WHERE delivery_id = :delivery_id AND seq = :seq"
@@ -43,13 +44,14 @@ def place_anew(conn: Connection, jobs: Jobs, run_id: str, message_id: int, *, no
     is to stop, which an edit shows at once: its draft went away with the press of its button, or with the
     answer to `/stop`.
     """
-    delivery_id = _LEAVE.value(conn, run_id=run_id, message_id=message_id, now_ms=now_ms)
-    if delivery_id is None:
+    # The delivery's row first: on PostgreSQL that is the lock which whoever fills it has to wait for.
+    row = _REOPEN.row(conn, run_id=run_id, opening=OPENING)
+    if row is None:
         return
-    row = _REOPEN.row(conn, delivery_id=delivery_id, opening=OPENING)
-    assert row is not None  # noqa: S101 - its part was found
-    bot_id, chat_id = row
-    move_on(conn, jobs, delivery_id, bot_id, chat_id)
+    delivery_id, bot_id, chat_id = row
+    left = _LEAVE.row(conn, delivery_id=delivery_id, message_id=message_id, now_ms=now_ms)
+    if left is not None:
+        move_on(conn, jobs, delivery_id, bot_id, chat_id)
 
 
 def note_removed(conn: Connection, delivery_id: int, seq: int) -> None:

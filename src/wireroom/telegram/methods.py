@@ -136,7 +136,10 @@ class EditMessageText(Method[Message | bool], frozen=True, kw_only=True):
     entities: tuple[MessageEntity, ...] = ()
     parse_mode: str | None = None
     reply_markup: InlineKeyboardMarkup | None = None
-    link_preview_options: LinkPreviewOptions = msgspec.field(default_factory=LinkPreviewOptions)
+    link_preview_options: LinkPreviewOptions | msgspec.UnsetType = msgspec.field(
+        default_factory=LinkPreviewOptions
+    )
+    """UNSET for a rich message, which unfolds no links."""
 
 
 class SendMessageDraft(Method[bool], frozen=True, kw_only=True):
