@@ -1,0 +1,91 @@
+"""When an answer may come in a new message instead of its placeholder, on both databases."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from job_engines import Engine, open_engine
+from sqlalchemy import Connection, text
+
+from wireroom.delivery import outbox
+from wireroom.delivery.outbox import Recipient
+from wireroom.delivery.spots import find_spot, run_of_draft
+from wireroom.delivery.takeover import note_removed, place_anew
+from wireroom.jobs.port import QueueSpec
+
+PLACED = 5
+_ROWS = (
+    """INSERT INTO conversations (id, channel, lane, is_current, workdir, created_at, active_at)
+       VALUES ('c', 'telegram', 'lane', 1, '/', 1, 1)""",
+    """INSERT INTO runs
+           (id, request_id, conversation_id, lane, source, prompt, backend, workdir, state, queued_at)
+       VALUES ('run-1', 'r1', 'c', 'lane', 'telegram', 'x', 'demo', '/', 'running', 1)""",
+)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+async def engine(request: pytest.FixtureRequest) -> AsyncIterator[Engine]:
+    """Lend each kind of engine in turn, with a run whose placeholder stands."""
+    queues = [QueueSpec(outbox.QUEUE, 4)]
+    if request.param == "sqlite":
+        async with open_engine(f"sqlite:///{request.getfixturevalue('database_path')}", queues) as opened:
+            await opened.db.write(lambda conn: _begin(conn, opened))
+            yield opened
+        return
+    with request.getfixturevalue("postgres").database() as url:
+        async with open_engine(url, queues) as opened:
+            await opened.db.write(lambda conn: _begin(conn, opened))
+            yield opened
+
+
+def _begin(conn: Connection, engine: Engine) -> None:
+    for statement in _ROWS:
+        conn.execute(text(statement))
+    to = Recipient("telegram:1:7:0", 1, 7)
+    outbox.open_delivery(conn, engine.jobs, to, opening="⏳", run_id="run-1", now_ms=1)
+    conn.execute(text(f"UPDATE delivery_parts SET state = 'placed', message_id = {PLACED}"))
+
+
+async def _part(engine: Engine) -> Any:
+    query = text("SELECT state, message_id, replaces FROM delivery_parts")
+    row = await engine.db.read(lambda conn: conn.execute(query).one())
+    return tuple(row)
+
+
+async def _leave(engine: Engine, message_id: int) -> None:
+    await engine.db.write(lambda conn: place_anew(conn, engine.jobs, "run-1", message_id, now_ms=2))
+
+
+async def test_placeholder_is_left_for_a_new_message_once(engine: Engine) -> None:
+    """The part is to be placed again and remembers what it replaces; a repetition changes nothing."""
+    for message_id in (PLACED + 1, PLACED, PLACED):
+        await _leave(engine, message_id)
+    assert await _part(engine) == ("new", None, PLACED)
+    spot = await engine.db.read(lambda conn: find_spot(conn, "run-1", 1))
+    assert spot is not None
+    assert (spot.message_id, spot.rich) == (None, True)
+    assert await engine.db.read(lambda conn: run_of_draft(conn, spot.draft_id, 1, 7)) == "run-1"
+    assert await engine.db.read(lambda conn: run_of_draft(conn, spot.draft_id, 1, 8)) is None
+    await engine.db.write(lambda conn: note_removed(conn, spot.draft_id, 0))
+    assert await _part(engine) == ("new", None, None)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE deliveries SET body = 'The answer.', state = 'pending'",
+        "UPDATE deliveries SET state = 'dead'",
+        "UPDATE runs SET cancel_requested_at = 2",
+        "UPDATE delivery_parts SET state = 'sent'",
+        "UPDATE delivery_parts SET state = 'sending'",
+    ],
+    ids=["answered", "given-up", "to-stop", "shown", "being-placed"],
+)
+async def test_message_that_may_hold_an_answer_is_never_left(engine: Engine, change: str) -> None:
+    """Whatever else can stand in the message, or is about to, stays where it is."""
+    await engine.db.write(lambda conn: conn.execute(text(change)).rowcount)
+    before = await _part(engine)
+    await _leave(engine, PLACED)
+    assert await _part(engine) == before
