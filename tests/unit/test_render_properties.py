@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from unicodedata import category
 
 import pytest
 from hypothesis import given, settings
@@ -19,6 +20,8 @@ from wireroom.telegram.types import MessageEntity
 SURROGATE = re.compile(r"[\ud800-\udfff]")
 SEEN = re.compile(r"[^\W_\u115f\u1160\u3164]")
 """A letter or digit; the fillers of Hangul count as letters but cannot be seen."""
+BLANK = "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\ufffc"
+"""What shows nothing although it is neither a space nor a control character."""
 
 
 def check_entities(text: str, entities: tuple[MessageEntity, ...]) -> None:
@@ -88,6 +91,19 @@ def test_parts_are_within_the_limit_and_whole(source: str, limit: int) -> None:
         assert not SURROGATE.search(part.text)
         check_entities(part.text, part.entities)
     assert SEEN.findall("".join(part.text for part in parts)) == SEEN.findall(rendered.text)
+
+
+@settings(deadline=None)
+@given(st.one_of(markdown, st.text("ab .!?;\n-😀", max_size=300)), st.integers(2, 80))
+def test_parts_joined_again_are_the_text(source: str, limit: int) -> None:
+    """Every character that can be seen, a mark or an emoji too, is there once and in its place."""
+    rendered = render(source)
+    assert visible("".join(part.text for part in split(rendered, limit))) == visible(rendered.text)
+
+
+def visible(text: str) -> str:
+    """Return the text without what cannot be seen."""
+    return "".join(one for one in text if category(one)[0] not in "CZ" and one not in BLANK)
 
 
 @settings(deadline=None)
