@@ -75,6 +75,20 @@ class AgentSettings(BaseSettings):
         default="followup",
         description="What a message means that comes while the agent is at work, unless the chat says otherwise.",
     )
+    side_minutes: float = named(
+        "WIREROOM_SIDE_MINUTES",
+        default=5.0,
+        gt=0,
+        le=24 * 60,
+        description="Longest answer to a side question (`/btw`), minutes.",
+    )
+    side_slots: int = named(
+        "WIREROOM_SIDE_SLOTS",
+        default=2,
+        ge=1,
+        le=100,
+        description="Side questions that are answered at once, beside the agents at work.",
+    )
     queue_wait_seconds: float = named(
         "WIREROOM_QUEUE_WAIT_SECONDS",
         default=86_400.0,

@@ -114,6 +114,23 @@ async def test_real_agent_is_told_meanwhile_or_asked_afterwards(program: Program
     show(program, "a message that came meanwhile was told, or asked afterwards", began)
 
 
+async def test_real_agent_answers_a_side_question_that_its_work_never_sees(
+    program: Program, room: Room
+) -> None:
+    """A side question knows the conversation and can write no file; the conversation knows nothing of it."""
+    began = time.monotonic()
+    room.model.script("my name is", Say("Welcome, Ada."))
+    room.model.script("by the way", Say("You are Ada, aside."))
+    room.model.script("what am I called", Say("You are Ada."))
+    await room.ask("Hello, my name is Ada", "Welcome, Ada.")
+    await room.ask("/btw Now, by the way: who am I?", "Side answer\n\nYou are Ada, aside.")
+    seen = [one for one in room.model.requests if "by the way" in " ".join(one.prompts)]
+    assert any("my name is Ada" in "\n".join(one.prompts) for one in seen)
+    await room.ask("Now what am I called?", "You are Ada.")
+    assert "by the way" not in " ".join(room.model.requests[-1].prompts)
+    show(program, "a side question was answered beside the conversation", began)
+
+
 async def test_real_agent_is_stopped_while_the_model_thinks(program: Program, room: Room) -> None:
     """`/stop` ends an agent that waits for its model; no process is left."""
     began = time.monotonic()

@@ -40,7 +40,11 @@ class _Story:
             replies = self.telegram.answers_to(message_id, self.chat)
             return [reply for reply in replies if expected in reply.text]
 
-        await eventually(matching, f"the answer says {expected!r}", timeout_seconds=10)
+        try:
+            await eventually(matching, f"the answer says {expected!r}", timeout_seconds=10)
+        except AssertionError as error:
+            shown = [message.text for message in self.telegram.visible(self.chat)]
+            raise AssertionError(f"{error}; the chat shows {shown}") from error
         return matching()[0]
 
     async def choose(self, mode: str) -> None:
@@ -139,3 +143,24 @@ async def test_those_who_wait_see_how_they_move_up(story: _Story) -> None:
     story.agent.open_gate("two")
     await story.answer_to(second, "second")
     await story.answer_to(third, "third")
+
+
+async def test_a_side_question_is_answered_beside_the_work(story: _Story) -> None:
+    """Ada asks something by the way: it is answered at once, by another agent, and disturbs nothing."""
+    await story.answer_to(await story.say("/btw"), "Ask what you want to know")
+    first = await story.work("one")
+    waiting = await story.say("say waited")
+    await story.answer_to(await story.say("/btw say aside"), "Side answer\n\naside")
+    held = await story.say(f"/btw say held; {story.agent.gate('two')}")
+    await story.answer_to(held, "Working")
+    await story.answer_to(await story.say("/btw say more"), "One side question at a time")
+    await story.answer_to(waiting, "number 1 in line")
+    await story.answer_to(await story.say("/stop"), "1 waiting will still run")
+    await story.answer_to(first, "⏹ Stopped.")
+    await story.answer_to(waiting, "waited")
+    await story.answer_to(await story.say("/stop"), "⏹ Stopped.")
+    aside = await story.answer_to(held, "⏹ Stopped.")
+    assert aside.text.startswith("💬 Side answer")
+    assert aside.buttons == ()
+    last = await story.say("/retry")
+    await story.answer_to(last, "waited")

@@ -26,7 +26,7 @@ from wireroom.jobs.give_way import GiveWay
 from wireroom.jobs.port import Jobs, Pace, QueueSpec, RetryPolicy, Worker
 from wireroom.perf.sql_scope import set_repeat_limit
 from wireroom.perf.sql_slow import set_slow_limit
-from wireroom.runs import records
+from wireroom.runs import records, side
 from wireroom.settings import Settings
 from wireroom.store.database import Database
 from wireroom.store.migrate import ensure_schema, sqlite_path
@@ -82,6 +82,7 @@ def queue_specs(
         QueueSpec(records.QUEUE, settings.slots, patient),
         QueueSpec(wake.QUEUE, 1, patient),
         QueueSpec(git_chat.QUEUE, _GIT_CONCURRENCY, quick),
+        QueueSpec(side.QUEUE, settings.side_slots, patient),
         QueueSpec(outbox.QUEUE, DELIVERY_CONCURRENCY, patient, drains=True, pace=sending),
         QueueSpec(callback_outbox.QUEUE, _CALLBACK_CONCURRENCY, patient, drains=True),
         QueueSpec(speaking.QUEUE, _SPEECH_CONCURRENCY, patient),

@@ -275,6 +275,8 @@ class _Conversation:
         if asked.method == "fs/read_text_file":
             line, limit = count_of(params.get("line")), count_of(params.get("limit"))
             return {"content": await asyncio.to_thread(read_text, root, path, line=line, limit=limit)}
+        if asked.method == "fs/write_text_file" and self._request.aside:
+            raise Refused("a side question changes nothing")
         if asked.method == "fs/write_text_file":
             await asyncio.to_thread(write_text, root, path, text_of(params.get("content")))
             return {}

@@ -80,7 +80,9 @@ class ClaudeBackend:
         ]
         if request.takes_words:
             argv += ["--input-format", "stream-json", "--replay-user-messages"]
-        argv += ["--permission-mode", self._permission_mode]
+        argv += ["--permission-mode", "dontAsk" if request.aside else self._permission_mode]
+        if request.aside:
+            argv += ["--tools", "Read,Grep,Glob", "--strict-mcp-config"]
         # With a value of its own each: written apart, it would take what follows for folders, too.
         argv += [f"--add-dir={folder}" for folder in request.folders]
         if request.model:
@@ -92,6 +94,7 @@ class ClaudeBackend:
             argv += ["--max-budget-usd", f"{request.budget_usd:.6f}"]
         if request.session_id:
             argv += ["--resume", argument_of(request.session_id, "the session")]
+            argv += ["--fork-session"] if request.aside else []
         servers, files = _servers(request)
         return Command((*argv, *servers), request.workdir, self._environment, framed_prompt(request), files)
 

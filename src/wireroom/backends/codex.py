@@ -65,7 +65,7 @@ class CodexBackend:
             "--json",
             "--skip-git-repo-check",
             "--sandbox",
-            self._sandbox,
+            "read-only" if request.aside else self._sandbox,
             *servers,
         ]
         for folder in request.folders:

@@ -61,7 +61,8 @@ class CursorBackend:
         Raises:
             BadInput: the model or the session is not fit for a command line.
         """
-        argv = [self._program, "--print", "--output-format", "stream-json", "--force"]
+        argv = [self._program, "--print", "--output-format", "stream-json"]
+        argv += ["--mode=ask", "--trust"] if request.aside else ["--force"]
         argv += ["--model", argument_of(request.model or "auto", "the model")]
         environment, files = dict(self._environment), {}
         if request.mcp_servers:

@@ -65,7 +65,7 @@ class GeminiBackend:
             BadInput: the model or the session is not fit for a command line.
         """
         argv = [self._program, "--output-format", "stream-json", "--skip-trust"]
-        argv += ["--approval-mode", self._approval_mode]
+        argv += ["--approval-mode", "plan" if request.aside else self._approval_mode]
         argv += [f"--include-directories={folder}" for folder in request.folders]
         if request.model:
             argv += ["--model", argument_of(request.model, "the model")]

@@ -59,6 +59,9 @@ class OpenCodeBackend:
             argv += ["--variant", request.effort]
         if request.session_id:
             argv += ["--session", argument_of(request.session_id, "the session")]
+            argv += ["--fork"] if request.aside else []
+        if request.aside:
+            argv += ["--agent", "plan"]
         environment, files = dict(self._environment), {}
         if request.mcp_servers:
             path = private_file(request, "opencode.json")

@@ -88,6 +88,8 @@ class AgentRequest:
     """How long to think, a word of `backends.abilities`; None: the agent's own choice."""
     budget_usd: float | None = None
     """The most that this call may cost; heeded by the agents that can."""
+    aside: bool = False
+    """A side question: nothing is to be changed, and `session_id` is to be forked, never gone on with."""
     takes_words: bool = False
     """People may say something to the agent while it works."""
     goes_on: bool = False

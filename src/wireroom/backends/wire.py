@@ -103,9 +103,17 @@ def argument_of(value: str, what: str) -> str:
 _GO_ON = "(You were interrupted while working on this. Look at what is done already, then finish it.)\n\n"
 
 
+_ASIDE = (
+    "\n\n(This is a side question: another agent works on what was asked before and must not be disturbed. "
+    "Answer in short from what you know and can read; change nothing, and do not go on with that work.)"
+)
+
+
 def framed_prompt(request: AgentRequest) -> bytes:
     """Return the prompt, with what a session would know: the conversation before it, our words after it."""
     prompt = _GO_ON + request.prompt if request.goes_on else request.prompt
+    if request.aside:
+        prompt += _ASIDE
     if request.instructions and not request.session_id:
         # After it: some agents take a first word such as `/review` for a command.
         prompt = f"{prompt}\n\n(From Wireroom: {request.instructions})"

@@ -40,7 +40,7 @@ def worker(
         "",
         metavar="NAME,NAME",
         help="Work these queues alone: intake (what people sent), runs (agents), tasks (the board's turns),"
-        " git (`/commit` and its like),"
+        " git (`/commit` and its like), side (`/btw`),"
         " delivery (answers), callbacks, speech (voice), agent-calls, agent-times (schedules). Default: all.",
     ),
     concurrency: int | None = typer.Option(
@@ -48,7 +48,8 @@ def worker(
         min=1,
         max=1000,
         help="Agents that work at once in this process, for the queue runs; default: WIREROOM_RUN_SLOTS."
-        " The other queues hardly compute and keep their own: intake 64, tasks 1, git 4, delivery 64,"
+        " The other queues hardly compute and keep their own: intake 64, tasks 1, git 4, side 2,"
+        " delivery 64,"
         " callbacks 16, speech 16, agent-calls 64, agent-times 8.",
     ),
 ) -> None:

@@ -20,12 +20,12 @@ from wireroom.intake import words
 from wireroom.intake.bots import defaults_of
 from wireroom.intake.wishes import with_choices
 from wireroom.jobs.port import Jobs
-from wireroom.runs import hearing
+from wireroom.runs import hearing, side
 from wireroom.runs.busy import INTERRUPTING, BusyMode
 from wireroom.runs.feed import Feed, lane_topic
 from wireroom.runs.options import RunOptions
 from wireroom.runs.queries import count_ahead
-from wireroom.runs.records import NewRun, create_run
+from wireroom.runs.records import QUEUE, NewRun, create_run
 from wireroom.runs.states import RunMode
 from wireroom.store.database import after_commit
 from wireroom.store.schema import runs
@@ -89,6 +89,7 @@ class Asker:
         if conversation is None:
             conversation = self.begin(conn, question.lane, question.channel, now_ms)
         backend = conversation.backend or self.backend
+        chat = side.main_lane(question.lane)
         busy = question.options.busy if question.options else None
         interrupts = busy == BusyMode.INTERRUPT
         ahead = count_ahead(conn, question.lane, interrupts=interrupts)
@@ -107,9 +108,10 @@ class Asker:
                 workdir=conversation.workdir,
                 source_message_id=question.source_message_id,
                 mode=question.mode,
-                options=with_choices(question.options, read_chat_settings(conn, question.lane), backend),
+                options=with_choices(question.options, read_chat_settings(conn, chat), backend),
                 joined_run_id=question.offered_to,
                 priority=INTERRUPTING if interrupts else 0,
+                queue=side.QUEUE if side.is_side(question.lane) else QUEUE,
             ),
             now_ms,
         )

@@ -25,11 +25,13 @@ from wireroom.intake.preferences import Chooser, Preferences
 from wireroom.intake.projects import Projects
 from wireroom.intake.reply import Reply
 from wireroom.intake.setting_command import settings_reply
+from wireroom.intake.side_questions import SideQuestion, SideQuestions
 from wireroom.intake.timetable import Timetable
 from wireroom.intake.topic_command import TopicCommand
 from wireroom.jobs.port import Jobs
 from wireroom.runs.cancel import Cancelled, cancel_run
 from wireroom.runs.queries import last_ended, unfinished_runs
+from wireroom.runs.side import side_lane
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,7 @@ class ChatCommands:
         *,
         tasks: TaskDesk,
         busy: BusyAsker,
+        sides: SideQuestions,
         preferences: Preferences,
         times: Timetable,
     ) -> None:
@@ -88,6 +91,7 @@ class ChatCommands:
         self.preferences = preferences
         self._times = times
         self._busy = busy
+        self._sides = sides
         self._jobs = jobs
         self._clock = clock
         self._asker = asker
@@ -100,6 +104,7 @@ class ChatCommands:
             CommandName.STATUS: self._status,
             CommandName.QUEUE: lambda asked: words.queue(unfinished_runs(asked.conn, asked.lane)),
             CommandName.BUSY: self._busy_mode,
+            CommandName.BTW: self._aside,
             CommandName.NEW: self._new,
             CommandName.STOP: self._stop,
             CommandName.RETRY: self._retry,
@@ -145,6 +150,14 @@ class ChatCommands:
         change_chat_settings(asked.conn, asked.lane, to_ms(self._clock.now()), busy=mode.value)
         return words.with_busy(mode)
 
+    def _aside(self, asked: Asked) -> str | Reply | None:
+        now_ms, to = to_ms(self._clock.now()), asked.to
+        side = SideQuestion(asked.lane, to, asked.rest, f"telegram-{to.bot_id}-{asked.update_id}")
+        spending = self.preferences.spending
+        return self._sides.ask(
+            asked.conn, side, now_ms, lambda: spending.refusal(asked.conn, asked.lane, now_ms)
+        )
+
     def _status(self, asked: Asked) -> str:
         unfinished = unfinished_runs(asked.conn, asked.lane)
         now_ms = to_ms(self._clock.now())
@@ -176,10 +189,16 @@ class ChatCommands:
         )
 
     def _stop(self, asked: Asked) -> str:
-        """Stop the first request, which runs or is the next to run, or with `all` every one."""
+        """Stop the first request, which runs or is the next to run, or with `all` every one.
+
+        A side question is stopped with all, or when there is nothing else.
+        """
         conn, everything = asked.conn, asked.rest.lower() == "all"
         stopping = removed = left = 0
-        for place, run in enumerate(unfinished_runs(conn, asked.lane)):
+        found = list(unfinished_runs(conn, asked.lane))
+        if everything or not found:
+            found += unfinished_runs(conn, side_lane(asked.lane))
+        for place, run in enumerate(found):
             if place > 0 and not everything:
                 left += 1
                 continue

@@ -20,6 +20,7 @@ class CommandName(StrEnum):
     STOP = "stop"
     QUEUE = "queue"
     BUSY = "busy"
+    BTW = "btw"
     RETRY = "retry"
     DIFF = "diff"
     COMMIT = "commit"
@@ -51,9 +52,10 @@ _SUMMARIES = {
     CommandName.HELP: "show this list",
     CommandName.STATUS: "what I am doing now",
     CommandName.NEW: "start a new conversation",
-    CommandName.STOP: "stop the running request; `/stop all` also drops those that wait",
+    CommandName.STOP: "stop the running request; `/stop all` also those that wait, and a side question",
     CommandName.QUEUE: "what runs and what waits",
     CommandName.BUSY: "what messages mean while I work: `/busy followup`, `collect`, `steer` or `interrupt`",
+    CommandName.BTW: "a side question, answered at once beside the work: `/btw QUESTION`",
     CommandName.RETRY: "run the last request again",
     CommandName.DIFF: "what the last request changed in its repository",
     CommandName.COMMIT: "commit what was done here: `/commit MESSAGE`; you see it first",

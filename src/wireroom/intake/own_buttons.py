@@ -21,6 +21,7 @@ from wireroom.jobs.port import Jobs
 from wireroom.runs import answer_buttons
 from wireroom.runs.cancel import cancel_run
 from wireroom.runs.queries import RunView, find_run
+from wireroom.runs.side import main_lane
 
 GO_ON = "Go on."
 """What the coding agent is asked by the button of that name."""
@@ -86,7 +87,7 @@ class OwnButtons:
             said, notice = self._preferences.press(by, press.action, press.ref)
             return Reaction(said, notice=notice)
         run = find_run(press.conn, press.ref)
-        if run is None or run.lane != press.lane:
+        if run is None or main_lane(run.lane) != press.lane:
             return Reaction("That request is gone.")
         obey = self._by_action.get(press.action)
         return Reaction("This button is from another release.") if obey is None else obey(press, run)

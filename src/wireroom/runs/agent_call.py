@@ -168,7 +168,8 @@ class AgentCalls:
         steering: Steering | None = None,
     ) -> Served:
         """Have the agent serve the request, in the way that its back end does."""
-        asking = self._permissions.of(attempt, take) if self._permissions else None
+        may_ask = self._permissions is not None and not request.aside
+        asking = self._permissions.of(attempt, take) if self._permissions and may_ask else None
         if isinstance(backend, CalledBackend):
             abroad = await self._abroad(attempt, take, asking, stop)
             return await call_elsewhere(backend, request, abroad, limits, stop=stop)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import StrEnum
 
+from wireroom.runs.side import is_side
+
 
 class BusyMode(StrEnum):
     """What people may choose for a chat."""
@@ -39,7 +41,7 @@ _INTERRUPTED = "(This message interrupted what you were working on; that was sto
 
 def is_chat(lane: str) -> bool:
     """Tell whether people can say something to an agent at work in the lane."""
-    return lane.startswith("telegram:")
+    return lane.startswith("telegram:") and not is_side(lane)
 
 
 def as_one(texts: Sequence[str]) -> str:

@@ -6,16 +6,18 @@ How the run ended is stored by `runs.executor`; runs that iterate are driven by 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Protocol
 
 import structlog
 from msgspec import structs
 
+from wireroom.backends.abilities import ability_of
 from wireroom.backends.protocol import AgentRequest, AnyBackend, CalledBackend
 from wireroom.clock import Clock
 from wireroom.conversations.context import Turn, bounded_context
-from wireroom.conversations.threads import Memory
+from wireroom.conversations.threads import Memory, recall, session_of
 from wireroom.delivery.clean import clean_terminal_text
 from wireroom.delivery.progress import ProgressLine
 from wireroom.errors import AgentUnavailable, LeaseLost, StoreUnavailable, WireroomError
@@ -25,6 +27,7 @@ from wireroom.runs.budget import price_of, priced
 from wireroom.runs.busy import is_chat, told
 from wireroom.runs.purse import call_budget
 from wireroom.runs.records import Attempt
+from wireroom.runs.side import CONTEXT_CHARS
 from wireroom.runs.states import RunMode, RunState
 from wireroom.runs.stopping import heed_cancellation
 from wireroom.runs.verdict import RunEnding, Verdict
@@ -89,11 +92,10 @@ class AgentDriver:
 
     async def drive(self, attempt: Attempt, lane: str, line: ProgressLine) -> RunEnding:
         """Ask the agent once; see `Driver.drive`."""
-        attempt = attempt.resumable()
+        attempt = (await self._beside(attempt)).resumable()
         model = attempt.options.model or self._policy.model
-        question = worker_question(
-            attempt, told(attempt.prompt, attempt.options.busy), model, goes_on=attempt.interrupted
-        )
+        prompt = told(attempt.prompt, attempt.options.busy)
+        question = worker_question(attempt, prompt, model, goes_on=attempt.interrupted)
         ending = await self.ask(attempt, question, lane, line)
         code = ending.verdict.error_code
         price = price_of(self._policy.prices, model, attempt.backend)
@@ -105,6 +107,23 @@ class AgentDriver:
             workdir=attempt.workdir,
             session_usage=ending.result.session_usage if ending.result else {},
             cut_off=ending.cut_off,
+        )
+
+    async def _beside(self, attempt: Attempt) -> Attempt:
+        """Return the attempt; of a side question with the session that is to be forked, if there is one."""
+        main = attempt.options.side_of
+        if main is None or attempt.session_id or not ability_of(attempt.backend).forks_sessions:
+            return attempt
+        found = await read_patiently(
+            self._db, lambda conn: session_of(conn, main, attempt.backend), what=attempt.run_id
+        )
+        if found is None:
+            return attempt
+        return replace(
+            attempt,
+            session_id=found.id,
+            session_workdir=Path(found.workdir),
+            session_usage=found.usage,
         )
 
     async def ask(self, attempt: Attempt, question: Question, lane: str, line: ProgressLine) -> AttemptEnding:
@@ -161,7 +180,8 @@ class AgentDriver:
             goes_on=question.goes_on,
             private_dir=attempt.private_dir,
             folders=attempt.folders,
-            mcp_servers=attempt.mcp_servers,
+            mcp_servers=() if attempt.options.side_of else attempt.mcp_servers,
+            aside=attempt.options.side_of is not None,
             instructions="" if is_elsewhere or attempt.reviews else self._instructions(attempt),
         )
 
@@ -170,13 +190,17 @@ class AgentDriver:
         return "\n".join(line for line in told if line)
 
     async def _context(self, attempt: Attempt, question: Question) -> str:
+        options, limit = attempt.options, self._policy.context_chars
         memory = Memory("", ())
-        if not attempt.is_first:
+        if (main := options.side_of) is not None:
+            limit = min(limit, CONTEXT_CHARS)
+            memory = await read_patiently(self._db, lambda conn: recall(conn, main), what=attempt.run_id)
+        elif not attempt.is_first:
             memory = await read_patiently(
-                self._db, lambda conn: records.remembered(conn, attempt), what=f"memory of {attempt.run_id}"
+                self._db, lambda conn: records.remembered(conn, attempt), what=attempt.run_id
             )
         turns = [*memory.turns, *question.said]
-        return bounded_context(turns, self._policy.context_chars, memory.summary)
+        return bounded_context(turns, limit, memory.summary)
 
 
 def _failed(reason: str, code: str) -> AttemptEnding:

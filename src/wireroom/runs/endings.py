@@ -17,6 +17,7 @@ from wireroom.runs.events import append_events, state_event, text_so_far
 from wireroom.runs.left_files import send_left_files
 from wireroom.runs.options import RunReport, encode, read_report
 from wireroom.runs.records import load_run
+from wireroom.runs.side import answered_aside, is_side
 from wireroom.runs.states import RunMode, RunState, check_move
 from wireroom.runs.telling import tell_end
 from wireroom.runs.verdict import Verdict, answer_markdown
@@ -63,6 +64,8 @@ def finish_run(
         append_message(conn, run.conversation_id, "assistant", answer, run_id=run_id, now_ms=now_ms)
     has_diff = report is not None and bool(report.diff)
     buttons = answer_buttons(run_id, verdict.state, has_diff=has_diff)
+    if is_side(run.lane):
+        answer, buttons = answered_aside(answer), ()
     tell_end(conn, jobs, run_id, answer, buttons, now_ms=now_ms)
     if report is not None:
         send_left_files(conn, jobs, run_id, report, now_ms)

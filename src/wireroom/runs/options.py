@@ -34,6 +34,8 @@ class RunOptions(msgspec.Struct, frozen=True, omit_defaults=True):
     """The most that it may cost; a single call is cut off only if its agent tells the cost on the way."""
     reviewer: str | None = None
     """The back end that reviews."""
+    side_of: str | None = None
+    """The conversation beside which a side question is asked."""
     unattended: bool = False
     """Nobody can be asked for permission: the default answers at once."""
     has_callback: bool = False

@@ -16,6 +16,7 @@ from wireroom.runs.driver import Driver
 from wireroom.runs.left_files import given_folders, goes_to_a_chat, with_left_files
 from wireroom.runs.options import RunReport
 from wireroom.runs.records import Attempt
+from wireroom.runs.side import is_side
 from wireroom.runs.states import RunState
 from wireroom.runs.stopping import outlast
 from wireroom.runs.verdict import RunEnding, Verdict
@@ -54,7 +55,7 @@ class PlacedDriver:
             raise
         except (WireroomError, OSError) as error:
             return _not_placed(attempt, str(error))
-        if ending.cut_off:
+        if ending.cut_off or is_side(lane):
             return ending
         report = await self._described(attempt, workspace, ending.report)
         if outbox is not None:
@@ -65,7 +66,7 @@ class PlacedDriver:
 
     async def _outbox_of(self, attempt: Attempt, lane: str) -> Path | None:
         """Return where the agent leaves files for people; None where there is nobody to send them to."""
-        if not goes_to_a_chat(lane):
+        if not goes_to_a_chat(lane) or is_side(lane):
             return None
         return await asyncio.to_thread(self._outbox.folder, attempt.conversation_id)
 

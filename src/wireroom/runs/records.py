@@ -57,6 +57,7 @@ class NewRun:
     """The run at work that its words are offered to."""
     priority: int = 0
     """Lower goes first in its lane."""
+    queue: str = QUEUE
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +186,7 @@ def create_run(conn: Connection, jobs: Jobs, new: NewRun, now_ms: int) -> bool:
         now_ms=now_ms,
     )
     if created:
-        jobs.enqueue(conn, queue=QUEUE, kind=KIND, ref=new.id, key=new.lane, priority=new.priority)
+        jobs.enqueue(conn, queue=new.queue, kind=KIND, ref=new.id, key=new.lane, priority=new.priority)
         if traces.is_tracing() and not traces.is_of_update(new.request_id):
             own = traces.carrier_of(new.request_id)
             about = {"wireroom.run_id": new.id, "wireroom.source": new.source}

@@ -171,3 +171,34 @@ def test_claude_recorded_run_is_read_like_the_documented_one() -> None:
     assert (result.text, result.is_error) == ("Mended: a sign was wrong in `app.py`.", False)
     assert result.usage == {"input_tokens": 300, "output_tokens": 30, "cost_usd": None}
     assert result.session_usage == {"cost_usd": 0.0018000000000000002}
+
+
+def test_claude_answers_aside_from_a_copy_of_the_session_with_tools_that_read() -> None:
+    """A side question never goes on in the session, and has no tool that writes, whatever settings allow."""
+    command = ClaudeBackend("claude", {}, "bypassPermissions").command(
+        request(aside=True, session_id=SESSION)
+    )
+    argv = " ".join(command.argv)
+    assert "--permission-mode dontAsk --tools Read,Grep,Glob --strict-mcp-config" in argv
+    assert f"--resume {SESSION} --fork-session" in argv
+    assert command.stdin is not None
+    assert b"This is a side question" in command.stdin
+
+
+def test_claude_that_can_be_told_takes_lines_and_repeats_them() -> None:
+    """Its input stays open only where somebody may say something."""
+    told = ClaudeBackend("claude", {}).command(request(takes_words=True)).argv
+    assert {"--input-format", "--replay-user-messages"} <= set(told)
+    assert "--input-format" not in ClaudeBackend("claude", {}).command(request()).argv
+
+
+def test_claude_turns_of_one_run_are_one_answer() -> None:
+    """What was said meanwhile may begin another turn: both answers and their tokens count."""
+    parser = ClaudeParser()
+    for answer in ("First.", "Second."):
+        usage = {"input_tokens": 3, "output_tokens": 2}
+        line = {"type": "result", "subtype": "success", "result": answer, "usage": usage}
+        list(parser.feed(json.dumps(line)))
+    result = parser.result(None)
+    assert (result.text, parser.turns) == ("First.\n\nSecond.", 2)
+    assert result.usage == {"input_tokens": 6, "output_tokens": 4, "cost_usd": None}
