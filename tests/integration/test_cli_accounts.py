@@ -10,8 +10,9 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from test_cli import PROGRAM, wireroom
+from test_cli import wireroom
 
+from forked_stdio import door
 from running_service import running_service
 from wireroom.app.service import Service
 from wireroom.testing.eventually import eventually
@@ -31,7 +32,7 @@ async def typed(data_dir: Path, password: str, *arguments: str) -> tuple[int | N
     """Run a command with a password on its standard input; return its code and what it said."""
     environment = {"PATH": os.defpath, "WIREROOM_DATA_DIR": str(data_dir), "WIREROOM_BACKEND": "demo"}
     process = await asyncio.create_subprocess_exec(
-        *PROGRAM, *arguments, env=environment, stdin=PIPE, stdout=PIPE, stderr=PIPE
+        *door(), *arguments, env=environment, stdin=PIPE, stdout=PIPE, stderr=PIPE
     )
     async with asyncio.timeout(60):
         out, err = await process.communicate(f"{password}\n".encode())
