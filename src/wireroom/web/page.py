@@ -6,6 +6,7 @@ Without a session the page only says how to get one; everything that it shows co
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import cache
 from http import HTTPStatus
 
 from jinja2 import Environment, PackageLoader
@@ -18,9 +19,9 @@ from wireroom import __version__
 from wireroom.api.auth import identify
 from wireroom.api.hosts import is_own_host, own_hosts
 from wireroom.api.services import Services
-from wireroom.web.assets import load_assets
+from wireroom.web.assets import Assets, load_assets
 from wireroom.web.headers import page_headers
-from wireroom.web.languages import load_texts, texts_of, translator
+from wireroom.web.languages import Texts, load_texts, texts_of, translator
 from wireroom.web.login import LoginPage
 from wireroom.web.screens import SCREENS, Screen
 
@@ -40,6 +41,23 @@ def routes(services: Services) -> list[BaseRoute]:
     ]
 
 
+@cache
+def _of_the_package() -> tuple[Assets, Texts, Environment]:
+    """Read what every page is made of; each template is compiled once, however many services there are."""
+    assets, texts = load_assets(), load_texts()
+    templates = Environment(
+        loader=PackageLoader("wireroom.web"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    templates.globals |= {
+        "asset": assets.url,
+        "screens": SCREENS,
+        "style": assets.style,
+        "t": translator(texts),
+        "version": __version__,
+    }
+    return assets, texts, templates
+
+
 class _NamedRoute(Route):
     """A route that figures know by its template; FastAPI's router tells them only of its own routes."""
 
@@ -53,19 +71,8 @@ class _Page:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._own_hosts = own_hosts(services.settings)
-        self.assets = load_assets()
+        self.assets, self._texts, self._templates = _of_the_package()
         self._headers = page_headers(self.assets.styles.values())
-        self._templates = Environment(
-            loader=PackageLoader("wireroom.web"), autoescape=True, trim_blocks=True, lstrip_blocks=True
-        )
-        self._texts = load_texts()
-        self._templates.globals |= {
-            "asset": self.assets.url,
-            "screens": SCREENS,
-            "style": self.assets.style,
-            "t": translator(self._texts),
-            "version": __version__,
-        }
         self.login = LoginPage(services, self._html, [one.path for one in SCREENS])
 
     def for_own_hosts(self, handler: _Handler) -> _Handler:
