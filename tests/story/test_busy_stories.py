@@ -122,13 +122,17 @@ async def test_a_message_steers_the_agent_at_work(story: _Story) -> None:
     first = await story.work("one", then=f"hear 10; say heard; {story.agent.gate('two')}")
     told, late = await story.say("blue"), await story.say("say too late")
     await story.answer_to(told, "Telling the agent")
+    await story.answer_to(await story.say("/new"), "New conversation")
+    fresh = await story.say("say fresh")  # The agent at work belongs to the conversation before.
+    await story.answer_to(fresh, "number 3 in line")
     story.agent.open_gate("one")
     await story.answer_to(told, "The agent at work was told")
     story.agent.open_gate("two")
     await story.answer_to(first, "at oneblueheard")
     await story.answer_to(late, "too late")
-    assert story.prompts()[1:] == ["say too late"]
-    await story.answer_to(await story.say("/retry"), "too late")
+    await story.answer_to(fresh, "fresh")
+    assert story.prompts()[1:] == ["say too late", "say fresh"]
+    await story.answer_to(await story.say("/retry"), "fresh")
 
 
 async def test_those_who_wait_see_how_they_move_up(story: _Story) -> None:

@@ -93,24 +93,18 @@ class BusyAsker:
         first, last = (unfinished[0], unfinished[-1]) if unfinished else (None, None)
         at_work = first if first and first.state is RunState.RUNNING and not first.is_stopping else None
         current = find_current(conn, lane)
-        collects = (
-            last is not None
-            and last.options.busy == BusyMode.COLLECT
-            and last.epoch == 0
-            and not last.is_stopping
-            and current is not None
-            and last.conversation_id == current.id
-        )
+        joins = current.id if current else None
         return Standing(
             is_busy=bool(unfinished),
             at_work=at_work.id if at_work else None,
-            takes_words=at_work is not None and self._can_be_told(at_work),
-            collecting=last.id if last and collects else None,
+            takes_words=at_work is not None and self._can_be_told(at_work, joins),
+            collecting=last.id if last and _collects(last, joins) else None,
         )
 
-    def _can_be_told(self, run: RunView) -> bool:
-        """Tell whether the run's agent can be told something: a loop's words are its reviews' matter."""
-        return run.mode is RunMode.EXECUTE and self._takes_words(run.backend)
+    def _can_be_told(self, run: RunView, conversation_id: str | None) -> bool:
+        """Tell whether the run's agent can be told what joins the conversation; not a loop."""
+        is_same = run.conversation_id == conversation_id
+        return is_same and run.mode is RunMode.EXECUTE and self._takes_words(run.backend)
 
     def _join(
         self, conn: Connection, head: str, question: Question, now_ms: int, to: Recipient | None
@@ -131,6 +125,12 @@ class BusyAsker:
         after_commit(conn, lambda: self._feed.publish(offer_topic(run_id)))
         options = RunOptions(busy=BusyMode.STEER, place=place)
         return replace(question, options=options, run_id=own, offered_to=run_id)
+
+
+def _collects(run: RunView, conversation_id: str | None) -> bool:
+    """Tell whether the run that waits takes in what joins the conversation."""
+    waits = run.epoch == 0 and not run.is_stopping
+    return waits and run.options.busy == BusyMode.COLLECT and run.conversation_id == conversation_id
 
 
 def _marked(question: Question, mode: BusyMode) -> Question:
