@@ -18,8 +18,8 @@ _HELPER_TOKEN = "777:helper-token-that-nobody-may-read"
 _ADD = "from wireroom.cli.main import main; main()"
 _KEY = {"WIREROOM_SECRETS_KEY": "a key of forty characters that is no secret"}
 POINTS = {
-    "a placeholder sent, not recorded": "within Sender._place 4",
-    "an answer shown, not recorded": "within Sender._fill 2",
+    "polling: a placeholder sent, not recorded": "within Sender._place 4",
+    "webhook: an answer shown, not recorded": "within Sender._fill 2",
 }
 
 
@@ -47,11 +47,13 @@ def _shown_in(bot: BotAPIServer, asked: Asked) -> set[int]:
     return {
         one.message_id
         for one in bot.sightings(asked.chat)
-        if one.sender_id == bot.bot.id and one.change is not Change.DELETED and asked.token in one.text
+        if one.sender_id == bot.bot.id
+        and one.change not in {Change.DELETED, Change.DRAFT}
+        and asked.token in one.text
     }
 
 
-async def _both_are_answered_once(service: Installation, telegram: BotAPIServer, fault: str) -> None:
+async def _both_are_answered_once(service: Installation, telegram: BotAPIServer, fault: str) -> BotAPIServer:
     ada = telegram.private_chat(telegram.user(7, "Ada"))
     await service.start(fault, forked=True)
     helper, grace = await _added(service, telegram)
@@ -67,10 +69,16 @@ async def _both_are_answered_once(service: Installation, telegram: BotAPIServer,
     assert _HELPER_TOKEN.partition(":")[2] not in service.log
     listed = await service.command("bot", "list")
     assert ("helper_bot" in listed.out, "at work" in listed.out) == (True, True)
+    return helper
 
 
 @pytest.mark.parametrize("point", POINTS)
 async def test_killed_between_two_bots_answers_once_by_each(tmp_path: Path, point: str) -> None:
     """Wherever it dies, both people have one answer, from the bot that they wrote to."""
-    async with BotAPIServer() as telegram, installed(tmp_path, telegram, by="polling", **_KEY) as service:
-        await _both_are_answered_once(service, telegram, POINTS[point])
+    way = point.partition(":")[0]
+    async with BotAPIServer() as telegram, installed(tmp_path, telegram, by=way, **_KEY) as service:
+        helper = await _both_are_answered_once(service, telegram, POINTS[point])
+        pushed_to = service.url + "/telegram/webhook/777" if way == "webhook" else ""
+        assert helper.webhook["url"] == pushed_to
+        assert (await service.command("bot", "remove", "helper")).code == 0
+        assert helper.webhook["url"] == ""

@@ -202,7 +202,7 @@ def _times_shown(site: Site, wish: Wish) -> int:
             seen.message_id
             for seen in site.telegram.sightings(wish.chat)
             if seen.sender_id == site.telegram.bot.id
-            and seen.change is not Change.DELETED
+            and seen.change not in {Change.DELETED, Change.DRAFT}
             and seen.text.strip() == wish.token
         }
     )
