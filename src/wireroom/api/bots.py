@@ -26,6 +26,7 @@ from wireroom.api.guard import caller_guard
 from wireroom.api.requests import bounded_route
 from wireroom.api.services import Services
 from wireroom.clock import to_ms
+from wireroom.errors import Conflict, SettingsError
 from wireroom.intake.bots import TOPIC, StoredBot, add_bot, get_bot, list_bots, pause_bot, remove_bot
 from wireroom.intake.new_bots import Wish, introduced, take_leave, wanted_bot
 from wireroom.intake.pairing import new_pairing_code
@@ -127,7 +128,11 @@ class _BotRoutes:
 
     async def add(self, request: Request, wanted: NewBotBody) -> AddedBody:
         """Add a bot, once Telegram knows its token; it is at work within a few seconds."""
-        settings, seal = self._services.settings, self._seal()
+        settings = self._services.settings
+        try:
+            seal = self._seal()
+        except SettingsError as error:
+            raise Conflict(str(error)) from error
         token = wanted.token.get_secret_value()
         wish = Wish(wanted.name, token, wanted.repository, wanted.backend, wanted.is_polled)
         async with aiohttp.ClientSession() as session:
@@ -144,7 +149,7 @@ class _BotRoutes:
         """Remove a bot with its secrets; what it has not sent becomes dead letters."""
         bot = await self._services.db.read(lambda conn: get_bot(conn, name))
         async with aiohttp.ClientSession() as session:
-            await take_leave(bot, self._seal(), self._services.settings, session)
+            await take_leave(bot, self._seal, self._services.settings, session)
         now_ms = to_ms(self._services.clock.now())
 
         def unit(conn: Connection) -> RemovedBody:

@@ -91,7 +91,7 @@ def remove(name: str) -> None:
 
         async with open_services() as services, aiohttp.ClientSession() as session:
             bot = await services.db.read(lambda conn: get_bot(conn, name))
-            await take_leave(bot, seal_of(services.settings)(), services.settings, session)
+            await take_leave(bot, seal_of(services.settings), services.settings, session)
             now_ms, unsent = to_ms(services.clock.now()), 0
 
             def unit(conn: Connection) -> None:

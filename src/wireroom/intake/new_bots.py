@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import aiohttp
@@ -94,12 +95,14 @@ async def introduced(
     return replace(new, username=me.username or ""), warning
 
 
-async def take_leave(bot: StoredBot, seal: Seal, settings: Settings, session: aiohttp.ClientSession) -> None:
+async def take_leave(
+    bot: StoredBot, seal: Callable[[], Seal], settings: Settings, session: aiohttp.ClientSession
+) -> None:
     """Have Telegram push no more updates of a bot that is to be removed; without success it goes, too."""
     if bot.is_polled or not settings.telegram_webhook_base_url:
         return
     try:
-        client = TelegramClient(bot.opened_token(seal), session, settings.telegram_api_url)
+        client = TelegramClient(bot.opened_token(seal()), session, settings.telegram_api_url)
         await client.call(DeleteWebhook())
     except (TelegramError, SettingsError) as error:
         _log.warning("webhook_not_removed", bot=bot.name, reason=str(error))
