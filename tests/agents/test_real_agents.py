@@ -103,13 +103,14 @@ async def test_real_agent_is_told_meanwhile_or_asked_afterwards(program: Program
     await eventually(lambda: room.pids_of(WAITING), "the agent runs its command", timeout_seconds=60)
     steered = await room.say("Now use red")
     await room.answer_to(steered, "Telling the agent" if program.name == "claude" else "Queued")
-    for pid in room.pids_of(WAITING):
-        os.kill(pid, signal.SIGTERM)
     if program.name == "claude":
+        for pid in room.pids_of(WAITING):
+            os.kill(pid, signal.SIGTERM)
         await room.answer_to(steered, "The agent at work was told")
         await room.answer_to(asked, "Red it is.")
     else:
-        await room.answer_to(asked, "I waited.")
+        await room.ask("/stop", "⏹ Stopped.")
+        await room.answer_to(asked, "⏹ Stopped.")
         await room.answer_to(steered, "Red it is.")
     show(program, "a message that came meanwhile was told, or asked afterwards", began)
 
