@@ -73,7 +73,7 @@ class AgentSettings(BaseSettings):
     busy_mode: Literal["followup", "collect", "steer", "interrupt"] = named(
         "WIREROOM_BUSY_MODE",
         default="followup",
-        description="What a message means that comes while the agent is at work, unless the chat says otherwise.",
+        description="What a message means that comes while an agent works, unless the chat says otherwise.",
     )
     side_minutes: float = named(
         "WIREROOM_SIDE_MINUTES",

@@ -16,7 +16,7 @@ from wireroom.testing.bot_api import Change, Chat
 
 _HELPER_TOKEN = "777:helper-token-that-nobody-may-read"
 _ADD = "from wireroom.cli.main import main; main()"
-_KEY = {"WIREROOM_SECRETS_KEY": "a key of forty characters that is no secret"}
+_KEY = "a key of forty characters that is no secret"
 POINTS = {
     "polling: a placeholder sent, not recorded": "within Sender._place 4",
     "webhook: an answer shown, not recorded": "within Sender._fill 2",
@@ -76,7 +76,10 @@ async def _both_are_answered_once(service: Installation, telegram: BotAPIServer,
 async def test_killed_between_two_bots_answers_once_by_each(tmp_path: Path, point: str) -> None:
     """Wherever it dies, both people have one answer, from the bot that they wrote to."""
     way = point.partition(":")[0]
-    async with BotAPIServer() as telegram, installed(tmp_path, telegram, by=way, **_KEY) as service:
+    async with (
+        BotAPIServer() as telegram,
+        installed(tmp_path, telegram, by=way, WIREROOM_SECRETS_KEY=_KEY) as service,
+    ):
         helper = await _both_are_answered_once(service, telegram, POINTS[point])
         pushed_to = service.url + "/telegram/webhook/777" if way == "webhook" else ""
         assert helper.webhook["url"] == pushed_to

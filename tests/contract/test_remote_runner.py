@@ -17,7 +17,14 @@ from sqlalchemy import Connection
 
 from running_service import API_SECRET, OWNER, running_service
 from wireroom.app.service import Service
-from wireroom.backends.protocol import AgentEvent, AgentRequest, AgentResult, Errand, PermissionAnswer
+from wireroom.backends.protocol import (
+    AgentEvent,
+    AgentRequest,
+    AgentResult,
+    Errand,
+    PermissionAnswer,
+    Words,
+)
 from wireroom.backends.remote import RemoteBackend
 from wireroom.errors import AgentUnavailable
 from wireroom.settings import Settings
@@ -87,6 +94,19 @@ class RecordingAbroad:
     async def ask(self, _question: object) -> PermissionAnswer:
         """Nobody is there."""
         return PermissionAnswer.DENIED
+
+    async def words(self) -> Words:
+        """Wait for ever: nobody says more."""
+        await asyncio.Event().wait()
+        raise AssertionError("unreachable")
+
+    async def hand(self, words: Words) -> bool:
+        """Refuse: there are none."""
+        raise AssertionError(words)
+
+    async def heard(self, words_id: str) -> None:
+        """Refuse: there are none."""
+        raise AssertionError(words_id)
 
     async def reply(self, seconds: float) -> Mapping[str, Any] | None:
         """Wait for a reply put by the test."""

@@ -97,7 +97,7 @@ async def test_message_that_could_not_be_read_keeps_its_place(tmp_path: Path) ->
             db=db,
             jobs=engine.jobs,
             clock=clock,
-            permits=engine.permits,
+            permits=engine.permits.of(telegram.bot.id),
             strays=Strays(),
             policy=SenderPolicy(),
             draw=lambda: 0.0,

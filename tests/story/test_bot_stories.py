@@ -69,9 +69,10 @@ async def office(database_path: Path, telegram: BotAPIServer) -> AsyncIterator[_
     """Run the service with the settings' bot and two repositories."""
     repositories = database_path.parent / "repositories"
     (repositories / "blog").mkdir(parents=True)
-    settings = {"chat_messages_per_second": 100, "repositories_path": repositories}
     async with (
-        running_service(database_path.parent, telegram, **settings) as service,
+        running_service(
+            database_path.parent, telegram, chat_messages_per_second=100, repositories_path=repositories
+        ) as service,
         client_of(service) as client,
     ):
         yield _Office(service, client, telegram)

@@ -236,7 +236,7 @@ class TelegramClient:
 
 
 def looks_like_token(text: str) -> bool:
-    """Tell whether this may be a bot's token, such as 123456:AAE…"""
+    """Tell whether this may be a bot's token: 123456:AAE… and so on."""
     return _TOKEN.fullmatch(text) is not None
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wireroom.backends.protocol import AgentEvent, EventKind
-from wireroom.delivery.live import first_message
+from wireroom.delivery.drafts import first_message
 from wireroom.delivery.parts import TextPart
 from wireroom.runs.progress_text import ProgressText
 

@@ -100,9 +100,13 @@ class BotAPIServer(PeopleInGroups):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for one in (self, *self._others):
-            one._runner.close()
-            await one._feed.close()
+            await one.fall_silent()
         await self._transport.close()
+
+    async def fall_silent(self) -> None:
+        """Play the bot no longer; the address goes on."""
+        self._runner.close()
+        await self._feed.close()
 
     async def another_bot(self, token: str, username: str) -> BotAPIServer:
         """Play one more bot at this address, with chats of its own, until this server ends.
