@@ -59,7 +59,7 @@ class RunSummaryBody(BaseModel):
     backend: str
     mode: str = Field(description="execute or iterate.")
     state: str = Field(
-        description="queued, running, succeeded, failed, exhausted, timed_out, cancelled, interrupted, joined."
+        description="queued, running, succeeded, failed, exhausted, timed_out, cancelled, joined, interrupted"
     )
     reason: str | None = Field(description="Why it is in that state, for people.")
     exit_code: int | None
