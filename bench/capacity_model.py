@@ -72,8 +72,8 @@ class Rules:
     """WIREROOM_RUN_SLOTS of a worker."""
     pool: int = 10
     """WIREROOM_POOL_SIZE + WIREROOM_POOL_OVERFLOW of a pod."""
-    worker_own: int = 22
-    """Connections of a worker beside the pool: 2 for each of 9 queues and 2 more, leadership, news.
+    worker_own: int = 15
+    """Connections of a worker beside the pool: 1 for each of 10 queues and 2 more, listener, leadership, news.
     They listen or lock, so they must keep their session."""
     web_own: int = 2
     """The same of a web pod: leadership and news."""

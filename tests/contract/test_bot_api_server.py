@@ -128,7 +128,7 @@ async def test_message_ids_rise_and_only_supergroups_count_for_themselves(
         ("editMessageMedia", {"chat_id": 7, "message_id": 2}, "media is not specified"),
         (
             "editMessageMedia",
-            {"chat_id": 7, "message_id": 2, "media": {"type": "photo"}},
+            {"chat_id": 7, "message_id": 2, "media": {"type": "animation"}},
             "unsupported media type",
         ),
         ("deleteMessage", {"chat_id": 7, "message_id": 99}, "message to delete not found"),

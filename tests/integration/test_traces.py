@@ -139,7 +139,7 @@ async def test_a_message_is_one_trace(
     """The receipt begins it, each job continues it, and the answer stands below the agent's run."""
     async with running_service(database_path.parent, telegram, **settings_of(collector)) as service:
         # Long enough that the placeholder is there before: what shows the answer is a start of its own.
-        await push(service, "sleep 1")
+        await push(service, "sleep 3")
         await eventually(shows(telegram, "awake again"), "the answer is in the chat", timeout_seconds=30)
 
     (webhook,) = collector.named("webhook")
@@ -263,7 +263,8 @@ async def test_log_says_once_that_a_collector_takes_nothing(collector: Collector
             sender.note("begin", {}, traces.carrier_of(str(number)), 1, 2)
         await asyncio.to_thread(sender.close)
 
-    assert [(line["event"], line["collector"]) for line in logged] == [("traces_not_taken", collector.url)]
+    ours = [line["event"] for line in logged if line["collector"] == collector.url]
+    assert ours == ["traces_not_taken"]
 
 
 async def test_parts_of_traces_are_left_out_as_a_whole(

@@ -79,7 +79,7 @@ class ProcrastinateWorker:
         connector = _Connector(
             conninfo=self._url,
             min_size=1,
-            max_size=2 * len(self._queues) + 2,
+            max_size=len(self._queues) + 2,
             name="wireroom-jobs",
             pool_factory=_pool,
             kwargs={"cursor_factory": self._cursor, **liveliness(SILENT_AFTER)},

@@ -17,7 +17,7 @@ from wireroom.settings import Settings
 
 pytestmark = pytest.mark.timeout(60)
 HEADERS = {"Authorization": f"Bearer {API_SECRET}"}
-PLANTED = "planted-secret"
+PLANTED = "planted-secret-of-this-test"
 SECRETS: dict[str, Any] = {
     **{
         name: SecretStr(f"{PLANTED}-of-{name}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
@@ -76,7 +77,9 @@ class Transport:
         reply = await self._runner_of(token).run(DOWNLOAD, {"file_path": unquote(name)})
         if reply is None:
             return _broken_off(request)
-        return web.Response(status=reply.status, body=reply.body, content_type="application/octet-stream")
+        if reply.status != HTTPStatus.OK:
+            return _response(reply)
+        return web.Response(body=reply.body, content_type="application/octet-stream")
 
 
 def _broken_off(request: web.BaseRequest) -> web.StreamResponse:
