@@ -73,7 +73,7 @@ class Rules:
     pool: int = 10
     """WIREROOM_POOL_SIZE + WIREROOM_POOL_OVERFLOW of a pod."""
     worker_own: int = 15
-    """Connections of a worker beside the pool: 1 for each of 10 queues and 2 more, listener, leadership, news.
+    """Connections of a worker beside the pool: 1 for each of 10 queues, 2 more, listener, leadership, news.
     They listen or lock, so they must keep their session."""
     web_own: int = 2
     """The same of a web pod: leadership and news."""

@@ -45,7 +45,8 @@ def test_postgres_work_is_weighed(postgres: PostgresServer) -> None:
         view.rows(_FILL)
         after, grown = view.read(), view.sizes()
         deadline = time.monotonic() + 10
-        while view.connections() and time.monotonic() < deadline:  # the last one's end is noticed a little later
+        # The server notices a little later that the last one has ended.
+        while view.connections() and time.monotonic() < deadline:
             time.sleep(0.02)
         assert view.connections() == 0
     assert after.log_bytes > before.log_bytes + 2000 * 40
