@@ -18,7 +18,7 @@ class GiveWay:
     def __init__(
         self,
         *,
-        interval: timedelta = timedelta(milliseconds=80),
+        interval: timedelta = timedelta(milliseconds=120),
         lasts: timedelta = timedelta(milliseconds=20),
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
