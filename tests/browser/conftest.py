@@ -70,13 +70,10 @@ async def start(data_dir: Path, port: int = 0, **settings: str) -> Program:
         "PORT": str(port),
         **settings,
     }
-    process = await asyncio.create_subprocess_exec(
-        *door(),
-        "up",
-        env=environment,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
+    with (data_dir / "service.log").open("ab") as log:
+        process = await asyncio.create_subprocess_exec(
+            *door(), "up", env=environment, stdout=asyncio.subprocess.PIPE, stderr=log
+        )
     assert process.stdout is not None
     async with asyncio.timeout(_START_SECONDS):
         while line := (await process.stdout.readline()).decode():
