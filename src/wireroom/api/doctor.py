@@ -112,7 +112,7 @@ class _Doctor:
         services, settings = self._services, self._services.settings
         now_ms = to_ms(services.clock.now())
         findings, size, machine = await asyncio.gather(
-            look_around(settings, os.environ),
+            look_around(settings, os.environ, db=services.db),
             self._size(),
             asyncio.to_thread(look_at_machine, settings.data_dir),
         )

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 import aiohttp
+from sqlalchemy.exc import DBAPIError
 
 from wireroom.doctor.findings import Finding
 from wireroom.errors import SettingsError, StoreUnavailable, TelegramError
@@ -20,11 +21,16 @@ from wireroom.telegram.errors import Unauthorized
 from wireroom.telegram.methods import GetMe
 
 
-async def look_at_bots(settings: Settings) -> list[Finding]:
-    """Tell of each added bot whether its token can be read and is good; nothing where none was added."""
+async def look_at_bots(settings: Settings, db: Database | None = None) -> list[Finding]:
+    """Tell of each added bot whether its token can be read and is good; nothing where none was added.
+
+    Args:
+        settings: The installation's.
+        db: Its open database; None: it is opened to look, and closed.
+    """
     try:
-        stored = await _stored(settings)
-    except StoreUnavailable:
+        stored = await _stored(settings) if db is None else await db.read(list_bots)
+    except (StoreUnavailable, DBAPIError):
         return []  # what is wrong with the database has its own finding
     async with aiohttp.ClientSession() as session:
         looks = (_look_at(bot, settings, session) for bot in stored)

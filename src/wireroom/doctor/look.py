@@ -8,13 +8,18 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from wireroom.doctor import bots, installation, neighbours, speech
 from wireroom.doctor.findings import Finding
 from wireroom.settings import Settings
+from wireroom.store.database import Database
 
 LONGEST_SECONDS = 20.0
 """For one part; what takes longer is a finding itself."""
 
 
 async def look_around(
-    settings: Settings, environment: Mapping[str, str], longest_seconds: float = LONGEST_SECONDS
+    settings: Settings,
+    environment: Mapping[str, str],
+    longest_seconds: float = LONGEST_SECONDS,
+    *,
+    db: Database | None = None,
 ) -> list[Finding]:
     """Look at all parts of the installation; nothing is changed, and nothing raises.
 
@@ -22,6 +27,7 @@ async def look_around(
         settings: The installation's.
         environment: Ours; the coding agent's program is looked for on its PATH.
         longest_seconds: See `LONGEST_SECONDS`.
+        db: The database of the service that looks at itself: a file has one owner.
     """
 
     def in_thread(look: Callable[[], Finding | Iterable[Finding]]) -> Awaitable[list[Finding]]:
@@ -39,7 +45,7 @@ async def look_around(
         "Secrets": in_thread(lambda: installation.look_at_secrets(settings)),
         "MCP servers": in_thread(lambda: installation.look_at_mcp_servers(settings)),
         "Telegram": neighbours.look_at_telegram(settings),
-        "Bots": bots.look_at_bots(settings),
+        "Bots": bots.look_at_bots(settings, db),
         "Speech": in_thread(lambda: speech.look_at_speech(settings)),
         "Address": in_thread(lambda: installation.look_at_address(settings)),
     }

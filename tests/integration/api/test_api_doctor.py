@@ -70,6 +70,14 @@ async def test_doctor_says_what_is_wrong_and_what_it_runs_on(client: aiohttp.Cli
     assert body["uptime_seconds"] >= 0
 
 
+async def test_a_look_opens_no_second_database(client: aiohttp.ClientSession) -> None:
+    """The service looks with what it has: a file has one owner, and its pool stays watched."""
+    assert (await _ask(client, "GET", "/api/doctor"))[0] == 200
+    async with client.get("/metrics") as answer:
+        shown = await answer.text()
+    assert 'wireroom_pool_connections{pool="sqlite readers",state="size"}' in shown
+
+
 async def test_many_who_ask_at_once_share_a_look(client: aiohttp.ClientSession) -> None:
     """Ten at once do not cause ten looks; who asks afterwards is told of a new one."""
     asked = await asyncio.gather(*(_ask(client, "GET", "/api/doctor") for _ in range(10)))
