@@ -83,6 +83,8 @@ async def test_history_is_there_after_a_reload_and_in_new_conversations(page: Pa
     await expect(page.locator("#welcome")).to_be_visible()
     await expect(page.locator(".run")).to_have_count(0)
     await answered(page, "calculate 1 + 1")
+    # Its entry comes above the other, which would move under the pointer of who presses before that.
+    await expect(page.locator("#history")).to_contain_text("calculate 1 + 1")
     await page.locator("#history").get_by_text("calculate 6 * 7").click()
     await expect(page.locator("#past-note")).to_be_visible()
     await expect(page.locator("#composer")).to_be_hidden()
