@@ -102,7 +102,10 @@ async def _point(workers: int, database_url: str, extent: Extent) -> Point:
             ),
             "WIREROOM_DATABASE_URL": database_url,
             "WIREROOM_RUN_SLOTS": str(_SLOTS),
-            "WIREROOM_POOL_SIZE": "5",
+            # Four workers with their 15 each and a web have to fit PostgreSQL's usual hundred connections.
+            "WIREROOM_POOL_SIZE": "3",
+            "WIREROOM_POOL_OVERFLOW": "1",
+            "WIREROOM_CALLBACK_HOSTS": "127.0.0.1",
         }
         async with Fleet(environment, folder) as fleet:
             await fleet.scale(workers)
