@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from wireroom.runs.records import NewRun, create_run
 from wireroom.runs.states import RunMode
 from wireroom.testing.scripted_agent import ScriptedAgent, ScriptedBackend
 
-RUN = "run-1"
+RUN = f"run-{uuid.uuid4().hex}"
+"""Of this process alone: what tells an agent's processes apart is made of it, and others run beside us."""
 LANE = "web:one"
 CONVERSATION = "conversation-1"
 GOES_ON = "tool goes-on\n"

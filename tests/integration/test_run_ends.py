@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,7 +41,7 @@ from wireroom.testing.eventually import eventually
 from wireroom.testing.scripted_agent import ScriptedAgent, ScriptedBackend
 
 pytestmark = pytest.mark.timeout(60)
-RUN = "run-1"
+RUN = f"run-{uuid.uuid4().hex}"
 LANE = "web:one"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,7 +27,7 @@ from wireroom.store.postgres import PostgresDatabase
 from wireroom.testing.postgres_server import PostgresServer
 
 pytestmark = [pytest.mark.postgres, pytest.mark.timeout(60)]
-RUN, LANE = "run-1", "web:one"
+RUN, LANE = f"run-{uuid.uuid4().hex}", "web:one"
 _CLAIM = text("UPDATE procrastinate_jobs SET status = 'doing' RETURNING id, attempts")
 _TAKE_OVER = text("UPDATE procrastinate_jobs SET attempts = attempts + 1")
 _ENDS = text("SELECT epoch, state FROM run_attempts")
