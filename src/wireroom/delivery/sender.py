@@ -1,7 +1,8 @@
 """Moves deliveries on: the handler of jobs of kind `deliver`.
 
 It does the steps that `delivery.plan` names, each at the pace of `delivery.permits`, and records each before
-the next. It never sleeps: a chat that must wait gives its job back until then, so no other chat is held up.
+the next (`delivery.records`). It never sleeps: a chat that must wait gives its job back until then, so no other
+chat is held up.
 """
 
 from __future__ import annotations
@@ -9,33 +10,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 import structlog
-from sqlalchemy import Connection
 
-from wireroom.clock import Clock, from_ms, to_ms
-from wireroom.conversations.topics import TopicKey
+from wireroom.clock import Clock, from_ms
+from wireroom.delivery.calls import Calls
 from wireroom.delivery.contents import contents_of, plain_contents
-from wireroom.delivery.high_water import HighWater
 from wireroom.delivery.left_file import refused_as_photo, why_not
-from wireroom.delivery.left_topics import leave_topic
 from wireroom.delivery.leftovers import Leftovers
 from wireroom.delivery.outbox import DeliveryState
-from wireroom.delivery.outgoing import (
-    Outgoing,
-    StoredPart,
-    close_delivery,
-    forget_message,
-    load_outgoing,
-    mark_part,
-    move_chat,
-    note_failure,
-    store_parts,
-)
+from wireroom.delivery.outgoing import Outgoing, StoredPart, load_outgoing, store_parts
 from wireroom.delivery.parts import FilePart, RichPart, VoicePart
 from wireroom.delivery.permits import Permits
 from wireroom.delivery.plan import (
@@ -64,26 +50,25 @@ from wireroom.delivery.reaction import (
     react,
     refuses_rich,
 )
+from wireroom.delivery.records import Records
 from wireroom.delivery.requests import content_edit, placeholder, voice_message
 from wireroom.delivery.spots import rich_choice
 from wireroom.delivery.strays import Strays
 from wireroom.delivery.voices import react_to_silence
 from wireroom.errors import LeaseLost, StoreLost
 from wireroom.jobs.port import Done, Job, Jobs, Outcome, RunAgainAt
-from wireroom.perf.metrics import DELIVERIES, DELIVERY_SECONDS, TELEGRAM_CALLS
 from wireroom.store.database import Database
-from wireroom.store.patience import patiently, write_patiently
+from wireroom.store.patience import patiently
 from wireroom.telegram.client import TelegramClient
 from wireroom.telegram.errors import BotAPIError, Uncertain
 from wireroom.telegram.methods import DeleteMessage, Method
+from wireroom.telegram.types import Message
 
 _log = structlog.get_logger(__name__)
 _ELSEWHERE = timedelta(minutes=2)
 """How long a file that is not on this machine's disk is left to another machine, which may have it."""
 _ELSEWHERE_SECONDS = 2.0
 _IN_DOUBT = "the voice message may have been sent; it is not sent twice"
-_claim: ContextVar[Job] = ContextVar("claim")
-"""The job that the handler at work moves on: each of its writes is refused once another has taken it up."""
 _PLACING = 8
 """Placeholders on their way at once: what a crash may leave in chats; at 250 ms each still 30 a second."""
 
@@ -118,18 +103,16 @@ class Sender:
         draw: Callable[[], float],
     ) -> None:
         """Keep the neighbours; `draw` gives random numbers in [0, 1) for the jitter of retries."""
-        self._client = client
         self._db = db
-        self._jobs = jobs
         self._clock = clock
         self._permits = permits
         self._strays = strays
         self._policy = policy
         self._draw = draw
-        self._high_water = HighWater()
-        self._hush = Hush(db, clock, policy.zone)
+        self._call = Calls(client, Hush(db, clock, policy.zone))
+        self._records = Records(db, jobs, clock)
         self._placing = asyncio.Semaphore(_PLACING)
-        self._leftovers = Leftovers(db, permits, self._call, self._write)
+        self._leftovers = Leftovers(db, permits, self._call, self._records.write)
 
     async def handle(self, job: Job) -> Outcome:
         """Move the delivery on as far as it goes now; see `jobs.port.Handler`.
@@ -138,7 +121,7 @@ class Sender:
         """
         if (until := self._permits.overall_hold()) is not None:
             return RunAgainAt(until)
-        _claim.set(job)
+        self._records.claim(job)
         try:
             return await patiently(lambda: self._move_on(job), what=f"delivery {job.ref}")
         except (LeaseLost, StoreLost):
@@ -159,7 +142,7 @@ class Sender:
                 case Wait():
                     return Done()
                 case Complete():
-                    await self._complete(job, out)
+                    await self._records.shown(job, out)
                     return Done()
                 case Render():
                     await self._render(out)
@@ -185,17 +168,12 @@ class Sender:
         return RunAgainAt(until) if until else await self._fill(job, out, out.parts[step.seq])
 
     async def _place(self, job: Job, out: Outgoing, step: Place) -> Outcome | None:
-        await self._write(out.id, lambda conn, now: self._mark_sending(conn, out, step.seq, now))
         try:
-            message = await self._call(placeholder(out, step.seq))
+            message = await self._send(out, step.seq, placeholder(out, step.seq))
         except BotAPIError as error:
-            if not isinstance(error, Uncertain):
-                await self._permits.settle(out.chat_id)
             return await self._failed(job, out, step.seq, error, Call.PLACE)
-        await self._permits.settle(out.chat_id)
-        self._high_water.note(out.chat_id, message.message_id)
         try:
-            await self._mark(out, step.seq, PartState.PLACED, message_id=message.message_id)
+            await self._records.mark(out, step.seq, PartState.PLACED, message_id=message.message_id)
         except LeaseLost:
             # Another sends the delivery by now, in a message of its own.
             with suppress(BotAPIError):
@@ -203,9 +181,18 @@ class Sender:
             raise
         return None
 
-    def _mark_sending(self, conn: Connection, out: Outgoing, seq: int, now_ms: int) -> None:
-        after = self._high_water.before(conn, out)
-        mark_part(conn, out.id, seq, PartState.SENDING, now_ms=now_ms, sent_after=after)
+    async def _send(self, out: Outgoing, seq: int, request: Method[Message]) -> Message:
+        """Send a part's message, noted before as one that may be in the chat."""
+        await self._records.sending(out, seq)
+        try:
+            message: Message = await self._call(request)
+        except BotAPIError as error:
+            if not isinstance(error, Uncertain):
+                await self._permits.settle(out.chat_id)
+            raise
+        await self._permits.settle(out.chat_id)
+        self._records.seen(out, message.message_id)
+        return message
 
     async def _fill(
         self, job: Job, out: Outgoing, part: StoredPart, *, plain: bool = False
@@ -224,7 +211,7 @@ class Sender:
             return await self._failed(job, out, part.seq, error, Call.FILL, plain=plain)
         if part.seq == 0 and (seconds := self._strays.take(out.run_id, self._clock.monotonic())) > 0:
             return self._again_in(seconds)
-        await self._mark(out, part.seq, PartState.SENT)
+        await self._records.mark(out, part.seq, PartState.SENT)
         return None
 
     async def _missing(self, job: Job, out: Outgoing, why: str) -> Outcome:
@@ -237,19 +224,14 @@ class Sender:
         """Send a voice message by the one call that it has; what went wrong with it never costs the text."""
         if not isinstance(part.content, VoicePart):
             raise TypeError("a voice message has its sound from the start")
-        await self._write(out.id, lambda conn, now: self._mark_sending(conn, out, part.seq, now))
         try:
-            message = await self._call(voice_message(out, part.content))
+            message = await self._send(out, part.seq, voice_message(out, part.content))
         except BotAPIError as error:
-            if not isinstance(error, Uncertain):
-                await self._permits.settle(out.chat_id)
             reaction = react_to_silence(error, attempts=out.attempts)
             if isinstance(reaction, GiveUp):
                 return await self._give_up(job, reaction.reason, DeliveryState.DISCARDED)
             return await self._later(out, part.seq, error, Call.PLACE, reaction)
-        await self._permits.settle(out.chat_id)
-        self._high_water.note(out.chat_id, message.message_id)
-        await self._mark(out, part.seq, PartState.SENT, message_id=message.message_id)
+        await self._records.mark(out, part.seq, PartState.SENT, message_id=message.message_id)
         return None
 
     async def _failed(
@@ -266,15 +248,15 @@ class Sender:
         )
         match reaction:
             case Shown():
-                await self._mark(out, seq, PartState.SENT)
+                await self._records.mark(out, seq, PartState.SENT)
             case SendPlain() if call is Call.FILL and not plain:
                 return await self._fill(job, out, out.parts[seq], plain=True)
             case PlaceAgain():
-                await self._place_again(out, seq, error)
+                await self._records.message_gone(out, seq, str(error))
             case MoveChat(chat_id=chat_id):
-                await self._write(out.id, lambda conn, _: move_chat(conn, out.bot_id, out.chat_id, chat_id))
+                await self._records.move(out, chat_id)
             case LeaveTopic(is_closed=is_closed) if out.topic is not None:
-                await self._leave(out, out.topic, is_closed=is_closed)
+                await self._records.leave(out, out.topic, is_closed=is_closed)
             case Later():
                 return await self._later(out, seq, error, call, reaction)
             case GiveUp(reason=reason):
@@ -282,20 +264,6 @@ class Sender:
             case SendPlain() | LeaveTopic():
                 return await self._give_up(job, str(error))
         return None
-
-    async def _leave(self, out: Outgoing, topic: TopicKey, *, is_closed: bool) -> None:
-        def unit(conn: Connection, now_ms: int) -> None:
-            leave_topic(conn, out.id, topic, now_ms, is_closed=is_closed, is_cut=out.is_cut)
-
-        await self._write(out.id, unit)
-        _log.info("topic_left", delivery=out.id, thread_id=topic.thread_id, closed=is_closed)
-
-    async def _place_again(self, out: Outgoing, seq: int, error: BotAPIError) -> None:
-        def unit(conn: Connection, now_ms: int) -> None:
-            forget_message(conn, out.id, seq, now_ms)
-            note_failure(conn, out.id, str(error))
-
-        await self._write(out.id, unit)
 
     async def _later(
         self, out: Outgoing, seq: int, error: BotAPIError, call: Call, reaction: Later
@@ -306,36 +274,12 @@ class Sender:
             until = await self._permits.stand_back(out.chat_id, out.id, reaction.seconds)
         else:
             until = self._permits.in_seconds(reaction.seconds)
-
-        def unit(conn: Connection, now_ms: int) -> None:
-            if call is Call.PLACE:
-                state = PartState.UNCERTAIN if reaction.unsure else _before_sending(out, seq)
-                mark_part(conn, out.id, seq, state, now_ms=now_ms, error=str(error))
-            if reaction.counts:
-                note_failure(conn, out.id, str(error))
-
-        await self._write(out.id, unit)
-        _log.warning("delivery_delayed", delivery=out.id, reason=str(error), retry_seconds=reaction.seconds)
+        await self._records.delayed(out, seq, str(error), call, reaction)
         return RunAgainAt(until)
 
     async def _give_up(self, job: Job, reason: str, state: DeliveryState = DeliveryState.DEAD) -> Outcome:
-        def unit(conn: Connection, now_ms: int) -> None:
-            close_delivery(conn, int(job.ref), state, error=reason, now_ms=now_ms)
-            self._jobs.finish(conn, job)
-
-        await self._write(job.ref, unit)
-        DELIVERIES.labels(state.value).inc()
-        _log.error("delivery_given_up", delivery=job.ref, reason=reason)
+        await self._records.given_up(job, reason, state)
         return Done()
-
-    async def _complete(self, job: Job, out: Outgoing) -> None:
-        def unit(conn: Connection, now_ms: int) -> None:
-            close_delivery(conn, out.id, DeliveryState.SENT, error=None, now_ms=now_ms)
-            self._jobs.finish(conn, job)
-            DELIVERY_SECONDS.observe((now_ms - out.created_at) / 1000)
-
-        await self._write(out.id, unit)
-        DELIVERIES.labels("sent").inc()
 
     async def _render(self, out: Outgoing, *, plain: bool = False) -> None:
         """Cut the body into parts; off the event loop, since an answer may be megabytes long."""
@@ -347,40 +291,7 @@ class Sender:
             contents = await asyncio.to_thread(
                 contents_of, body, chosen=chosen, chat_id=out.chat_id, max_text_parts=most
             )
-        await self._write(out.id, lambda conn, now: store_parts(conn, out.id, contents, now))
-
-    async def _mark(
-        self, out: Outgoing, seq: int, state: PartState, *, message_id: int | None = None
-    ) -> None:
-        await self._write(
-            out.id, lambda conn, now: mark_part(conn, out.id, seq, state, now_ms=now, message_id=message_id)
-        )
-
-    async def _write(self, delivery_id: int | str, unit: Callable[[Connection, int], object]) -> None:
-        job = _claim.get()
-
-        def claimed(conn: Connection) -> None:
-            self._jobs.check_claim(conn, job)
-            unit(conn, to_ms(self._clock.now()))
-
-        await write_patiently(self._db, claimed, what=f"delivery {delivery_id}")
-
-    async def _call(self, request: Method[Any]) -> Any:
-        result = "ok"
-        request = await self._hush(request, self._client.bot_id)
-        try:
-            return await self._client.call(request)
-        except BotAPIError as error:
-            result = type(error).__name__
-            raise
-        finally:
-            TELEGRAM_CALLS.labels(request.api_name, result).inc()
+        await self._records.write(out.id, lambda conn, now: store_parts(conn, out.id, contents, now))
 
     def _again_in(self, seconds: float) -> RunAgainAt:
         return RunAgainAt(self._permits.in_seconds(seconds))
-
-
-def _before_sending(out: Outgoing, seq: int) -> PartState:
-    """Return what the part is when a send certainly did not happen: as unsure as it was before."""
-    was = out.parts[seq].state
-    return PartState.NEW if was is PartState.NEW else PartState.UNCERTAIN
