@@ -1,8 +1,8 @@
 """Moves deliveries on: the handler of jobs of kind `deliver`.
 
-It does the steps that `delivery.plan` names, each at the pace of `delivery.permits`, and records each before
-the next (`delivery.records`). It never sleeps: a chat that must wait gives its job back until then, so no other
-chat is held up.
+It does the steps that `delivery.plan` names, each at the pace of `delivery.permits`, and has each noted by
+`delivery.records` before the next. It never sleeps: a chat that must wait gives its job back until then, so
+no other chat is held up.
 """
 
 from __future__ import annotations
