@@ -11,6 +11,7 @@ from aiogram.types import BufferedInputFile
 from aiogram.types import User as ModelUser
 from aiogram.types import WebhookInfo as ModelWebhookInfo
 
+from wireroom.telegram.encoding import encode
 from wireroom.telegram.methods import (
     AnswerCallbackQuery,
     CloseForumTopic,
@@ -34,7 +35,6 @@ from wireroom.telegram.methods import (
     SendVoice,
     SetMyCommands,
     SetWebhook,
-    encode,
 )
 from wireroom.telegram.types import (
     Attachment,

@@ -23,9 +23,10 @@ from yarl import URL
 
 from wireroom.errors import SettingsError
 from wireroom.perf import traces
+from wireroom.telegram.encoding import Encoded, encode
 from wireroom.telegram.errors import BotAPIError, Rejected, TelegramUnavailable, Uncertain, classify
 from wireroom.telegram.local_files import copy_local
-from wireroom.telegram.methods import Encoded, GetUpdates, Method, encode
+from wireroom.telegram.methods import GetUpdates, Method
 from wireroom.telegram.types import Reply
 from wireroom.telegram.wire import read_bounded, request_body, retry_after_seconds, save
 

@@ -1,14 +1,13 @@
 """Every request that Wireroom makes of the Bot API, as a typed value; `TelegramClient.call` sends it.
 
-A field that keeps its default is left out of the request. The tests hold each of these against the models
+The class says the name of the method, `SendMessage` that of `sendMessage`, and by `Method[...]` its result. A
+field that keeps its default is left out of the request. The tests hold each of these against the models
 of a complete Bot API library. Source: Telegram Bot API 10.3, "Available methods".
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar, get_args
 
 import msgspec
 
@@ -25,16 +24,9 @@ from wireroom.telegram.types import (
     ReplyParameters,
     User,
     WebhookInfo,
-    to_wire,
 )
 
 R_co = TypeVar("R_co", covariant=True)
-
-ATTACHED = "attach://document"
-"""How the JSON of a request points at the uploaded form field `document`."""
-
-
-_NOTHING = Attachment(file_name="", content=b"")
 
 
 class Method(msgspec.Struct, Generic[R_co], frozen=True, kw_only=True, omit_defaults=True):
@@ -42,8 +34,15 @@ class Method(msgspec.Struct, Generic[R_co], frozen=True, kw_only=True, omit_defa
 
     api_name: ClassVar[str]
     result_type: ClassVar[Any]
+    """What its JSON is read as."""
     upload_field: ClassVar[str] = "document"
     """The field of the request, and of the form, that its file is."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Read name and result off the class."""
+        super().__init_subclass__(**options)
+        cls.api_name = cls.__name__[0].lower() + cls.__name__[1:]
+        (cls.result_type,) = get_args(cls.__dict__["__orig_bases__"][0])
 
     def attachment(self) -> Attachment | None:
         """Return the file to upload, if the request has one."""
@@ -53,15 +52,9 @@ class Method(msgspec.Struct, Generic[R_co], frozen=True, kw_only=True, omit_defa
 class GetMe(Method[User], frozen=True):
     """Ask who the token belongs to."""
 
-    api_name: ClassVar[str] = "getMe"
-    result_type: ClassVar[Any] = User
-
 
 class GetUpdates(Method[list[msgspec.Raw]], frozen=True, kw_only=True):
     """Poll for updates; the result is the JSON of each, byte for byte what a webhook would have got."""
-
-    api_name: ClassVar[str] = "getUpdates"
-    result_type: ClassVar[Any] = list[msgspec.Raw]
 
     timeout: int
     """Seconds that Telegram holds the request open; 0 answers at once."""
@@ -73,9 +66,6 @@ class GetUpdates(Method[list[msgspec.Raw]], frozen=True, kw_only=True):
 
 class SetWebhook(Method[bool], frozen=True, kw_only=True):
     """Have updates posted to `url`."""
-
-    api_name: ClassVar[str] = "setWebhook"
-    result_type: ClassVar[Any] = bool
 
     url: str
     secret_token: str | None = None
@@ -89,24 +79,15 @@ class SetWebhook(Method[bool], frozen=True, kw_only=True):
 class GetWebhookInfo(Method[WebhookInfo], frozen=True):
     """Ask how updates are delivered now."""
 
-    api_name: ClassVar[str] = "getWebhookInfo"
-    result_type: ClassVar[Any] = WebhookInfo
-
 
 class DeleteWebhook(Method[bool], frozen=True, kw_only=True):
     """Take the webhook away, so that polling works."""
-
-    api_name: ClassVar[str] = "deleteWebhook"
-    result_type: ClassVar[Any] = bool
 
     drop_pending_updates: bool = False
 
 
 class SendMessage(Method[Message], frozen=True, kw_only=True):
     """Send text; formatting by `entities`, never both entities and `parse_mode`."""
-
-    api_name: ClassVar[str] = "sendMessage"
-    result_type: ClassVar[Any] = Message
 
     chat_id: int
     text: str
@@ -125,9 +106,6 @@ class EditMessageText(Method[Message | bool], frozen=True, kw_only=True):
 
     Exactly one of `text` and `rich_message` is given; a text may become a rich message, and the reverse.
     """
-
-    api_name: ClassVar[str] = "editMessageText"
-    result_type: ClassVar[Any] = Message | bool
 
     chat_id: int
     message_id: int
@@ -148,9 +126,6 @@ class SendMessageDraft(Method[bool], frozen=True, kw_only=True):
     Source: Telegram Bot API 10.3, sendMessageDraft; TDLib, updatePendingTextMessage.
     """
 
-    api_name: ClassVar[str] = "sendMessageDraft"
-    result_type: ClassVar[Any] = bool
-
     chat_id: int
     draft_id: int
     """Not 0; what comes with the id of a draft that is shown replaces it smoothly."""
@@ -170,9 +145,6 @@ class SendRichMessageDraft(Method[bool], frozen=True, kw_only=True):
     Source: Telegram Bot API 10.3, sendRichMessageDraft.
     """
 
-    api_name: ClassVar[str] = "sendRichMessageDraft"
-    result_type: ClassVar[Any] = bool
-
     chat_id: int
     draft_id: int
     rich_message: InputRichMessage
@@ -185,18 +157,12 @@ class SendRichMessageDraft(Method[bool], frozen=True, kw_only=True):
 class DeleteMessage(Method[bool], frozen=True, kw_only=True):
     """Delete a message of ours; possible for 48 hours."""
 
-    api_name: ClassVar[str] = "deleteMessage"
-    result_type: ClassVar[Any] = bool
-
     chat_id: int
     message_id: int
 
 
 class SendChatAction(Method[bool], frozen=True, kw_only=True):
     """Show "typing …" for 5 seconds, or until a message comes."""
-
-    api_name: ClassVar[str] = "sendChatAction"
-    result_type: ClassVar[Any] = bool
 
     chat_id: int
     action: str
@@ -206,9 +172,6 @@ class SendChatAction(Method[bool], frozen=True, kw_only=True):
 
 class SendDocument(Method[Message], frozen=True, kw_only=True):
     """Upload a file, at most 50 MB, as a message."""
-
-    api_name: ClassVar[str] = "sendDocument"
-    result_type: ClassVar[Any] = Message
 
     chat_id: int
     document: Attachment
@@ -227,8 +190,6 @@ class SendDocument(Method[Message], frozen=True, kw_only=True):
 class SendVoice(Method[Message], frozen=True, kw_only=True):
     """Upload sound that is played as a voice message: Ogg with Opus, MP3 or M4A, at most 50 MB."""
 
-    api_name: ClassVar[str] = "sendVoice"
-    result_type: ClassVar[Any] = Message
     upload_field: ClassVar[str] = "voice"
 
     chat_id: int
@@ -249,9 +210,6 @@ class SendVoice(Method[Message], frozen=True, kw_only=True):
 class EditMessageMedia(Method[Message | bool], frozen=True, kw_only=True):
     """Turn a message, also a text message, into an uploaded document or photo."""
 
-    api_name: ClassVar[str] = "editMessageMedia"
-    result_type: ClassVar[Any] = Message | bool
-
     chat_id: int
     message_id: int
     document: Attachment
@@ -269,9 +227,6 @@ class EditMessageMedia(Method[Message | bool], frozen=True, kw_only=True):
 class AnswerCallbackQuery(Method[bool], frozen=True, kw_only=True):
     """End the waiting sign on a pressed button, with a short notice of 0 to 200 characters."""
 
-    api_name: ClassVar[str] = "answerCallbackQuery"
-    result_type: ClassVar[Any] = bool
-
     callback_query_id: str
     text: str | None = None
     show_alert: bool = False
@@ -280,17 +235,11 @@ class AnswerCallbackQuery(Method[bool], frozen=True, kw_only=True):
 class SetMyCommands(Method[bool], frozen=True, kw_only=True):
     """Publish the command menu."""
 
-    api_name: ClassVar[str] = "setMyCommands"
-    result_type: ClassVar[Any] = bool
-
     commands: tuple[BotCommand, ...]
 
 
 class CreateForumTopic(Method[ForumTopic], frozen=True, kw_only=True):
     """Make a topic, in a forum or a private chat that has topics; asked twice, it makes two."""
-
-    api_name: ClassVar[str] = "createForumTopic"
-    result_type: ClassVar[Any] = ForumTopic
 
     chat_id: int
     name: str
@@ -300,9 +249,6 @@ class CreateForumTopic(Method[ForumTopic], frozen=True, kw_only=True):
 class EditForumTopic(Method[bool], frozen=True, kw_only=True):
     """Give a topic another name."""
 
-    api_name: ClassVar[str] = "editForumTopic"
-    result_type: ClassVar[Any] = bool
-
     chat_id: int
     message_thread_id: int
     name: str
@@ -311,18 +257,12 @@ class EditForumTopic(Method[bool], frozen=True, kw_only=True):
 class CloseForumTopic(Method[bool], frozen=True, kw_only=True):
     """Close a topic of a group: only who may manage topics writes in it."""
 
-    api_name: ClassVar[str] = "closeForumTopic"
-    result_type: ClassVar[Any] = bool
-
     chat_id: int
     message_thread_id: int
 
 
 class ReopenForumTopic(Method[bool], frozen=True, kw_only=True):
     """Open a closed topic of a group again."""
-
-    api_name: ClassVar[str] = "reopenForumTopic"
-    result_type: ClassVar[Any] = bool
 
     chat_id: int
     message_thread_id: int
@@ -331,34 +271,4 @@ class ReopenForumTopic(Method[bool], frozen=True, kw_only=True):
 class GetFile(Method[File], frozen=True, kw_only=True):
     """Ask where a file of at most 20 MB may be downloaded; see `TelegramClient.download`."""
 
-    api_name: ClassVar[str] = "getFile"
-    result_type: ClassVar[Any] = File
-
     file_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Encoded:
-    """A request ready for the wire."""
-
-    api_name: str
-    fields: Mapping[str, Any]
-    """JSON types; in a multipart form every value that is not a string is sent as JSON."""
-    upload: Attachment | None
-    """Sent as the form field `upload_field`; None means a JSON body."""
-    upload_field: str = "document"
-
-
-def encode(request: Method[Any]) -> Encoded:
-    """Return the request's fields as they go over the wire."""
-    upload = request.attachment()
-    if upload is None:
-        return Encoded(request.api_name, to_wire(request), None)
-    # The bytes travel beside the fields; converting them to JSON types would copy them as base64.
-    name = request.upload_field
-    fields: dict[str, Any] = to_wire(msgspec.structs.replace(request, **{name: _NOTHING}))
-    del fields[name]
-    if isinstance(request, EditMessageMedia):
-        caption, kind = fields.pop("caption", None), fields.pop("kind", "document")
-        fields["media"] = {"type": kind, "media": ATTACHED} | ({"caption": caption} if caption else {})
-    return Encoded(request.api_name, fields, upload, name)

@@ -11,8 +11,8 @@ import msgspec
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.payload import Payload
 
+from wireroom.telegram.encoding import Encoded
 from wireroom.telegram.errors import TooLong
-from wireroom.telegram.methods import Encoded
 
 MAX_REPLY_BYTES = 16 * 1024 * 1024
 """A full `getUpdates` reply is well under 1 MB."""
