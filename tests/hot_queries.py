@@ -19,9 +19,9 @@ import wireroom
 from wireroom.agents import overview, queue_figures
 from wireroom.agents import queries as agents
 from wireroom.agents.admission import Admission
+from wireroom.agents.agent import Agent
 from wireroom.agents.overview import AgentKind
 from wireroom.agents.queues import Queues
-from wireroom.agents.records import Agent
 from wireroom.api import access_audit, agent_tools, chat_view
 from wireroom.api.access_audit import WantedEntries
 from wireroom.api.chat_cursor import Cursor

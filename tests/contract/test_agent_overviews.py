@@ -10,12 +10,12 @@ import pytest
 from job_engines import Engine, open_engine
 from sqlalchemy import Connection, event
 
+from wireroom.agents.agent import get_agent
 from wireroom.agents.calls import CallState, Tried
 from wireroom.agents.definition import read_definition
 from wireroom.agents.desk import AgentDesk
 from wireroom.agents.overview import AgentKind, AgentState, Overview, list_overviews, show_overview
 from wireroom.agents.queue_figures import RATE_WINDOW_MS, agents_of, head_of, list_figures
-from wireroom.agents.records import get_agent
 from wireroom.agents.scheduler import Scheduler, plan_look
 from wireroom.clock import from_ms
 from wireroom.testing.clock import ManualClock

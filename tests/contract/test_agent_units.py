@@ -14,12 +14,13 @@ from job_engines import Engine, open_engine
 from sqlalchemy import Connection, func, select, text
 
 from wireroom.agents.admission import ADMIT_KIND, TIME_QUEUE, admission_ref
+from wireroom.agents.agent import get_agent
 from wireroom.agents.calls import CallState, Tried
 from wireroom.agents.definition import Definition, read_definition
 from wireroom.agents.desk import AgentDesk
 from wireroom.agents.handed import Call
 from wireroom.agents.queries import calls_in_state, list_agents, list_calls, show_agent, show_call
-from wireroom.agents.records import MOST_SLOTS, Agents, Saved, get_agent
+from wireroom.agents.records import MOST_SLOTS, Agents, Saved
 from wireroom.agents.retention import forget_before
 from wireroom.agents.scheduler import Scheduler, plan_look
 from wireroom.clock import to_ms

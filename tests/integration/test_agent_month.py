@@ -18,10 +18,11 @@ from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.pool import StaticPool
 
 from wireroom.agents.admission import ADMIT_KIND, CALL_KIND, read_admission
+from wireroom.agents.agent import find_agent_by_id
 from wireroom.agents.calls import CallState, Tried
 from wireroom.agents.definition import read_definition
 from wireroom.agents.desk import AgentDesk
-from wireroom.agents.records import DUE_KIND, find_agent_by_id
+from wireroom.agents.records import DUE_KIND
 from wireroom.agents.schedule import Schedule, slots_between
 from wireroom.agents.scheduler import Scheduler, plan_look
 from wireroom.clock import to_ms

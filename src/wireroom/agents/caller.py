@@ -15,12 +15,12 @@ import msgspec
 import structlog
 from sqlalchemy import Connection
 
+from wireroom.agents.agent import find_agent_by_id
 from wireroom.agents.calls import Calls, CallState, NewCall, Tried
 from wireroom.agents.definition import Retry
 from wireroom.agents.exchange import AgentClient, Exchange
 from wireroom.agents.figures import CALL_TRIES, CALLS
 from wireroom.agents.handed import Call
-from wireroom.agents.records import find_agent_by_id
 from wireroom.agents.request import CallRequest, read_request, wanted_delay
 from wireroom.callbacks.reaction import Answered, Barred, GiveUp, Held, Later, NoAnswer, Sent, react
 from wireroom.clock import Clock, to_ms

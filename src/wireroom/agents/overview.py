@@ -12,7 +12,7 @@ from itertools import groupby, islice
 
 from sqlalchemy import Connection, bindparam, text
 
-from wireroom.agents.records import Agent
+from wireroom.agents.agent import Agent
 from wireroom.agents.schedule import Schedule
 from wireroom.agents.schedule_words import in_words
 from wireroom.clock import from_ms, to_ms

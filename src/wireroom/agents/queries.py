@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
+from wireroom.agents.agent import Agent
 from wireroom.agents.calls import CallState
-from wireroom.agents.records import Agent
 from wireroom.store.statement import Row, Statement
 
 _AGENT = """

@@ -15,10 +15,11 @@ from sqlalchemy import Connection
 
 from wireroom.agents import statements as sql
 from wireroom.agents.admission import ADMIT_KIND, Admission, read_admission
+from wireroom.agents.agent import Agent, find_agent_by_id
 from wireroom.agents.calls import Calls, NewCall, note_skip
 from wireroom.agents.figures import SLOTS
 from wireroom.agents.missed import Decision, Overlap, Run, Skip, decide, most_kept, read_policy
-from wireroom.agents.records import DUE_KIND, MOST_SLOTS, Agent, Agents, due_ref, find_agent_by_id
+from wireroom.agents.records import DUE_KIND, MOST_SLOTS, Agents, due_ref
 from wireroom.agents.schedule import slots_and_next
 from wireroom.clock import Clock, from_ms, to_ms
 from wireroom.jobs.port import Done, Handler, Job, Jobs, Outcome, RunAgainAt

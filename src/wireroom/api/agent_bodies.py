@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from wireroom.agents.agent import Agent
 from wireroom.agents.definition import Definition
 from wireroom.agents.queries import AgentView, CallView
 from wireroom.agents.queues import QueueView
-from wireroom.agents.records import Agent, Saved
+from wireroom.agents.records import Saved
 from wireroom.agents.request import CallRequest
 from wireroom.api.bodies import iso, iso_or_none
 from wireroom.doctor.plain import without_secrets

@@ -10,8 +10,8 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
+from wireroom.agents.agent import get_agent
 from wireroom.agents.queries import NEWEST, count_agents, list_agents, list_calls
-from wireroom.agents.records import get_agent
 from wireroom.api.access_rules import PageRole
 from wireroom.api.agent_bodies import agent_status, call_body
 from wireroom.api.guard import caller_of

@@ -13,9 +13,9 @@ from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 from starlette.requests import Request
 
+from wireroom.agents.agent import find_agent
 from wireroom.agents.definition import fields_of, read_definition
 from wireroom.agents.overview import AgentKind, LastCall, Overview, list_overviews, show_overview
-from wireroom.agents.records import find_agent
 from wireroom.agents.request import CallRequest
 from wireroom.api.access_rules import PageRole
 from wireroom.api.agent_bodies import told_to_viewers

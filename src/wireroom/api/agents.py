@@ -18,9 +18,10 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import Scope
 
+from wireroom.agents.agent import find_agent, get_agent
 from wireroom.agents.definition import Definition, changed_fields, read_definition
 from wireroom.agents.queries import AgentView, show_agent, show_call
-from wireroom.agents.records import Saved, find_agent, get_agent
+from wireroom.agents.records import Saved
 from wireroom.api.access_rules import PageRole
 from wireroom.api.agent_bodies import agent_status, call_body, created_agent, job_id
 from wireroom.api.agent_lists import AgentLists

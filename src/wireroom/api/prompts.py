@@ -10,9 +10,10 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
+from wireroom.agents.agent import find_agent
 from wireroom.agents.definition import read_recurring_prompt
 from wireroom.agents.queries import show_agent
-from wireroom.agents.records import Saved, find_agent
+from wireroom.agents.records import Saved
 from wireroom.api.agent_bodies import job_id, prompt_status
 from wireroom.api.agents import read_body
 from wireroom.api.guard import caller_guard, caller_of, note_action

@@ -161,8 +161,8 @@ def calls(
     """List an agent's calls and skipped slots, newest first."""
 
     async def work() -> None:
+        from wireroom.agents.agent import get_agent  # noqa: PLC0415 - as above
         from wireroom.agents.queries import list_calls  # noqa: PLC0415 - heavy; see cli.main
-        from wireroom.agents.records import get_agent  # noqa: PLC0415 - as above
         from wireroom.api.agent_bodies import call_body  # noqa: PLC0415 - as above
 
         async with open_services() as services:
