@@ -14,12 +14,13 @@ from wireroom.jobs.embedded import EmbeddedJobs
 from wireroom.jobs.port import Jobs
 from wireroom.jobs.procrastinate import ProcrastinateJobs
 from wireroom.runs import endings, joining
+from wireroom.runs.attempt import Attempt
 from wireroom.runs.busy import BusyMode
 from wireroom.runs.events import read_events
 from wireroom.runs.joining import Message, collect
 from wireroom.runs.options import RunOptions
 from wireroom.runs.queries import find_run, last_ended, unfinished_runs
-from wireroom.runs.records import Attempt, NewRun, begin_attempt, create_run
+from wireroom.runs.records import NewRun, begin_attempt, create_run
 from wireroom.runs.states import RunState
 from wireroom.runs.verdict import Verdict
 from wireroom.store.database import Database

@@ -16,11 +16,12 @@ from sqlalchemy import Connection
 from wireroom.backends.protocol import AgentEvent, PermissionAnswer, PermissionQuestion
 from wireroom.clock import SystemClock, to_ms
 from wireroom.conversations.threads import NewConversation, begin_conversation, find_conversation
+from wireroom.runs.attempt import Attempt
 from wireroom.runs.feed import Feed
 from wireroom.runs.permission_rows import open_permissions, permissions_of_run
 from wireroom.runs.permission_words import Answer, Taken
 from wireroom.runs.permissions import PermissionPolicy, Permissions, answer_question
-from wireroom.runs.records import Attempt, NewRun, begin_attempt, create_run
+from wireroom.runs.records import NewRun, begin_attempt, create_run
 from wireroom.testing.eventually import eventually
 
 pytestmark = pytest.mark.timeout(60)

@@ -17,6 +17,7 @@ from wireroom.delivery.progress import NoProgress
 from wireroom.jobs.embedded import EmbeddedJobs
 from wireroom.runs import records
 from wireroom.runs.agent_call import AgentCalls, AttemptEnding, RunPolicy
+from wireroom.runs.attempt import Attempt
 from wireroom.runs.events import read_events
 from wireroom.runs.feed import Feed
 from wireroom.runs.limits import Limits
@@ -49,7 +50,7 @@ class _OddDatabase(SqliteDatabase):
 async def _call(db: SqliteDatabase, agent: ScriptedAgent, workdir: Path, prompt: str) -> AttemptEnding:
     clock, jobs = SystemClock(), EmbeddedJobs(SystemClock())
 
-    def begun(conn: Connection) -> records.Attempt | None:
+    def begun(conn: Connection) -> Attempt | None:
         ask_for_run(conn, jobs, prompt, workdir, now_ms=1, mode=RunMode.EXECUTE)
         return records.begin_attempt(conn, RUN, worker="w", now_ms=1, lease_ms=1)
 

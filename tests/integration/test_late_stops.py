@@ -22,6 +22,7 @@ from wireroom.jobs.embedded import EmbeddedJobs
 from wireroom.jobs.port import Done, Job
 from wireroom.runs import records
 from wireroom.runs.agent_call import AgentCalls, RunPolicy
+from wireroom.runs.attempt import Attempt
 from wireroom.runs.driver import AgentDriver
 from wireroom.runs.executor import Executor
 from wireroom.runs.feed import Feed
@@ -31,7 +32,6 @@ from wireroom.runs.loop_policy import LoopPolicy
 from wireroom.runs.options import RunReport
 from wireroom.runs.places import PlacedDriver
 from wireroom.runs.queries import RunView, find_run
-from wireroom.runs.records import Attempt
 from wireroom.runs.states import RunMode, RunState
 from wireroom.runs.verdict import RunEnding, Verdict
 from wireroom.settings import Settings

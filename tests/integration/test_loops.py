@@ -17,6 +17,7 @@ from loop_bench import LoopBench, loop_bench
 from wireroom.backends.protocol import AgentResult, StreamParser
 from wireroom.delivery.progress import ProgressLine
 from wireroom.runs.agent_call import AttemptEnding, RunPolicy
+from wireroom.runs.attempt import Attempt
 from wireroom.runs.budget import Price
 from wireroom.runs.driver import AgentDriver, Question
 from wireroom.runs.events import read_events
@@ -24,7 +25,6 @@ from wireroom.runs.limits import Limits
 from wireroom.runs.loop import RoundKind
 from wireroom.runs.loop_policy import LoopPolicy
 from wireroom.runs.options import RunOptions
-from wireroom.runs.records import Attempt
 from wireroom.runs.rounds import read_rounds
 from wireroom.runs.states import RunMode, RunState
 from wireroom.testing.eventually import eventually

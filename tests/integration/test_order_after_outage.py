@@ -25,6 +25,7 @@ from wireroom.errors import StoreUnavailable
 from wireroom.jobs.port import Handler
 from wireroom.runs import records
 from wireroom.runs.agent_call import RunPolicy
+from wireroom.runs.attempt import Attempt
 from wireroom.runs.executor import Executor
 from wireroom.runs.feed import Feed
 from wireroom.runs.limits import Limits
@@ -125,7 +126,7 @@ class _Worked:
     def __init__(self) -> None:
         self.runs: list[str] = []
 
-    async def drive(self, attempt: records.Attempt, lane: str, line: object) -> RunEnding:
+    async def drive(self, attempt: Attempt, lane: str, line: object) -> RunEnding:
         """Work."""
         del lane, line
         self.runs.append(attempt.run_id)

@@ -25,6 +25,7 @@ from wireroom.jobs.embedded import EmbeddedJobs
 from wireroom.jobs.port import Dead, Done, Job, Jobs
 from wireroom.runs import records
 from wireroom.runs.agent_call import AgentCalls, RunPolicy
+from wireroom.runs.attempt import Attempt
 from wireroom.runs.cancel import Cancelled, cancel_run
 from wireroom.runs.driver import AgentDriver, Driver
 from wireroom.runs.executor import MAX_TRIES, Executor
@@ -187,9 +188,9 @@ class _Worked:
     """A driver whose agents end as told; `attempts` are those that worked."""
 
     ending: RunEnding
-    attempts: list[records.Attempt] = field(default_factory=list)
+    attempts: list[Attempt] = field(default_factory=list)
 
-    async def drive(self, attempt: records.Attempt, lane: str, line: ProgressLine) -> RunEnding:
+    async def drive(self, attempt: Attempt, lane: str, line: ProgressLine) -> RunEnding:
         """Work, and tell the ending."""
         del lane, line
         self.attempts.append(attempt)
@@ -236,7 +237,7 @@ class _Overtaken:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    async def drive(self, attempt: records.Attempt, lane: str, line: ProgressLine) -> RunEnding:
+    async def drive(self, attempt: Attempt, lane: str, line: ProgressLine) -> RunEnding:
         """Let the other one begin, and break."""
         del lane, line
         await self._db.write(

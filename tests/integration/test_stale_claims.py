@@ -17,6 +17,7 @@ from wireroom.jobs.port import Done, Job
 from wireroom.jobs.procrastinate import ProcrastinateJobs
 from wireroom.runs import records
 from wireroom.runs.agent_call import RunPolicy
+from wireroom.runs.attempt import Attempt
 from wireroom.runs.executor import Executor
 from wireroom.runs.feed import Feed
 from wireroom.runs.limits import Limits
@@ -39,7 +40,7 @@ class _Worked:
 
     epochs: list[int] = field(default_factory=list)
 
-    async def drive(self, attempt: records.Attempt, lane: str, line: ProgressLine) -> RunEnding:
+    async def drive(self, attempt: Attempt, lane: str, line: ProgressLine) -> RunEnding:
         """Work."""
         del lane, line
         self.epochs.append(attempt.epoch)

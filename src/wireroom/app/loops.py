@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from wireroom.runs.attempt import Attempt
 from wireroom.runs.loop_driver import Look
-from wireroom.runs.records import Attempt
 from wireroom.workspaces.work import Evidence
 from wireroom.workspaces.workspace import Workspace, Workspaces
 

@@ -33,6 +33,7 @@ from wireroom.jobs.port import Jobs
 from wireroom.runs import records
 from wireroom.runs.agent_host import AbroadHost, AgentHost, Outside
 from wireroom.runs.agent_ways import Served, Watch, call_elsewhere, read_stream, talk_with
+from wireroom.runs.attempt import Attempt, scope_of
 from wireroom.runs.budget import Prices
 from wireroom.runs.event_log import EventLog
 from wireroom.runs.feed import Feed
@@ -42,7 +43,6 @@ from wireroom.runs.process_group import ProcessMark
 from wireroom.runs.progress_text import ProgressText
 from wireroom.runs.purse import Purse, call_budget, limits_within
 from wireroom.runs.queries import cancel_wanted
-from wireroom.runs.records import Attempt
 from wireroom.runs.session_usage import own_share
 from wireroom.runs.steering import Steering
 from wireroom.runs.stopping import outlast
@@ -177,7 +177,7 @@ class AgentCalls:
             limits=limits,
             stop=stop,
             spill_dir=self._spill_dir,
-            scope=records.scope_of(attempt.run_id, attempt.epoch),
+            scope=scope_of(attempt.run_id, attempt.epoch),
             on_started=lambda mark: self._note(attempt, mark),
             on_error_line=log.add_line,
         )

@@ -23,10 +23,10 @@ from wireroom.delivery.progress import ProgressLine
 from wireroom.errors import AgentUnavailable, LeaseLost, StoreUnavailable, WireroomError
 from wireroom.runs import records
 from wireroom.runs.agent_call import AgentCalls, AttemptEnding, RunPolicy
+from wireroom.runs.attempt import Attempt
 from wireroom.runs.budget import price_of, priced
 from wireroom.runs.busy import is_chat, told
 from wireroom.runs.purse import call_budget
-from wireroom.runs.records import Attempt
 from wireroom.runs.side import CONTEXT_CHARS
 from wireroom.runs.states import RunMode, RunState
 from wireroom.runs.stopping import heed_cancellation

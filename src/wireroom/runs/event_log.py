@@ -14,11 +14,12 @@ from wireroom.backends.wire import NOTICE_CHARS, notice
 from wireroom.clock import Clock, came_within, to_ms
 from wireroom.delivery.clean import clean_terminal_text
 from wireroom.errors import LeaseLost, StoreUnavailable
+from wireroom.runs.attempt import Attempt
 from wireroom.runs.event_buffer import EventBuffer
 from wireroom.runs.events import append_events
 from wireroom.runs.feed import Feed, lane_topic, run_topic
 from wireroom.runs.limits import MIB
-from wireroom.runs.records import Attempt, note_session
+from wireroom.runs.records import note_session
 from wireroom.store.database import Database, after_commit
 
 _log = structlog.get_logger(__name__)

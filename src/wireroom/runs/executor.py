@@ -24,6 +24,7 @@ from wireroom.perf import traces
 from wireroom.perf.metrics import RUN_SECONDS, RUNS, RUNS_ACTIVE
 from wireroom.runs import endings, records, steering
 from wireroom.runs.agent_call import LEASE, RunPolicy
+from wireroom.runs.attempt import Attempt
 from wireroom.runs.driver import Driver
 from wireroom.runs.feed import Feed, lane_topic, run_topic
 from wireroom.runs.fetching import Hands, not_taken
@@ -34,7 +35,7 @@ from wireroom.runs.overdue import too_late
 from wireroom.runs.process_group import kill_leftover
 from wireroom.runs.progress_text import RoundLine
 from wireroom.runs.queries import cancel_wanted
-from wireroom.runs.records import Attempt, Standing
+from wireroom.runs.records import Standing
 from wireroom.runs.spoken_words import quoted
 from wireroom.runs.states import RunState
 from wireroom.runs.stopping import heed_cancellation, outlast

@@ -19,8 +19,8 @@ from wireroom.delivery.outgoing import store_parts
 from wireroom.delivery.parts import FilePart
 from wireroom.delivery.queries import recipient_of_run
 from wireroom.jobs.port import Jobs
+from wireroom.runs.attempt import Attempt
 from wireroom.runs.options import RunOptions, RunReport
-from wireroom.runs.records import Attempt
 from wireroom.workspaces.inbox import FOLDER as INBOX
 from wireroom.workspaces.outbox import LeftFile, Outbox
 

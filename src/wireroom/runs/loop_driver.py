@@ -21,6 +21,7 @@ from wireroom.delivery.progress import ProgressLine
 from wireroom.errors import LeaseLost, NotFound, StoreUnavailable, WireroomError
 from wireroom.runs import records, review, rounds
 from wireroom.runs.agent_call import AttemptEnding
+from wireroom.runs.attempt import Attempt
 from wireroom.runs.budget import Price, price_of, priced
 from wireroom.runs.definition import Definition, find_definition
 from wireroom.runs.driver import AgentDriver, Question, worker_question
@@ -44,7 +45,6 @@ from wireroom.runs.loop import (
 )
 from wireroom.runs.loop_policy import LoopPolicy, model_of, reviewer_of, why_unpriced
 from wireroom.runs.progress_text import RoundLine
-from wireroom.runs.records import Attempt
 from wireroom.runs.states import RunMode, RunState
 from wireroom.runs.stopping import heed_cancellation, outlast
 from wireroom.runs.verdict import RunEnding, Verdict

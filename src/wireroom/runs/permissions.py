@@ -22,11 +22,11 @@ from wireroom.delivery.queries import recipient_of_run
 from wireroom.errors import StoreUnavailable
 from wireroom.jobs.port import Jobs
 from wireroom.runs import permission_rows as rows
+from wireroom.runs.attempt import Attempt
 from wireroom.runs.feed import Feed
 from wireroom.runs.permission_rows import PermissionState, SameQuestion
 from wireroom.runs.permission_rules import Settled, Situation, ToolRule, settle
 from wireroom.runs.permission_words import NOT_TAKEN, SAID, Answer, Taken, buttons_of, question_markdown
-from wireroom.runs.records import Attempt
 from wireroom.store.database import Database, Unit, after_commit
 from wireroom.store.patience import write_patiently
 

@@ -12,10 +12,10 @@ from msgspec import structs
 from wireroom.delivery.clean import clean_terminal_text
 from wireroom.delivery.progress import ProgressLine
 from wireroom.errors import LeaseLost, StoreUnavailable, WireroomError
+from wireroom.runs.attempt import Attempt
 from wireroom.runs.driver import Driver
 from wireroom.runs.left_files import given_folders, goes_to_a_chat, with_left_files
 from wireroom.runs.options import RunReport
-from wireroom.runs.records import Attempt
 from wireroom.runs.side import is_side
 from wireroom.runs.states import RunState
 from wireroom.runs.stopping import outlast

@@ -12,8 +12,8 @@ from wireroom.backends.protocol import Words
 from wireroom.clock import Clock, came_within, to_ms
 from wireroom.jobs.port import Jobs
 from wireroom.runs import joining
+from wireroom.runs.attempt import Attempt
 from wireroom.runs.feed import Feed, lane_topic, run_topic
-from wireroom.runs.records import Attempt
 from wireroom.runs.telling import tell_end
 from wireroom.runs.waiting_words import TOLD
 from wireroom.store.database import Database, after_commit

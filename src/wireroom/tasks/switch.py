@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from wireroom.jobs.port import Jobs
+from wireroom.runs.attempt import scope_of
 from wireroom.runs.cancel import cancel_run
-from wireroom.runs.records import scope_of
 from wireroom.store.statement import Statement
 from wireroom.system_settings import SettingChange, last_change, set_setting
 from wireroom.tasks.listing import count_by_status
