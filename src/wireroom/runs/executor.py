@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import TypeVar
 
 import structlog
@@ -31,11 +30,11 @@ from wireroom.runs.fetching import Hands, not_taken
 from wireroom.runs.hearing import Ears, unheard
 from wireroom.runs.options import RunReport
 from wireroom.runs.orphans import adopt_orphans, find_orphans
-from wireroom.runs.overdue import too_late
 from wireroom.runs.process_group import kill_leftover
 from wireroom.runs.progress_text import RoundLine
 from wireroom.runs.queries import cancel_wanted
 from wireroom.runs.records import Standing
+from wireroom.runs.settled import STOPPED, settled_already
 from wireroom.runs.spoken_words import quoted
 from wireroom.runs.states import RunState
 from wireroom.runs.stopping import heed_cancellation, outlast
@@ -47,7 +46,6 @@ MAX_TRIES = 3
 """Starts of a job after which one more error of ours ends its run."""
 
 T = TypeVar("T")
-_STOPPED = Verdict(RunState.CANCELLED, "", "Stopped on request.", None, "cancelled")
 _REASON_CHARS = 500
 _log = structlog.get_logger(__name__)
 
@@ -125,7 +123,7 @@ class Executor:
         except asyncio.CancelledError:
             if not await self._db.read(lambda conn: cancel_wanted(conn, turn.job.ref)):
                 raise
-            await self._end(turn, _STOPPED)
+            await self._end(turn, STOPPED)
             return Done()
 
     async def _give_up(self, turn: _Turn, reason: str) -> Dead:
@@ -147,7 +145,8 @@ class Executor:
         )
         turn.epoch = standing.epoch
         await self._kill_leftovers(job, standing)
-        if (ending := self._settled_already(standing) or await self._prepared(job, standing)) is not None:
+        settled = settled_already(standing, self._policy, self._clock.now())
+        if (ending := settled or await self._prepared(job, standing)) is not None:
             await self._end(turn, ending)
             return Done()
         # To its end whatever comes: a stop that did not know of the attempt could not end it.
@@ -181,24 +180,6 @@ class Executor:
         if self._ears is None:
             return unheard(SpeechError("Nobody listens here."))
         return await self._ears.hear(job.ref, standing.unheard)
-
-    def _settled_already(self, standing: Standing) -> Verdict | None:
-        """Return how the run must end without another attempt, None when it shall be worked on."""
-        if standing.cancel_wanted:
-            return _STOPPED
-        if (limit := self._policy.queue_wait) is not None and self._has_waited(standing, limit):
-            return too_late(limit)
-        cut_off = standing.interruptions
-        if not cut_off or (self._policy.resume_interrupted and cut_off <= self._policy.max_interruptions):
-            return None
-        times = "once" if cut_off == 1 else f"{cut_off} times"
-        reason = f"Wireroom went down while the agent worked ({times}). Not tried again."
-        return Verdict(RunState.INTERRUPTED, "", reason, None, "interrupted")
-
-    def _has_waited(self, standing: Standing, limit: timedelta) -> bool:
-        """Tell whether the run never began and has waited longer than the limit."""
-        since = standing.waits_since
-        return since is not None and to_ms(self._clock.now() - limit) > since
 
     async def _end(self, turn: _Turn, verdict: Verdict) -> None:
         def whole(conn: Connection) -> None:
