@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 from wireroom.delivery import outbox
 from wireroom.delivery.outbox import Recipient
 from wireroom.delivery.spots import find_spot, run_of_draft
-from wireroom.delivery.takeover import note_removed, place_anew
+from wireroom.delivery.takeover import note_removed, place_anew, stay
 from wireroom.jobs.port import QueueSpec
 
 PLACED = 5
@@ -70,6 +70,24 @@ async def test_placeholder_is_left_for_a_new_message_once(engine: Engine) -> Non
     assert await engine.db.read(lambda conn: run_of_draft(conn, spot.draft_id, 1, 8)) is None
     await engine.db.write(lambda conn: note_removed(conn, spot.draft_id, 0))
     assert await _part(engine) == ("new", None, None)
+
+
+@pytest.mark.parametrize(
+    ("sent", "doubts"),
+    [("new", (0, None)), ("sending", (1, "9")), ("uncertain", (1, "9"))],
+    ids=["nothing-sent", "on-its-way", "unsure"],
+)
+async def test_part_goes_back_to_its_placeholder(engine: Engine, sent: str, doubts: tuple[int, str]) -> None:
+    """What may have been sent in its place is looked for; a part that replaces nothing stays as it is."""
+    await engine.db.write(lambda conn: stay(conn, 1, 0, now_ms=3))
+    assert await _part(engine) == ("placed", PLACED, None)
+    await _leave(engine, PLACED)
+    change = f"UPDATE delivery_parts SET state = '{sent}', sent_after = 9"
+    await engine.db.write(lambda conn: conn.execute(text(change)).rowcount)
+    await engine.db.write(lambda conn: stay(conn, 1, 0, now_ms=3))
+    assert await _part(engine) == ("placed", PLACED, None)
+    query = text("SELECT doubt, lost_after FROM delivery_parts")
+    assert tuple(await engine.db.read(lambda conn: conn.execute(query).one())) == doubts
 
 
 @pytest.mark.parametrize(

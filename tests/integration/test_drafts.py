@@ -23,6 +23,7 @@ from wireroom.delivery.outbox import Recipient
 from wireroom.delivery.permits import MemoryPermits
 from wireroom.delivery.sender import Sender, SenderPolicy
 from wireroom.delivery.strays import Strays
+from wireroom.delivery.takeover import place_anew
 from wireroom.settings import Settings
 from wireroom.telegram.client import TelegramClient
 from wireroom.testing import BotAPIServer
@@ -36,7 +37,7 @@ TABLE = "| a | b |\n|---|---|\n| 1 | 2 |"
 _RUN = """
     INSERT INTO runs (id, request_id, conversation_id, lane, source, prompt, backend, workdir, state,
         queued_at)
-    VALUES (:id, :id, 'c', 'lane', 'telegram', 'x', 'demo', '/', 'running', 1)
+    VALUES (:id, :id, 'c', :lane, 'telegram', 'x', 'demo', '/', 'running', :now_ms)
 """
 _CONVERSATION = """
     INSERT INTO conversations (id, channel, lane, is_current, workdir, created_at, active_at)
@@ -59,20 +60,25 @@ class Desk:
 
     async def begin(self) -> LiveLine:
         """Open the delivery of a run, wait for its placeholder, and begin to show progress."""
-        to = Recipient(LANE, 123456, self.chat.id)
 
         def unit(conn: Connection) -> None:
             conn.execute(text(_CONVERSATION))
-            conn.execute(text(_RUN), {"id": "r1"})
-            outbox.open_delivery(
-                conn, self.engine.jobs, to, opening="⏳ Accepted …", run_id="r1", now_ms=_now_ms()
-            )
+            self.accept(conn, "r1")
 
         await self.write(unit)
         await eventually(lambda: self.texts() == ["⏳ Accepted …"], "the placeholder stands")
         line = self.signs.open("r1")
         assert isinstance(line, LiveLine)
         return line
+
+    def accept(self, conn: Connection, run_id: str) -> None:
+        """Store a run and open its delivery. A unit of work."""
+        to = Recipient(LANE, 123456, self.chat.id)
+        now_ms = _now_ms()
+        conn.execute(text(_RUN), {"id": run_id, "lane": LANE, "now_ms": now_ms})
+        outbox.open_delivery(
+            conn, self.engine.jobs, to, opening="⏳ Accepted …", run_id=run_id, now_ms=now_ms
+        )
 
     async def end(self, body: str) -> None:
         """Give the run its answer, and wait until the chat shows it."""
@@ -258,3 +264,38 @@ async def test_old_placeholder_is_removed_after_an_outage(desk: Desk) -> None:
     await desk.end("The answer.")
     assert desk.texts() == ["The answer."]
     assert len(desk.telegram.calls_of("deleteMessage")) == 2
+
+
+async def test_answer_stays_above_what_was_accepted_after_it(desk: Desk) -> None:
+    """A placeholder that gets ahead of the new message keeps the answer where it was, drafts or not."""
+    line = await desk.begin()
+    line.show(f"{HEAD}\n\none")
+    await eventually(desk.drafts, "the draft is seen")
+    [old] = [one.id for one in desk.telegram.visible(desk.chat) if one.from_bot]
+
+    def unit(conn: Connection) -> None:
+        desk.accept(conn, "r2")
+        place_anew(conn, desk.engine.jobs, "r1", old, now_ms=_now_ms())
+
+    await desk.write(unit)
+    await eventually(lambda: len(desk.texts()) == 2, "the second placeholder stands")
+    await line.close()
+    await desk.end("The answer.")
+    assert desk.texts() == ["The answer.", "⏳ Accepted …"]
+    assert len(desk.telegram.calls_of("sendMessage")) == 2
+    assert desk.telegram.calls_of("deleteMessage") == []
+
+
+async def test_progress_is_edited_once_a_later_placeholder_stands(desk: Desk) -> None:
+    """Below another placeholder a draft would seem to belong to that one."""
+    line = await desk.begin()
+    line.show(f"{HEAD}\n\none")
+    await eventually(desk.drafts, "the draft is seen")
+    await desk.write(lambda conn: desk.accept(conn, "r2"))
+    await eventually(lambda: len(desk.texts()) == 2, "the second placeholder stands")
+    line.show(f"{HEAD}\n\none two")
+    await eventually(lambda: desk.texts()[0] == f"{HEAD}\n\none two", "the placeholder tells")
+    assert desk.drafts() == []
+    await line.close()
+    await desk.end("The answer.")
+    assert desk.texts() == ["The answer.", "⏳ Accepted …"]

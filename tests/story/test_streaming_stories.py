@@ -83,21 +83,34 @@ async def test_an_answer_grows_as_a_draft_and_then_stands(story: _Story) -> None
 
 
 async def test_the_button_of_a_draft_stops_its_run_alone(story: _Story) -> None:
-    """Ada stops what runs; what waits then runs, and an old button pressed late does nothing to it."""
-    running = await story.say(f"say one; {story.agent.gate('never')}")
+    """Ada stops what runs and asks for something else; the old button pressed late does nothing to that."""
+    stopped = await story.say(f"say one; {story.agent.gate('never')}")
     first = await story.draft("one")
-    waiting = await story.say(f"say two; {story.agent.gate('later')}; say done")
-    await story.answer_to(waiting, "number 1 in line")
-    # Each message of the bot takes drafts off the screen; this one comes back.
-    await story.telegram.user_stops(await story.draft("one"))
-    await story.answer_to(running, "⏹ Stopped.")
+    await story.telegram.user_stops(first)
+    await story.answer_to(stopped, "⏹ Stopped.")
+    running = await story.say(f"say two; {story.agent.gate('later')}; say done")
     second = await story.draft("two")
     assert second.draft_id != first.draft_id
     late = {"chat": story.chat.to_json(), "draft_id": first.draft_id}
     await story.telegram.push_raw({"stopped_message_generation": late})
     await story.answer_to(await story.say("/queue"), "say two")
     story.agent.open_gate("later")
-    assert (await story.answer_to(waiting, "done")).text == "twodone"
+    assert (await story.answer_to(running, "done")).text == "twodone"
+
+
+async def test_answers_stand_in_the_order_of_the_questions(story: _Story) -> None:
+    """Ada asks more while she reads along: the progress goes on above, and so does the answer."""
+    asked = [await story.say(f"say one; {story.agent.gate('go')}; say more")]
+    await story.draft("one")
+    asked += [await story.say(text) for text in ("say two", "say three")]
+    await story.answer_to(asked[2], "number 2 in line")
+    await story.answer_to(asked[0], "one")
+    assert story.telegram.drafts(story.chat) == []
+    story.agent.open_gate("go")
+    for message_id, answer in zip(asked, ("onemore", "two", "three"), strict=True):
+        await story.answer_to(message_id, answer)
+    replies = [one.reply_to for one in story.telegram.visible(story.chat) if one.from_bot]
+    assert replies == asked
 
 
 async def test_tables_are_rich_unless_ada_wants_text(story: _Story) -> None:

@@ -118,8 +118,8 @@ class LiveSigns:
         return await self._db.read(lambda conn: find_spot(conn, run_id, self._client.bot_id))
 
     def takes_drafts(self, spot: Spot) -> bool:
-        """Tell whether drafts are seen there, as far as is known."""
-        return self._drafts.way(spot) is not Way.EDIT
+        """Tell whether drafts are seen there, as far as is known, and stand at the end of the chat."""
+        return spot.is_last and self._drafts.way(spot) is not Way.EDIT
 
     async def draft(self, spot: Spot, text: str) -> bool | None:
         """Show the text as a draft; False when it was not seen this time, None to try again soon."""
@@ -245,7 +245,11 @@ class LiveLine:
     async def _advance(self, spot: Spot, text: str, now: float) -> bool:
         """Take the next step to show the text; True when it is done with."""
         head, _, rest = text.partition("\n\n")
-        if spot.message_id is None or not rest or not self._signs.takes_drafts(spot):
+        takes_drafts = self._signs.takes_drafts(spot)
+        if not takes_drafts:
+            # From now on edits show what there is.
+            self._draft = None
+        if spot.message_id is None or not rest or not takes_drafts:
             is_done = await self._signs.edit(self._run_id, spot, text)
             self._head = text if is_done else self._head
             return is_done
@@ -256,9 +260,6 @@ class LiveLine:
         shown = await self._signs.draft(spot, text)
         if shown:
             self._draft = _Shown(text, now)
-        if not self._signs.takes_drafts(spot):
-            # From now on edits show what there is.
-            self._draft = None
         return shown is not None
 
 

@@ -26,6 +26,8 @@ from wireroom.delivery.outgoing import (
 )
 from wireroom.delivery.plan import PartState
 from wireroom.delivery.reaction import Call, Later
+from wireroom.delivery.spots import is_followed
+from wireroom.delivery.takeover import stay
 from wireroom.jobs.port import Job, Jobs
 from wireroom.perf.metrics import DELIVERIES, DELIVERY_SECONDS
 from wireroom.store.database import Database
@@ -63,6 +65,16 @@ class Records:
             unit(conn, to_ms(self._clock.now()))
 
         await write_patiently(self._db, claimed, what=f"delivery {delivery_id}")
+
+    async def stays(self, out: Outgoing, seq: int) -> bool:
+        """Keep a part in its placeholder, if a new message would stand below a later answer; True then.
+
+        No other delivery of the chat is moved on meanwhile, so none can follow before that message stands.
+        """
+        if out.parts[seq].replaces is None or not await self._db.read(lambda conn: is_followed(conn, out.id)):
+            return False
+        await self.write(out.id, lambda conn, now: stay(conn, out.id, seq, now))
+        return True
 
     async def sending(self, out: Outgoing, seq: int) -> None:
         """Note that a message is about to be sent for a part, and which messages were there before it."""

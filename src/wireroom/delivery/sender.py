@@ -161,6 +161,8 @@ class Sender:
             until = await self._permits.ask(out.chat_id, "send", out.id)
             return RunAgainAt(until) if until else await self._speak(job, out, out.parts[step.seq])
         if isinstance(step, Place):
+            if await self._records.stays(out, step.seq):
+                return None
             async with self._placing:
                 until = await self._permits.ask(out.chat_id, "send", out.id)
                 return RunAgainAt(until) if until else await self._place(job, out, step)

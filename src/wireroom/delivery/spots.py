@@ -21,6 +21,17 @@ _FIND = Statement("""
 """)
 """Where a bot will answer a run, while its answer is not known."""
 
+_FOLLOWED = Statement("""
+    SELECT 1
+    FROM deliveries AS own
+    JOIN runs AS later ON later.lane = own.lane AND later.queued_at >= own.created_at - :skew_ms
+    JOIN deliveries AS next ON next.run_id = later.id AND next.chat_id = own.chat_id AND next.id > own.id
+    JOIN delivery_parts AS first ON first.delivery_id = next.id AND first.seq = 0
+    WHERE own.id = :delivery_id AND first.state <> 'new'
+    LIMIT 1
+""")
+"""Whether the placeholder of a later request stands below a delivery's, or is on its way."""
+
 _LANE_OF = Statement("SELECT lane FROM deliveries WHERE id = :delivery_id")
 """Whose settings count for a delivery."""
 
@@ -28,6 +39,10 @@ _RUN_OF = Statement("""
     SELECT run_id FROM deliveries WHERE id = :draft_id AND bot_id = :bot_id AND chat_id = :chat_id
 """)
 """Which run a chat's draft shows."""
+
+
+_SKEW_MS = 60_000
+"""How far the clocks of two machines may differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +56,8 @@ class Spot:
     """None until the placeholder is there."""
     rich: bool
     """Whether its drafts may be rich."""
+    is_last: bool = True
+    """No placeholder of a later request stands below it."""
 
 
 def find_spot(conn: Connection, run_id: str, bot_id: int) -> Spot | None:
@@ -50,7 +67,13 @@ def find_spot(conn: Connection, run_id: str, bot_id: int) -> Spot | None:
         return None
     delivery_id, chat_id, thread_id, lane, message_id = row
     rich = wants_rich_drafts(read_chat_settings(conn, lane).rich, chat_id)
-    return Spot(delivery_id, chat_id, thread_id, message_id, rich)
+    is_last = not is_followed(conn, delivery_id)
+    return Spot(delivery_id, chat_id, thread_id, message_id, rich, is_last)
+
+
+def is_followed(conn: Connection, delivery_id: int) -> bool:
+    """Tell whether the placeholder of a later request of its lane stands in the chat, or is on its way."""
+    return _FOLLOWED.row(conn, delivery_id=delivery_id, skew_ms=_SKEW_MS) is not None
 
 
 def run_of_draft(conn: Connection, draft_id: int, bot_id: int, chat_id: int) -> str | None:

@@ -3,6 +3,9 @@
 A draft goes away with the bot's next message, not with an edit. So at the end of a run that showed drafts its
 delivery is placed anew, by the sender's own steps, which delete the old placeholder once the new message
 stands: a kill at any line leaves one placeholder, or one answer.
+
+That never costs the order of a chat: once the placeholder of a later request stands, the answer is shown
+where its own placeholder is, above.
 """
 
 from __future__ import annotations
@@ -31,6 +34,15 @@ _LEAVE = Statement("""
 """)
 """Have the placeholder placed anew, as long as nothing but it can stand in its message."""
 
+_STAY = Statement("""
+    UPDATE delivery_parts SET state = 'placed', message_id = replaces, replaces = NULL, updated_at = :now_ms,
+        doubt = CASE state WHEN 'new' THEN doubt ELSE 1 END,
+        lost_after = CASE state WHEN 'new' THEN lost_after
+            ELSE COALESCE(lost_after || ' ', '') || COALESCE(sent_after, 0) END
+    WHERE delivery_id = :delivery_id AND seq = :seq AND replaces IS NOT NULL
+""")
+"""Go back to the placeholder; what may have been sent meanwhile is looked for."""
+
 _REMOVED = Statement(
     "UPDATE delivery_parts SET replaces = NULL WHERE delivery_id = :delivery_id AND seq = :seq"
 )
@@ -52,6 +64,11 @@ def place_anew(conn: Connection, jobs: Jobs, run_id: str, message_id: int, *, no
     left = _LEAVE.row(conn, delivery_id=delivery_id, message_id=message_id, now_ms=now_ms)
     if left is not None:
         move_on(conn, jobs, delivery_id, bot_id, chat_id)
+
+
+def stay(conn: Connection, delivery_id: int, seq: int, now_ms: int) -> None:
+    """Have the part filled where its placeholder still stands, and no message placed instead of it."""
+    _STAY.run(conn, delivery_id=delivery_id, seq=seq, now_ms=now_ms)
 
 
 def note_removed(conn: Connection, delivery_id: int, seq: int) -> None:
