@@ -65,6 +65,7 @@ class WebhookSender:
         self._lanes: dict[str, deque[tuple[int, Json]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(1)
+        self._pointing = asyncio.Lock()
         self._session: aiohttp.ClientSession | None = None
 
     async def open(self) -> None:
@@ -82,17 +83,18 @@ class WebhookSender:
 
     async def point_at(self, hook: Webhook | None) -> None:
         """Deliver what waits, and all that follows, to another place; None stops deliveries."""
-        self.hook = None  # updates made while the old deliveries end must wait for the new place
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel("the webhook was changed")
-        await asyncio.gather(*tasks, return_exceptions=True)
-        self._lanes.clear()
-        self.hook = hook
-        self.last_error_date = self.last_error_message = None
-        if hook is not None:
-            self._slots = asyncio.Semaphore(hook.max_connections)
-            self.take(self._queue.waiting.items())
+        async with self._pointing:
+            self.hook = None  # updates made while the old deliveries end must wait for the new place
+            tasks = list(self._tasks)
+            for task in tasks:
+                task.cancel("the webhook was changed")
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self._lanes.clear()
+            self.hook = hook
+            self.last_error_date = self.last_error_message = None
+            if hook is not None:
+                self._slots = asyncio.Semaphore(hook.max_connections)
+                self.take(self._queue.waiting.items())
 
     def take(self, updates: Iterable[tuple[int, Json]]) -> None:
         """Put waiting updates, given with their tickets, on their way; without a webhook, do nothing."""
