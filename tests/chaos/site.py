@@ -10,8 +10,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import psycopg
-
 from callback_receiver import Receiver, running_receiver
 from chaos.links import Connect, Link, through
 from cluster import Cluster, Member, running_cluster
@@ -70,7 +68,8 @@ async def running_site(folder: Path, *, webs: int = 3, workers: int = 3) -> Asyn
     """Lend a site whose processes have begun to listen; everything ends with it."""
     async with AsyncExitStack() as stack:
         postgres = stack.enter_context(running_postgres())
-        await asyncio.to_thread(_allow_connections, postgres)
+        # Processes connect anew while the server has not noticed the end of their old connections.
+        await asyncio.to_thread(postgres.allow, connections=400)
         (folder / "redis").mkdir()
         redis = stack.enter_context(running_redis(folder / "redis"))
         # A person's request is made again by Telegram when the answer does not come.
@@ -96,14 +95,6 @@ async def running_site(folder: Path, *, webs: int = 3, workers: int = 3) -> Asyn
         for member in cluster.members:
             await member.is_begun()
         yield Site(folder, cluster, links, postgres, url, redis, telegram, target)
-
-
-def _allow_connections(postgres: PostgresServer) -> None:
-    """Let processes connect anew while the server has not noticed the end of their old connections."""
-    with psycopg.connect(postgres.url("postgres"), autocommit=True) as connection:
-        connection.execute("ALTER SYSTEM SET max_connections = 400")
-    postgres.halt()
-    postgres.begin()
 
 
 def _agent(folder: Path) -> Path:

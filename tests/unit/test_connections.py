@@ -22,7 +22,6 @@ MAY_OPEN = {
     "jobs/procrastinate_worker.py": "the pool of the job engine",
     "cache/disk.py": "a file of its own, one connection for life",
     "doctor/bots.py": "one to look, when a person asks",
-    "cli/autoscale.py": "one to set a measurement's own server up",
     "store/moving/postgres_side.py": "one side of a move, for as long as it takes",
     "store/moving/sqlite_side.py": "one side of a move, for as long as it takes; a backup's file",
     "store/own_connection.py": "one that leads or listens, kept for life",

@@ -115,8 +115,6 @@ def _database(url: str) -> Iterator[str]:
         yield url
         return
     try:
-        import psycopg  # noqa: PLC0415 - an extra of the package
-
         from wireroom.testing.postgres_server import running_postgres  # noqa: PLC0415 - only tests have it
     except ImportError as error:
         raise SettingsError(
@@ -125,10 +123,7 @@ def _database(url: str) -> Iterator[str]:
         ) from error
     with running_postgres() as server:
         # A worker has up to 28 connections, for its pool and its queues; the usual 100 are too few for seven.
-        with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
-            connection.execute("ALTER SYSTEM SET max_connections = 300")
-        server.halt()
-        server.begin()
+        server.allow(connections=300)
         with server.database() as lent:
             yield lent
 

@@ -22,6 +22,7 @@ from sqlalchemy.pool import NullPool
 
 from wireroom.errors import Conflict, StoreUnavailable
 from wireroom.store.moving.tables import MOVED, MOVING
+from wireroom.store.postgres_errors import no_connection_free
 from wireroom.store.sqlite import connect, engine_for
 from wireroom.store.sqlite_errors import translate
 
@@ -160,7 +161,7 @@ def _unavailable(error: DBAPIError, path: Path | None) -> BaseException:
         meaning = translate(error, path)
         if isinstance(meaning, StoreUnavailable):
             return meaning
-    return StoreUnavailable(f"The database cannot be opened: {error.orig}")
+    return no_connection_free(error.orig) or StoreUnavailable(f"The database cannot be opened: {error.orig}")
 
 
 if __name__ == "__main__":

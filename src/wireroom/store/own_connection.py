@@ -15,6 +15,7 @@ from typing import Any, LiteralString
 from psycopg import AsyncConnection, Error
 
 from wireroom.errors import StoreUnavailable
+from wireroom.store.postgres_errors import no_connection_free
 
 _CONNECT_SECONDS = 2
 
@@ -95,14 +96,15 @@ async def own_connection(url: str, name: str) -> AsyncIterator[OwnConnection]:
         name: What the server's administrator reads beside it.
 
     Raises:
-        StoreUnavailable: the server cannot be reached within 2 s.
+        StoreUnavailable: the server cannot be reached within 2 s, or has no connection free.
     """
     try:
         connection = await AsyncConnection.connect(
             url, autocommit=True, connect_timeout=_CONNECT_SECONDS, application_name=name
         )
     except Error as error:
-        raise StoreUnavailable(f"PostgreSQL cannot be reached: {error}".strip()) from error
+        unreachable = StoreUnavailable(f"PostgreSQL cannot be reached: {error}".strip())
+        raise no_connection_free(error) or unreachable from error
     try:
         yield OwnConnection(connection)
     finally:

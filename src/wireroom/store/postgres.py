@@ -14,14 +14,15 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from wireroom.errors import StoreBusy, StoreFull, StoreReadOnly, StoreUnavailable
+from wireroom.errors import StoreUnavailable
 from wireroom.perf.pools import Loan, PoolWatch
 from wireroom.store.database import Unit, take_callbacks
 from wireroom.store.migrate import with_driver
+from wireroom.store.postgres_errors import translate
 from wireroom.store.postgres_statements import StatementWatch, plan_of
 
 T = TypeVar("T")
@@ -166,7 +167,7 @@ class PostgresDatabase:
         try:
             yield loan
         except (DBAPIError, PoolTimeoutError) as error:
-            meaning = _translate(error)
+            meaning = translate(error)
             if meaning is error:
                 raise
             raise meaning from error
@@ -184,28 +185,3 @@ def _run(conn: Connection, unit: Unit[T]) -> tuple[T, list[Callable[[], None]]]:
         take_callbacks(conn)
         raise
     return result, take_callbacks(conn)
-
-
-_MEANINGS: dict[str, tuple[type[StoreUnavailable], str]] = {
-    "53100": (StoreFull, "PostgreSQL's disk is full; nothing was stored."),
-    "25006": (StoreReadOnly, "PostgreSQL refuses to write: it is a replica or being restored."),
-    "53300": (StoreBusy, "PostgreSQL has no free connection; raise max_connections or lower the pool."),
-    "40001": (StoreBusy, "PostgreSQL let another transaction go first; nothing was stored."),
-    "55P03": (StoreBusy, "PostgreSQL let another transaction keep a lock for too long; nothing was stored."),
-    "25P03": (StoreUnavailable, "PostgreSQL has ended a transaction that did nothing; nothing was stored."),
-    "40P01": (StoreBusy, "PostgreSQL ended a deadlock in favour of another transaction; nothing was stored."),
-}
-
-
-def _translate(error: DBAPIError | PoolTimeoutError) -> BaseException:
-    """Return our error for one that concerns the server as a whole, else the error itself."""
-    if isinstance(error, PoolTimeoutError):
-        return StoreBusy("All database connections are in use; raise the pool size or find the leak.")
-    state: str | None = getattr(error.orig, "sqlstate", None)
-    if state in _MEANINGS:
-        kind, message = _MEANINGS[state]
-        return kind(message)
-    lost = error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
-    if lost and (state is None or state[:2] in {"57", "08"}):
-        return StoreUnavailable("PostgreSQL cannot be reached or is restarting; nothing was stored.")
-    return error

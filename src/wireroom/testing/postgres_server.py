@@ -86,6 +86,12 @@ class PostgresServer:
         self._control("start", "-l", str(self._server.log), "-o", f'-h "" -k {self._folder}')
         self._server.ensure_postgres_running()
 
+    def allow(self, connections: int) -> None:
+        """Start it again with so many connections in all, of which three are for superusers alone."""
+        self._execute(f"ALTER SYSTEM SET max_connections = {connections}")
+        self.halt()
+        self.begin()
+
     def _control(self, *arguments: str) -> None:
         command = [self._server.bin_path / "pg_ctl", "-w", "-D", self._server.pgdata, *arguments]
         user = self._server.system_user

@@ -35,6 +35,7 @@ from wireroom.store.moving.tables import (
     definition,
     quoted,
 )
+from wireroom.store.postgres_errors import no_connection_free
 
 _DIALECT = Dialect(
     {Kind.INTEGER: "bigint", Kind.NUMBER: "double precision", Kind.TEXT: "text", Kind.BYTES: "bytea"},
@@ -68,7 +69,8 @@ class PostgresSide(Side):
         try:
             self._raw = psycopg.connect(url, autocommit=True)
         except psycopg.OperationalError as error:
-            raise StoreUnavailable(f"{self.name} cannot be opened: {error}") from error
+            closed = StoreUnavailable(f"{self.name} cannot be opened: {error}")
+            raise no_connection_free(error) or closed from error
         collation = self.rows("SELECT datcollate FROM pg_database WHERE datname = current_database()")
         self.binary = "" if collation[0][0] in _BY_BYTES else ' COLLATE "C"'
 
