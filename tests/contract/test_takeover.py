@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text
 
 from wireroom.delivery import outbox
 from wireroom.delivery.outbox import Recipient
-from wireroom.delivery.spots import find_spot, run_of_draft
+from wireroom.delivery.spots import find_spot, is_followed, run_of_draft
 from wireroom.delivery.takeover import note_removed, place_anew, stay
 from wireroom.jobs.port import QueueSpec
 
@@ -70,6 +70,37 @@ async def test_placeholder_is_left_for_a_new_message_once(engine: Engine) -> Non
     assert await engine.db.read(lambda conn: run_of_draft(conn, spot.draft_id, 1, 8)) is None
     await engine.db.write(lambda conn: note_removed(conn, spot.draft_id, 0))
     assert await _part(engine) == ("new", None, None)
+
+
+@pytest.mark.parametrize(
+    ("change", "follows"),
+    [
+        ("UPDATE delivery_parts SET state = 'new' WHERE delivery_id = 2", False),
+        ("UPDATE delivery_parts SET state = 'sending' WHERE delivery_id = 2", True),
+        ("UPDATE delivery_parts SET state = 'placed', message_id = 6 WHERE delivery_id = 2", True),
+        ("UPDATE delivery_parts SET state = 'new', replaces = 6 WHERE delivery_id = 2", True),
+        ("UPDATE deliveries SET run_id = NULL WHERE id = 2", False),
+        ("UPDATE deliveries SET chat_id = 8 WHERE id = 2", False),
+        ("UPDATE runs SET lane = 'another' WHERE id = 'run-2'", False),
+    ],
+    ids=["not-sent", "on-its-way", "stands", "stands-and-is-left", "notice", "other-chat", "other-lane"],
+)
+async def test_only_the_placeholder_of_a_later_request_follows(
+    engine: Engine, change: str, follows: bool
+) -> None:
+    """The first delivery is followed by the second, if that shows itself below; the second by none."""
+
+    def unit(conn: Connection) -> None:
+        conn.execute(text(_ROWS[1].replace("run-1", "run-2").replace("r1", "r2")))
+        conn.execute(text("UPDATE runs SET lane = 'telegram:1:7:0'"))
+        to = Recipient("telegram:1:7:0", 1, 7)
+        outbox.open_delivery(conn, engine.jobs, to, opening="⏳", run_id="run-2", now_ms=1)
+        conn.execute(text("UPDATE delivery_parts SET state = 'placed' WHERE delivery_id = 2"))
+        conn.execute(text(change))
+
+    await engine.db.write(unit)
+    found = await engine.db.read(lambda conn: [is_followed(conn, number) for number in (1, 2)])
+    assert found == [follows, False]
 
 
 @pytest.mark.parametrize(

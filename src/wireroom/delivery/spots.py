@@ -27,7 +27,7 @@ _FOLLOWED = Statement("""
     JOIN runs AS later ON later.lane = own.lane AND later.queued_at >= own.created_at - :skew_ms
     JOIN deliveries AS next ON next.run_id = later.id AND next.chat_id = own.chat_id AND next.id > own.id
     JOIN delivery_parts AS first ON first.delivery_id = next.id AND first.seq = 0
-    WHERE own.id = :delivery_id AND first.state <> 'new'
+    WHERE own.id = :delivery_id AND (first.state <> 'new' OR first.replaces IS NOT NULL)
     LIMIT 1
 """)
 """Whether the placeholder of a later request stands below a delivery's, or is on its way."""
