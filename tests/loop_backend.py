@@ -17,8 +17,16 @@ from wireroom.runs.records import NewRun, create_run
 from wireroom.runs.states import RunMode
 from wireroom.testing.scripted_agent import ScriptedAgent, ScriptedBackend
 
-RUN = f"run-{uuid.uuid4().hex}"
-"""Of this process alone: what tells an agent's processes apart is made of it, and others run beside us."""
+_PROCESS = uuid.uuid4().hex
+"""What tells an agent's processes apart is made of its run's id, and other tests run beside us."""
+
+
+def run_named(name: str) -> str:
+    """Return the id of a run of this process alone."""
+    return f"{name}-{_PROCESS}"
+
+
+RUN = run_named("run")
 LANE = "web:one"
 CONVERSATION = "conversation-1"
 GOES_ON = "tool goes-on\n"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection
 
-from loop_backend import CONVERSATION, LANE, RUN, LoopBackend, complete, go_on
+from loop_backend import CONVERSATION, LANE, RUN, LoopBackend, complete, go_on, run_named
 from loop_bench import LoopBench, loop_bench
 from wireroom.backends.protocol import AgentEvent, AgentRequest, AgentResult, Command, StreamParser
 from wireroom.clock import to_ms
@@ -27,6 +27,7 @@ from wireroom.testing.eventually import eventually
 from wireroom.testing.scripted_agent import ScriptedAgent
 
 pytestmark = pytest.mark.timeout(60)
+A, B, C, D = (run_named(name) for name in "abcd")
 MILLION = 1_000_000
 A_DOLLAR_A_MILLION = LoopPolicy(prices={"scripted": Price(input=1.0, output=1.0)})
 
@@ -118,11 +119,11 @@ async def test_runs_of_a_conversation_are_told_their_own_share(database_path: Pa
     """Three runs of one session, the service restarted in between: their figures add up to the session's."""
     async with counting(database_path) as bench:
         await bench.db.write(lambda conn: begin(conn, bench.workdir))
-        first = await run_to_its_end(bench, "a", "session s-1; raw total 100; say one")
-        second = await run_to_its_end(bench, "b", "session s-1; raw total 250; say two")
+        first = await run_to_its_end(bench, A, "session s-1; raw total 100; say one")
+        second = await run_to_its_end(bench, B, "session s-1; raw total 250; say two")
     async with counting(database_path) as again:
-        third = await run_to_its_end(again, "c", "session s-1; raw total 300; say three")
-        events = await again.db.read(lambda conn: read_events(conn, "c"))
+        third = await run_to_its_end(again, C, "session s-1; raw total 300; say three")
+        events = await again.db.read(lambda conn: read_events(conn, C))
         assert await session(again) == Session("s-1", str(again.workdir), {"input_tokens": 300})
     assert [tokens(run) for run in (first, second, third)] == [100, 150, 50]
     usage = {"input_tokens": 50, "output_tokens": 0, "cost_usd": None}
@@ -136,9 +137,9 @@ async def test_session_is_resumed_in_its_own_folder_only(database_path: Path) ->
     other = database_path.parent / "other"
     async with counting(database_path) as bench:
         await bench.db.write(lambda conn: begin(conn, bench.workdir))
-        for run_id, said, folder in (("a", "one", None), ("b", "two", other), ("c", "three", other)):
+        for run_id, said, folder in ((A, "one", None), (B, "two", other), (C, "three", other)):
             await run_to_its_end(bench, run_id, f"session s-{folder}; say {said}", folder)
-        last = await run_to_its_end(bench, "d", "say four")
+        last = await run_to_its_end(bench, D, "say four")
     assert last.state is RunState.SUCCEEDED
     asked = bench.backend.requests
     assert [one.session_id for one in asked] == [None, None, f"s-{other}", None]
@@ -150,9 +151,9 @@ async def test_run_that_told_nothing_is_in_the_share_of_the_next(database_path: 
     """An agent that failed without a figure leaves what was known of its session."""
     async with counting(database_path) as bench:
         await bench.db.write(lambda conn: begin(conn, bench.workdir))
-        await run_to_its_end(bench, "a", "session s-1; raw total 100; say one")
-        silent = await run_to_its_end(bench, "b", "session s-1; crash")
-        third = await run_to_its_end(bench, "c", "session s-1; raw total 300; say three")
+        await run_to_its_end(bench, A, "session s-1; raw total 100; say one")
+        silent = await run_to_its_end(bench, B, "session s-1; crash")
+        third = await run_to_its_end(bench, C, "session s-1; raw total 300; say three")
     assert (silent.usage, tokens(third)) == (None, 200)
 
 
@@ -160,9 +161,9 @@ async def test_lost_session_takes_along_what_was_known_of_it(database_path: Path
     """The session that replaces it counts from 0, in the same run and in the next."""
     async with counting(database_path) as bench:
         await bench.db.write(lambda conn: begin(conn, bench.workdir))
-        await run_to_its_end(bench, "a", "session gone; raw total 10; say one")
-        second = await run_to_its_end(bench, "b", "session s-2; raw total 30; say two")
-        third = await run_to_its_end(bench, "c", "session s-2; raw total 50; say three")
+        await run_to_its_end(bench, A, "session gone; raw total 10; say one")
+        second = await run_to_its_end(bench, B, "session s-2; raw total 30; say two")
+        third = await run_to_its_end(bench, C, "session s-2; raw total 50; say three")
         assert await session(bench) == Session("s-2", str(bench.workdir), {"input_tokens": 50})
     assert [tokens(second), tokens(third)] == [30, 20]
 
@@ -171,18 +172,18 @@ async def test_attempt_after_a_kill_goes_on_from_what_was_stored(database_path: 
     """What the attempt used that was cut off counts for the next one, and what was told before does not."""
     async with counting(database_path) as bench:
         await bench.db.write(lambda conn: begin(conn, bench.workdir))
-        await run_to_its_end(bench, "a", "session s-1; raw total 100; say one")
+        await run_to_its_end(bench, A, "session s-1; raw total 100; say one")
 
     def killed(conn: Connection) -> None:
-        create(conn, bench, "b", "session s-1; raw total 400; say two")
-        attempt = records.begin_attempt(conn, "b", worker="killed", now_ms=5, lease_ms=1)
+        create(conn, bench, B, "session s-1; raw total 400; say two")
+        attempt = records.begin_attempt(conn, B, worker="killed", now_ms=5, lease_ms=1)
         assert attempt is not None
         assert (attempt.session_id, attempt.session_usage) == ("s-1", {"input_tokens": 100})
         records.note_session(conn, attempt, "s-1")
 
     async with counting(database_path) as again:
         await again.db.write(killed)
-        run = await ended(again, "b")
+        run = await ended(again, B)
     assert (run.state, run.interruptions, tokens(run)) == (RunState.SUCCEEDED, 1, 300)
 
 
