@@ -1,4 +1,4 @@
-"""A worker as a process of its own, to be killed: `python job_child.py URL NOTES [hang]`.
+"""A worker as a process of its own, to be killed: `python -m contract.job_child URL NOTES [hang]`.
 
 It writes `start <ref> <attempt>` and `end <ref>` lines to NOTES; with `hang`, its handler never ends.
 """
@@ -9,8 +9,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from job_engines import make_worker, open_database
-
+from contract.job_engines import make_worker, open_database
 from wireroom.jobs.port import Done, Job, Outcome
 
 

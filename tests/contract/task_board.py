@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from job_engines import Engine
 from sqlalchemy import Connection, Table, select, text
 
+from contract.job_engines import Engine
 from wireroom.clock import to_ms
 from wireroom.runs.endings import finish_run
 from wireroom.runs.feed import Feed

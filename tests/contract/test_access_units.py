@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
 
@@ -35,26 +34,10 @@ from wireroom.errors import Conflict, NotFound
 from wireroom.intake.access import Role
 from wireroom.intake.people import change_role, forget_person, list_people, new_code
 from wireroom.store.database import Database
-from wireroom.store.postgres import PostgresDatabase
 from wireroom.store.schema import audit, people
-from wireroom.store.sqlite import SqliteDatabase
 
 pytestmark = pytest.mark.timeout(60)
 NOW_MS, DAY_MS = 1_800_000_000_000, 86_400_000
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-async def db(request: pytest.FixtureRequest) -> AsyncIterator[Database]:
-    """Lend each kind of database in turn."""
-    if request.param == "sqlite":
-        database: Database = SqliteDatabase(request.getfixturevalue("database_path"))
-        yield database
-        await database.close()
-        return
-    with request.getfixturevalue("postgres").database() as url:
-        database = PostgresDatabase(url)
-        yield database
-        await database.close()
 
 
 def _log_in(conn: Connection, name: str = "ada", checked: str = "hash", replaces: str | None = None) -> str:

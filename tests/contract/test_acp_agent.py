@@ -11,8 +11,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from acp_sessions import QUICK, AcpSession, RecordingHost
 
+from contract.acp_sessions import QUICK, AcpSession, RecordingHost
 from wireroom.backends.acp import AcpBackend
 from wireroom.backends.protocol import AgentRequest, EventKind, McpServer, PermissionAnswer
 from wireroom.errors import AgentUnavailable

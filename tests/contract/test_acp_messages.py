@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from acp import schema
-from acp_sessions import AcpSession, RecordingHost
 from pydantic import BaseModel
 
+from contract.acp_sessions import AcpSession, RecordingHost
 from wireroom.backends import acp_messages as rpc
 from wireroom.backends.acp_messages import Answered, Asked, Told
 from wireroom.backends.protocol import McpServer

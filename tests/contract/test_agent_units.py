@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import pytest
-from job_engines import Engine, open_engine
 from sqlalchemy import Connection, func, select, text
 
+from contract.job_engines import Engine
 from wireroom.agents.admission import ADMIT_KIND, TIME_QUEUE, admission_ref
 from wireroom.agents.agent import get_agent
 from wireroom.agents.calls import CallState, Tried
@@ -31,18 +30,6 @@ from wireroom.testing.clock import ManualClock
 pytestmark = pytest.mark.timeout(60)
 NOW = 1_790_000_000_000
 DAY = 86_400_000
-
-
-@pytest.fixture(params=["embedded", pytest.param("postgresql", marks=pytest.mark.postgres)])
-async def engine(request: pytest.FixtureRequest) -> AsyncIterator[Engine]:
-    """Lend an engine on an empty, migrated database of each kind in turn; no worker runs."""
-    if request.param == "embedded":
-        async with open_engine(f"sqlite:///{request.getfixturevalue('database_path')}") as lent:
-            yield lent
-        return
-    with request.getfixturevalue("postgres").database() as url:
-        async with open_engine(url) as lent:
-            yield lent
 
 
 @pytest.fixture

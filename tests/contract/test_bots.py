@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 from sqlalchemy import Connection, insert, select, text
 
@@ -24,27 +22,12 @@ from wireroom.intake.people import new_code, pair, pairing_purpose
 from wireroom.intake.update import Speaker
 from wireroom.sealing import Seal
 from wireroom.store.database import Database
-from wireroom.store.postgres import PostgresDatabase
 from wireroom.store.schema import deliveries, telegram_bots, updates
 from wireroom.store.sqlite import SqliteDatabase
 
 SEAL = Seal("a key of the test that is long enough")
 TOKEN = "777:helper-token"
 HELPER = NewBot(777, "helper", TOKEN, "helper_bot", "/work/blog", "demo")
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-async def db(request: pytest.FixtureRequest) -> AsyncIterator[Database]:
-    """Lend an empty database of each kind."""
-    if request.param == "sqlite":
-        database: Database = SqliteDatabase(request.getfixturevalue("database_path"))
-        yield database
-        await database.close()
-        return
-    with request.getfixturevalue("postgres").database() as url:
-        database = PostgresDatabase(url)
-        yield database
-        await database.close()
 
 
 async def test_bot_is_kept_sealed_with_what_it_begins_with(db: Database) -> None:

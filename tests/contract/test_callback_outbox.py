@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator, Sequence
 import aiohttp
 import pytest
 from aiohttp import web
-from job_engines import Engine, open_engine
 from sqlalchemy import Connection, text
 
 from callback_receiver import running_receiver
+from contract.job_engines import Engine, open_engine
 from wireroom.callbacks import outbox
 from wireroom.callbacks.client import CallbackClient
 from wireroom.callbacks.guard import Guard
@@ -37,19 +37,13 @@ def _add_run(conn: Connection) -> None:
         conn.execute(text(statement))
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-async def engine(request: pytest.FixtureRequest) -> AsyncIterator[Engine]:
+@pytest.fixture
+async def engine(url: str) -> AsyncIterator[Engine]:
     """Lend each kind of engine in turn, with a run that works."""
     queues = [QueueSpec(outbox.QUEUE, 4)]
-    if request.param == "sqlite":
-        async with open_engine(f"sqlite:///{request.getfixturevalue('database_path')}", queues) as opened:
-            await opened.db.write(_add_run)
-            yield opened
-        return
-    with request.getfixturevalue("postgres").database() as url:
-        async with open_engine(url, queues) as opened:
-            await opened.db.write(_add_run)
-            yield opened
+    async with open_engine(url, queues) as opened:
+        await opened.db.write(_add_run)
+        yield opened
 
 
 async def nowhere(host: str, port: int) -> Sequence[Address]:

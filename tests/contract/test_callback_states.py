@@ -23,7 +23,6 @@ from wireroom.redis.breaker import BreakerRule
 from wireroom.redis.client import PoolRule
 from wireroom.redis.pool import RedisPool
 from wireroom.store.database import Database
-from wireroom.store.postgres import PostgresDatabase
 from wireroom.store.sqlite import SqliteDatabase
 from wireroom.testing import BotAPIServer
 from wireroom.testing.clock import ManualClock
@@ -90,20 +89,6 @@ def states_in(server: RedisServer) -> dict[str, Any]:
     names = server.command("SCAN", "0", "MATCH", f"{KEY}*", "COUNT", "1000")[1]
     values = {name.decode().removeprefix(KEY): server.command("GET", name.decode()) for name in names}
     return {name: json.loads(value) for name, value in values.items() if value is not None}
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-async def db(request: pytest.FixtureRequest) -> AsyncIterator[Database]:
-    """Lend each kind of database in turn."""
-    if request.param == "sqlite":
-        database: Database = SqliteDatabase(request.getfixturevalue("database_path"))
-        yield database
-        await database.close()
-        return
-    with request.getfixturevalue("postgres").database() as url:
-        database = PostgresDatabase(url)
-        yield database
-        await database.close()
 
 
 async def test_open_requests_are_there_for_an_older_service(

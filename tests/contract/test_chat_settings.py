@@ -2,31 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
-import pytest
 from sqlalchemy import Connection, text
 
 from wireroom.conversations.chat_settings import ChatSettings, change_chat_settings, read_chat_settings
 from wireroom.store.database import Database
-from wireroom.store.postgres import PostgresDatabase
-from wireroom.store.sqlite import SqliteDatabase
 
 LANE, TOPIC = "telegram:1:5:0", "telegram:1:5:9"
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-async def db(request: pytest.FixtureRequest) -> AsyncIterator[Database]:
-    """Lend an empty database of each kind."""
-    if request.param == "sqlite":
-        database: Database = SqliteDatabase(request.getfixturevalue("database_path"))
-        yield database
-        await database.close()
-        return
-    with request.getfixturevalue("postgres").database() as url:
-        database = PostgresDatabase(url)
-        yield database
-        await database.close()
 
 
 async def test_chat_settings_keep_what_is_not_changed(db: Database) -> None:

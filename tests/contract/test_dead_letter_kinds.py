@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 
 import pytest
-from job_engines import Engine, open_engine
 from sqlalchemy import Connection, text
 
+from contract.job_engines import Engine, open_engine
 from wireroom.agents.desk import AgentDesk
 from wireroom.api.dead_letter_kinds import DeadKind, Kind, dead_kinds, said_in
 
@@ -36,18 +36,12 @@ PLANT = (
 _KINDS = pytest.mark.parametrize("kind", list(Kind))
 
 
-@pytest.fixture(params=["embedded", pytest.param("postgresql", marks=pytest.mark.postgres)])
-async def engine(request: pytest.FixtureRequest) -> AsyncIterator[Engine]:
+@pytest.fixture
+async def engine(url: str) -> AsyncIterator[Engine]:
     """Lend an engine on a database of each kind with three dead letters of every kind; no worker runs."""
-    if request.param == "embedded":
-        async with open_engine(f"sqlite:///{request.getfixturevalue('database_path')}") as lent:
-            await lent.db.write(_plant)
-            yield lent
-        return
-    with request.getfixturevalue("postgres").database() as url:
-        async with open_engine(url) as lent:
-            await lent.db.write(_plant)
-            yield lent
+    async with open_engine(url) as lent:
+        await lent.db.write(_plant)
+        yield lent
 
 
 @pytest.fixture

@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from job_engines import Engine, open_engine
 from sqlalchemy import Connection, select, text
 
+from contract.job_engines import Engine
 from wireroom.clock import to_ms
 from wireroom.digest.due import Digests
 from wireroom.intake.timetable import Timetable
@@ -38,7 +37,7 @@ _CONVERSATION = text("""
 _CHILD = """
 import asyncio, os, signal, sys
 from datetime import datetime
-from job_engines import open_engine
+from contract.job_engines import open_engine
 from wireroom.digest.due import send_digest
 
 url, lane, due_ms, now, dies = sys.argv[1:]
@@ -105,17 +104,10 @@ class Office:
         return None if found is None else datetime.fromtimestamp(found / 1000, UTC)
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-async def office(request: pytest.FixtureRequest) -> AsyncIterator[Office]:
+@pytest.fixture
+def office(engine: Engine) -> Office:
     """Lend an office on an empty database of each kind."""
-    if request.param == "sqlite":
-        url = f"sqlite:///{request.getfixturevalue('database_path')}"
-        async with open_engine(url) as engine:
-            yield Office(engine, url)
-        return
-    with request.getfixturevalue("postgres").database() as url:
-        async with open_engine(url) as engine:
-            yield Office(engine, url)
+    return Office(engine, engine.url)
 
 
 async def test_digest_comes_once_a_day_to_the_chat_that_wants_it(office: Office) -> None:
@@ -179,7 +171,7 @@ async def test_digest_survives_a_kill_without_being_doubled(office: Office, dies
     child = await asyncio.to_thread(
         subprocess.run,
         [sys.executable, "-c", _CHILD, *told],
-        cwd=Path(__file__).parent,
+        cwd=Path(__file__).parent.parent,
         capture_output=True,
         timeout=40,
         check=False,

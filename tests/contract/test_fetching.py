@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import replace
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from job_engines import Engine, open_engine
+from msgspec import structs
 from sqlalchemy import Connection
 
+from contract.job_engines import Engine
 from wireroom.clock import SystemClock
 from wireroom.errors import FileRefused
 from wireroom.intake.ask import Asker, Question
@@ -28,18 +28,6 @@ from wireroom.workspaces.inbox import GivenFile
 pytestmark = pytest.mark.timeout(60)
 LANE = "telegram:1:7:0"
 Hook = Callable[[], Awaitable[None]]
-
-
-@pytest.fixture(params=["embedded", pytest.param("postgresql", marks=pytest.mark.postgres)])
-async def engine(request: pytest.FixtureRequest) -> AsyncIterator[Engine]:
-    """Lend an engine on a database of each kind in turn."""
-    if request.param == "embedded":
-        async with open_engine(f"sqlite:///{request.getfixturevalue('database_path')}") as lent:
-            yield lent
-        return
-    with request.getfixturevalue("postgres").database() as url:
-        async with open_engine(url) as lent:
-            yield lent
 
 
 class Chat:
@@ -187,7 +175,7 @@ async def test_new_words_of_any_piece_are_those_of_the_album(engine: Engine) -> 
     said = Said(5, Place(7, None, 2), Speaker(7, "Ada"), "Compare", edited=True, album="A")
     await engine.db.write(lambda conn: chat.requests.edited(conn, said, None))
     assert (await chat.run(ALBUM)).prompt == "Compare"
-    other = replace(said, text="")
+    other = structs.replace(said, text="")
     await engine.db.write(lambda conn: chat.requests.edited(conn, other, None))
     assert (await chat.run(ALBUM)).prompt == "Compare"
 

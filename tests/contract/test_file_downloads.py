@@ -10,8 +10,8 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from workspace_routes import program, workspace_routes
 
+from contract.workspace_routes import program, workspace_routes
 from wireroom.api.file_stream import FileStream
 from wireroom.testing.eventually import eventually
 from wireroom.workspaces.open_file import PIECE_BYTES

@@ -9,8 +9,8 @@ from typing import Any
 import aiohttp
 import pytest
 from sqlalchemy import select
-from workspace_routes import program, workspace_routes
 
+from contract.workspace_routes import program, workspace_routes
 from wireroom.api.git import GitOperations
 from wireroom.api.runner_relay import Operation, relayed
 from wireroom.api.services import Services

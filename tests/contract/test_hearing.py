@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from job_engines import Engine, open_engine
 from sqlalchemy import Connection, text
 
+from contract.job_engines import Engine, open_engine
 from wireroom.clock import SystemClock
 from wireroom.conversations.threads import NewConversation, begin_conversation
 from wireroom.delivery import speaking
@@ -36,18 +36,12 @@ RECORDING = Recording("F", "U", 3, caption="Please:")
 LANE = "telegram:1:7:0"
 
 
-@pytest.fixture(params=["embedded", pytest.param("postgresql", marks=pytest.mark.postgres)])
-async def engine(request: pytest.FixtureRequest) -> AsyncIterator[Engine]:
+@pytest.fixture
+async def engine(url: str) -> AsyncIterator[Engine]:
     """Lend an engine on a database of each kind in turn, with a spoken request `r` that waits."""
-    if request.param == "embedded":
-        async with open_engine(f"sqlite:///{request.getfixturevalue('database_path')}") as lent:
-            await lent.db.write(lambda conn: ask(conn, lent))
-            yield lent
-        return
-    with request.getfixturevalue("postgres").database() as url:
-        async with open_engine(url) as lent:
-            await lent.db.write(lambda conn: ask(conn, lent))
-            yield lent
+    async with open_engine(url) as lent:
+        await lent.db.write(lambda conn: ask(conn, lent))
+        yield lent
 
 
 def ask(conn: Connection, engine: Engine) -> None:

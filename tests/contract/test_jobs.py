@@ -8,15 +8,14 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from job_engines import Engine, Recorder, open_engine
 from sqlalchemy import Connection, insert, select
 
+from contract.job_engines import Engine, Recorder, open_engine
 from wireroom.clock import to_ms
 from wireroom.errors import LeaseLost
 from wireroom.jobs.port import CancelResult, Dead, Demand, Done, Job, Outcome, QueueCounts, RunAgainAt
@@ -24,24 +23,8 @@ from wireroom.store.schema import audit
 from wireroom.testing.eventually import eventually
 
 pytestmark = pytest.mark.timeout(60)
-_CHILD = Path(__file__).with_name("job_child.py")
-
-
-@pytest.fixture(params=["embedded", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def url(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Lend the URL of an empty, migrated database of each kind in turn."""
-    if request.param == "embedded":
-        yield f"sqlite:///{request.getfixturevalue('database_path')}"
-        return
-    with request.getfixturevalue("postgres").database() as lent:
-        yield lent
-
-
-@pytest.fixture
-async def engine(url: str) -> AsyncIterator[Engine]:
-    """Lend an engine whose worker is not yet running."""
-    async with open_engine(url) as lent:
-        yield lent
+_CHILD = (sys.executable, "-m", "contract.job_child")
+_TESTS = Path(__file__).parent.parent
 
 
 def _soon(milliseconds: int) -> datetime:
@@ -721,14 +704,14 @@ async def test_many_jobs_of_many_keys_all_run_exactly_once(engine: Engine) -> No
 
 async def _kill_in_the_middle(url: str, notes: Path) -> float:
     """Kill a worker process in the middle of a job, start another, return the seconds until it took over."""
-    hanging = await asyncio.create_subprocess_exec(sys.executable, str(_CHILD), url, str(notes), "hang")
+    hanging = await asyncio.create_subprocess_exec(*_CHILD, url, str(notes), "hang", cwd=_TESTS)
     try:
         await eventually(lambda: "start a 1\n" in _text(notes), "the first worker starts the job", 15)
     finally:
         os.kill(hanging.pid, signal.SIGKILL)
         await hanging.wait()
     killed = time.monotonic()
-    successor = await asyncio.create_subprocess_exec(sys.executable, str(_CHILD), url, str(notes))
+    successor = await asyncio.create_subprocess_exec(*_CHILD, url, str(notes), cwd=_TESTS)
     try:
         await eventually(lambda: "end a\n" in _text(notes), "the second worker ends the job", 15)
         return time.monotonic() - killed

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from functools import partial
 
 import pytest
 from sqlalchemy import Connection
 
-from wireroom.clock import SystemClock
+from contract.job_engines import Engine
 from wireroom.conversations.threads import NewConversation, begin_conversation
-from wireroom.jobs.embedded import EmbeddedJobs
 from wireroom.jobs.port import Jobs
-from wireroom.jobs.procrastinate import ProcrastinateJobs
 from wireroom.runs import endings, joining
 from wireroom.runs.attempt import Attempt
 from wireroom.runs.busy import BusyMode
@@ -24,8 +21,6 @@ from wireroom.runs.records import NewRun, begin_attempt, create_run
 from wireroom.runs.states import RunState
 from wireroom.runs.verdict import Verdict
 from wireroom.store.database import Database
-from wireroom.store.postgres import PostgresDatabase
-from wireroom.store.sqlite import SqliteDatabase
 
 LANE = "telegram:1:5:0"
 
@@ -97,24 +92,15 @@ class _Chat:
         return found.state
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-async def chat(request: pytest.FixtureRequest) -> AsyncIterator[_Chat]:
+@pytest.fixture
+async def chat(engine: Engine) -> _Chat:
     """Lend a chat on an empty database of each kind."""
 
     def begin(conn: Connection) -> None:
         begin_conversation(conn, NewConversation("c", "telegram", LANE, "/w"), 1)
 
-    if request.param == "sqlite":
-        database: Database = SqliteDatabase(request.getfixturevalue("database_path"))
-        await database.write(begin)
-        yield _Chat(database, EmbeddedJobs(SystemClock()))
-        await database.close()
-        return
-    with request.getfixturevalue("postgres").database() as url:
-        database = PostgresDatabase(url)
-        await database.write(begin)
-        yield _Chat(database, ProcrastinateJobs(SystemClock()))
-        await database.close()
+    await engine.db.write(begin)
+    return _Chat(engine.db, engine.jobs)
 
 
 async def test_collected_words_are_asked_once_and_in_order(chat: _Chat) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
-from job_engines import Engine, open_engine
 from sqlalchemy import Connection
 
+from contract.job_engines import Engine, open_engine
 from wireroom.backends.protocol import AgentEvent, EventKind
 from wireroom.conversations.threads import NewConversation, begin_conversation
 from wireroom.errors import LeaseLost
@@ -25,18 +25,12 @@ USAGE = {"input_tokens": 3, "output_tokens": 5, "cost_usd": 0.25}
 STOPPED = Verdict(RunState.CANCELLED, "", "Stopped on request.", None, "cancelled")
 
 
-@pytest.fixture(params=["embedded", pytest.param("postgresql", marks=pytest.mark.postgres)])
-async def engine(request: pytest.FixtureRequest) -> AsyncIterator[Engine]:
+@pytest.fixture
+async def engine(url: str) -> AsyncIterator[Engine]:
     """Lend an engine with one iterating run whose first attempt has begun; no worker runs."""
-    if request.param == "embedded":
-        async with open_engine(f"sqlite:///{request.getfixturevalue('database_path')}") as lent:
-            await lent.db.write(lambda conn: _ask(conn, lent))
-            yield lent
-        return
-    with request.getfixturevalue("postgres").database() as url:
-        async with open_engine(url) as lent:
-            await lent.db.write(lambda conn: _ask(conn, lent))
-            yield lent
+    async with open_engine(url) as lent:
+        await lent.db.write(lambda conn: _ask(conn, lent))
+        yield lent
 
 
 def _ask(conn: Connection, engine: Engine) -> None:

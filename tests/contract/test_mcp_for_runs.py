@@ -10,9 +10,9 @@ import httpx2
 import pytest
 from mcp.client import Client
 from mcp.client.streamable_http import streamable_http_client
-from mcp_clients import Tools
 from pydantic import SecretStr
 
+from contract.mcp_clients import Tools
 from wireroom.app.service import Service
 from wireroom.backends.protocol import AgentRequest, Command, McpServer
 from wireroom.settings import Settings

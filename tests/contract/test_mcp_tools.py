@@ -13,9 +13,9 @@ import aiohttp
 import pytest
 from mcp.client import Client
 from mcp.shared.exceptions import MCPError
-from mcp_clients import WAYS, Tools, connected
 from mcp_types import TextResourceContents
 
+from contract.mcp_clients import WAYS, Tools, connected
 from running_service import API_SECRET, running_service
 from wireroom import __version__
 from wireroom.app.service import Service

@@ -8,10 +8,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from job_engines import open_engine
 from sqlalchemy import Connection
-from task_board import Board
 
+from contract.job_engines import open_engine
+from contract.task_board import Board
 from wireroom.tasks.listing import Wanted, list_tasks
 from wireroom.tasks.operator import Operator, OperatorPolicy
 from wireroom.tasks.wake import QUEUE

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
-from job_engines import Engine, open_engine
 from sqlalchemy import Connection, select
 
+from contract.job_engines import Engine
 from wireroom.callbacks.outbox import open_callback
 from wireroom.clock import to_ms
 from wireroom.conversations.threads import NewConversation, begin_conversation
@@ -26,18 +25,6 @@ from wireroom.testing.clock import ManualClock
 LANE = "web:one"
 LIMIT = timedelta(minutes=10)
 pytestmark = pytest.mark.timeout(60)
-
-
-@pytest.fixture(params=["embedded", pytest.param("postgresql", marks=pytest.mark.postgres)])
-async def engine(request: pytest.FixtureRequest) -> AsyncIterator[Engine]:
-    """Lend an engine on an empty, migrated database of each kind in turn; no worker runs."""
-    if request.param == "embedded":
-        async with open_engine(f"sqlite:///{request.getfixturevalue('database_path')}") as lent:
-            yield lent
-        return
-    with request.getfixturevalue("postgres").database() as url:
-        async with open_engine(url) as lent:
-            yield lent
 
 
 async def queue_runs(engine: Engine, clock: ManualClock, *names: str) -> None:

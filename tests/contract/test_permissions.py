@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from itertools import count
 
 import pytest
-from job_engines import Engine, open_engine
 from sqlalchemy import Connection
 
+from contract.job_engines import Engine
 from wireroom.backends.protocol import AgentEvent, PermissionAnswer, PermissionQuestion
 from wireroom.clock import SystemClock, to_ms
 from wireroom.conversations.threads import NewConversation, begin_conversation, find_conversation
@@ -27,18 +26,6 @@ from wireroom.testing.eventually import eventually
 pytestmark = pytest.mark.timeout(60)
 
 LIST = PermissionQuestion("execute", "ls", "d" * 64)
-
-
-@pytest.fixture(params=["embedded", pytest.param("postgresql", marks=pytest.mark.postgres)])
-async def engine(request: pytest.FixtureRequest) -> AsyncIterator[Engine]:
-    """Lend an engine on an empty, migrated database of each kind in turn; no worker runs."""
-    if request.param == "embedded":
-        async with open_engine(f"sqlite:///{request.getfixturevalue('database_path')}") as lent:
-            yield lent
-        return
-    with request.getfixturevalue("postgres").database() as url:
-        async with open_engine(url) as lent:
-            yield lent
 
 
 class Desk:

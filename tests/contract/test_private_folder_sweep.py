@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from job_engines import Engine, open_engine
 from sqlalchemy import Connection
 
+from contract.job_engines import Engine
 from wireroom.app.chores import sweep_private_folders
 from wireroom.clock import to_ms
 from wireroom.conversations.threads import NewConversation, begin_conversation
@@ -20,18 +19,6 @@ from wireroom.testing.eventually import eventually
 
 LEASE_MS = 30_000
 pytestmark = pytest.mark.timeout(60)
-
-
-@pytest.fixture(params=["embedded", pytest.param("postgresql", marks=pytest.mark.postgres)])
-async def engine(request: pytest.FixtureRequest) -> AsyncIterator[Engine]:
-    """Lend an engine on an empty, migrated database of each kind in turn; no worker runs."""
-    if request.param == "embedded":
-        async with open_engine(f"sqlite:///{request.getfixturevalue('database_path')}") as lent:
-            yield lent
-        return
-    with request.getfixturevalue("postgres").database() as url:
-        async with open_engine(url) as lent:
-            yield lent
 
 
 async def test_sweep_leaves_the_folders_of_living_attempts(engine: Engine, tmp_path: Path) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from functools import partial
 
 import pytest
-from job_engines import Engine, open_engine
 from sqlalchemy import Connection, select
 
+from contract.job_engines import Engine
 from wireroom.conversations.agent import (
     AgentMessage,
     AgentOrder,
@@ -47,18 +46,6 @@ from wireroom.store.schema import callbacks
 pytestmark = pytest.mark.timeout(60)
 
 LIMIT = 3
-
-
-@pytest.fixture(params=["embedded", pytest.param("postgresql", marks=pytest.mark.postgres)])
-async def engine(request: pytest.FixtureRequest) -> AsyncIterator[Engine]:
-    """Lend an engine on an empty, migrated database of each kind in turn; no worker runs."""
-    if request.param == "embedded":
-        async with open_engine(f"sqlite:///{request.getfixturevalue('database_path')}") as lent:
-            yield lent
-        return
-    with request.getfixturevalue("postgres").database() as url:
-        async with open_engine(url) as lent:
-            yield lent
 
 
 @pytest.fixture

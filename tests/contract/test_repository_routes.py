@@ -9,8 +9,9 @@ from typing import Any
 
 import aiohttp
 import pytest
-from workspace_routes import program, workspace_routes
 from yarl import URL
+
+from contract.workspace_routes import program, workspace_routes
 
 Client = aiohttp.ClientSession
 

@@ -3,31 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from functools import partial
 
 import pytest
-from job_engines import Engine, open_engine
 from sqlalchemy import Connection, text
 
+from contract.job_engines import Engine
 from wireroom.conversations.threads import NewConversation, begin_conversation
 from wireroom.runs.queries import reword_waiting
 from wireroom.runs.records import NewRun, begin_attempt, create_run
 
 AT_ONCE = 8
 pytestmark = pytest.mark.timeout(60)
-
-
-@pytest.fixture(params=["embedded", pytest.param("postgresql", marks=pytest.mark.postgres)])
-async def engine(request: pytest.FixtureRequest) -> AsyncIterator[Engine]:
-    """Lend an engine on an empty, migrated database of each kind in turn; no worker runs."""
-    if request.param == "embedded":
-        async with open_engine(f"sqlite:///{request.getfixturevalue('database_path')}") as lent:
-            yield lent
-        return
-    with request.getfixturevalue("postgres").database() as url:
-        async with open_engine(url) as lent:
-            yield lent
 
 
 def _begin(conn: Connection, number: int) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 
 import pytest
-from job_engines import Engine, open_engine
 from sqlalchemy import Connection
 
+from contract.job_engines import Engine, open_engine
 from wireroom.conversations.threads import (
     NewConversation,
     Session,
@@ -21,18 +21,12 @@ USED = {"input_tokens": 300, "cost_usd": 0.25}
 Noted = tuple[str, str | None, Mapping[str, int | float] | None]
 
 
-@pytest.fixture(params=["embedded", pytest.param("postgresql", marks=pytest.mark.postgres)])
-async def engine(request: pytest.FixtureRequest) -> AsyncIterator[Engine]:
+@pytest.fixture
+async def engine(url: str) -> AsyncIterator[Engine]:
     """Lend an engine with one conversation; no worker runs."""
-    if request.param == "embedded":
-        async with open_engine(f"sqlite:///{request.getfixturevalue('database_path')}") as lent:
-            await lent.db.write(_begin)
-            yield lent
-        return
-    with request.getfixturevalue("postgres").database() as url:
-        async with open_engine(url) as lent:
-            await lent.db.write(_begin)
-            yield lent
+    async with open_engine(url) as lent:
+        await lent.db.write(_begin)
+        yield lent
 
 
 def _begin(conn: Connection) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from job_engines import Engine, open_engine
 from sqlalchemy import Connection, text
 
+from contract.job_engines import Engine
 from wireroom.clock import to_ms
 from wireroom.conversations.chat_settings import change_chat_settings
 from wireroom.intake.reply import Reply
@@ -70,19 +69,10 @@ class Till:
         )
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-async def till(request: pytest.FixtureRequest) -> AsyncIterator[Till]:
+@pytest.fixture
+async def till(engine: Engine) -> Till:
     """Lend a till on an empty database of each kind."""
-    if request.param == "sqlite":
-        async with open_engine(f"sqlite:///{request.getfixturevalue('database_path')}") as engine:
-            yield await _till(engine)
-        return
-    with request.getfixturevalue("postgres").database() as url:
-        async with open_engine(url) as engine:
-            yield await _till(engine)
 
-
-async def _till(engine: Engine) -> Till:
     def unit(conn: Connection) -> int:
         conn.execute(_CONVERSATION)
         change_chat_settings(conn, LANE, 1, day_usd=1.0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from functools import partial
 
 import pytest
@@ -14,23 +13,8 @@ from wireroom.errors import StoreBusy, StoreUnavailable
 from wireroom.store.database import Database, after_commit
 from wireroom.store.postgres import PostgresDatabase
 from wireroom.store.schema import access_codes, audit
-from wireroom.store.sqlite import SqliteDatabase
 
 pytestmark = pytest.mark.timeout(60)
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-async def db(request: pytest.FixtureRequest) -> AsyncIterator[Database]:
-    """Lend each kind of database in turn."""
-    if request.param == "sqlite":
-        database: Database = SqliteDatabase(request.getfixturevalue("database_path"))
-        yield database
-        await database.close()
-        return
-    with request.getfixturevalue("postgres").database() as url:
-        database = PostgresDatabase(url)
-        yield database
-        await database.close()
 
 
 def _note(conn: Connection, subject: str) -> None:

@@ -11,10 +11,10 @@ from typing import Any
 
 import psycopg
 import pytest
-from job_engines import make_worker
 from sqlalchemy import Connection, literal, select, text
 from structlog.testing import capture_logs
 
+from contract.job_engines import make_worker
 from wireroom.jobs.port import Done, Job, Outcome
 from wireroom.perf.evidence import RepeatedStatement, StatementFigures
 from wireroom.perf.pools import pool_figures, report_held

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from job_engines import Engine, open_engine
 from sqlalchemy import Connection, text
 
+from contract.job_engines import Engine, open_engine
 from wireroom.delivery import outbox
 from wireroom.delivery.outbox import Recipient
 from wireroom.delivery.spots import find_spot, is_followed, run_of_draft
@@ -25,19 +25,13 @@ _ROWS = (
 )
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-async def engine(request: pytest.FixtureRequest) -> AsyncIterator[Engine]:
+@pytest.fixture
+async def engine(url: str) -> AsyncIterator[Engine]:
     """Lend each kind of engine in turn, with a run whose placeholder stands."""
     queues = [QueueSpec(outbox.QUEUE, 4)]
-    if request.param == "sqlite":
-        async with open_engine(f"sqlite:///{request.getfixturevalue('database_path')}", queues) as opened:
-            await opened.db.write(lambda conn: _begin(conn, opened))
-            yield opened
-        return
-    with request.getfixturevalue("postgres").database() as url:
-        async with open_engine(url, queues) as opened:
-            await opened.db.write(lambda conn: _begin(conn, opened))
-            yield opened
+    async with open_engine(url, queues) as opened:
+        await opened.db.write(lambda conn: _begin(conn, opened))
+        yield opened
 
 
 def _begin(conn: Connection, engine: Engine) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 import pytest
-from job_engines import Engine, open_engine
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
-from task_board import Board
 
+from contract.job_engines import Engine, open_engine
+from contract.task_board import Board
 from wireroom.errors import BadInput, Conflict, NotFound
 from wireroom.store.migrate import with_driver
 from wireroom.store.schema import task_attempts, task_dependencies, task_details
@@ -23,18 +23,6 @@ from wireroom.testing.postgres_server import PostgresServer
 
 pytestmark = pytest.mark.timeout(60)
 _WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'task_dependencies'::regclass"
-
-
-@pytest.fixture(params=["embedded", pytest.param("postgresql", marks=pytest.mark.postgres)])
-async def engine(request: pytest.FixtureRequest) -> AsyncIterator[Engine]:
-    """Lend an engine on an empty, migrated database of each kind in turn; no worker runs."""
-    if request.param == "embedded":
-        async with open_engine(f"sqlite:///{request.getfixturevalue('database_path')}") as lent:
-            yield lent
-        return
-    with request.getfixturevalue("postgres").database() as url:
-        async with open_engine(url) as lent:
-            yield lent
 
 
 @pytest.fixture

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from job_engines import open_engine
 from sqlalchemy import select
-from task_board import Board
 
+from contract.job_engines import Engine, open_engine
+from contract.task_board import Board
 from wireroom.errors import BadInput, Conflict, NotFound
 from wireroom.store.schema import tasks
 from wireroom.tasks.columns import Column, Sought, Window, count_columns, find_cards, show_window
@@ -24,16 +23,10 @@ from wireroom.tasks.states import TaskStatus
 pytestmark = pytest.mark.timeout(60)
 
 
-@pytest.fixture(params=["embedded", pytest.param("postgresql", marks=pytest.mark.postgres)])
-async def desk(request: pytest.FixtureRequest) -> AsyncIterator[Board]:
+@pytest.fixture
+def desk(engine: Engine) -> Board:
     """Lend an empty board on each kind of database in turn; no worker runs."""
-    if request.param == "embedded":
-        async with open_engine(f"sqlite:///{request.getfixturevalue('database_path')}") as lent:
-            yield Board(lent)
-        return
-    with request.getfixturevalue("postgres").database() as url:
-        async with open_engine(url) as lent:
-            yield Board(lent)
+    return Board(engine)
 
 
 async def move(desk: Board, task_id: int, **to: Any) -> TaskView:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from job_engines import Engine, open_engine
 from sqlalchemy import Connection, select, text
-from task_board import Board
 
+from contract.job_engines import Engine
+from contract.task_board import Board
 from wireroom.clock import from_ms
 from wireroom.delivery.hours import read_quiet_hours
 from wireroom.delivery.outbox import Recipient
@@ -31,18 +30,6 @@ from wireroom.testing.clock import ManualClock
 pytestmark = pytest.mark.timeout(60)
 _MOVED = "☑️ The run of task 1 has ended: succeeded (2 s, $0.25). The task was moved and stays archived."
 _RETRY = RetryPolicy(max_attempts=3, base=timedelta(seconds=10), cap=timedelta(minutes=1))
-
-
-@pytest.fixture(params=["embedded", pytest.param("postgresql", marks=pytest.mark.postgres)])
-async def engine(request: pytest.FixtureRequest) -> AsyncIterator[Engine]:
-    """Lend an engine on an empty, migrated database of each kind in turn; no worker runs."""
-    if request.param == "embedded":
-        async with open_engine(f"sqlite:///{request.getfixturevalue('database_path')}") as lent:
-            yield lent
-        return
-    with request.getfixturevalue("postgres").database() as url:
-        async with open_engine(url) as lent:
-            yield lent
 
 
 @pytest.fixture

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
-import pytest
 from sqlalchemy import Connection, text
 
 from wireroom.conversations.chat_settings import change_chat_settings, read_chat_settings
@@ -42,24 +40,8 @@ from wireroom.intake.topic_requests import (
 from wireroom.intake.update import Place
 from wireroom.jobs.embedded import EmbeddedJobs
 from wireroom.store.database import Database
-from wireroom.store.postgres import PostgresDatabase
-from wireroom.store.sqlite import SqliteDatabase
 
 KEY = TopicKey(1, -1002, 5)
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-async def db(request: pytest.FixtureRequest) -> AsyncIterator[Database]:
-    """Lend an empty database of each kind."""
-    if request.param == "sqlite":
-        database: Database = SqliteDatabase(request.getfixturevalue("database_path"))
-        yield database
-        await database.close()
-        return
-    with request.getfixturevalue("postgres").database() as url:
-        database = PostgresDatabase(url)
-        yield database
-        await database.close()
 
 
 async def test_topic_keeps_what_is_not_told_anew(db: Database) -> None:

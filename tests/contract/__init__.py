@@ -1,0 +1,1 @@
+"""One suite on each implementation of a port."""
