@@ -6,7 +6,6 @@ The shell around `around` and `addressing`, inside the unit that handles the upd
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 
 from msgspec import structs
@@ -69,7 +68,7 @@ class Ears:
             case Unclear():
                 raise NameUnknown("The bot's name is not known yet.")
             case Nameless(chat_id=chat_id, title=title):
-                return replace(said, speaker=Speaker(chat_id, title))
+                return structs.replace(said, speaker=Speaker(chat_id, title))
             case Meant(text=text):
                 self._learn_name(conn, said.place, around, now_ms)
                 return said if text == said.text or not around.is_shared else _without_name(said, text)
@@ -116,4 +115,4 @@ def _without_name(said: Said, text: str) -> Said:
     if not text and said.context:
         text = FOR_YOU
     recording = said.recording and structs.replace(said.recording, caption=text)
-    return replace(said, text=text, recording=recording)
+    return structs.replace(said, text=text, recording=recording)

@@ -19,7 +19,7 @@ MOST_CONTEXT_CHARS = 1500
 _CUT = " […]"
 
 
-class Media(msgspec.Struct):
+class Media(msgspec.Struct, gc=False):
     """A file of any kind: sound, picture, film, document."""
 
     file_id: str = ""
@@ -37,7 +37,7 @@ class Media(msgspec.Struct):
         return self.mime_type.lower().startswith("audio/")
 
 
-class Who(msgspec.Struct):
+class Who(msgspec.Struct, gc=False):
     """A person, a bot or a chat, as far as its name goes."""
 
     is_bot: bool = False
@@ -53,7 +53,7 @@ class Who(msgspec.Struct):
         return full or self.title or self.username
 
 
-class Origin(msgspec.Struct):
+class Origin(msgspec.Struct, gc=False):
     """Where a forwarded message comes from."""
 
     sender_user: Who | None = None
@@ -69,21 +69,21 @@ class Origin(msgspec.Struct):
         return (known.name if known else self.sender_user_name) or "somebody"
 
 
-class _Quote(msgspec.Struct):
+class _Quote(msgspec.Struct, gc=False):
     text: str = ""
 
 
-class _Elsewhere(msgspec.Struct):
+class _Elsewhere(msgspec.Struct, gc=False):
     origin: Origin = msgspec.field(default_factory=Origin)
 
 
-class Enclosing(msgspec.Struct, kw_only=True):
+class Enclosing(msgspec.Struct, kw_only=True, gc=False):
     """A message as far as it carries files and words."""
 
     text: str | None = None
     caption: str | None = None
     rich_message: Any = None
-    photo: list[Media] = []
+    photo: tuple[Media, ...] = ()
     video: Media | None = None
     animation: Media | None = None
     document: Media | None = None
@@ -94,17 +94,18 @@ class Enclosing(msgspec.Struct, kw_only=True):
     @property
     def words(self) -> str:
         """Its text, caption or rich text, without NUL, which PostgreSQL stores in no column."""
-        return _storable(self.text or self.caption or words_of(self.rich_message)).strip()
+        said = self.text or self.caption or words_of(self.rich_message)
+        return said.replace("\0", "").strip()
 
 
-class Replied(Enclosing, kw_only=True):
+class Replied(Enclosing, kw_only=True, gc=False):
     """The message that is answered."""
 
     message_id: int = 0
     from_: Who | None = msgspec.field(default=None, name="from")
 
 
-class Enclosed(Enclosing, kw_only=True):
+class Enclosed(Enclosing, kw_only=True, gc=False):
     """A message with all that it carries."""
 
     media_group_id: str = ""
@@ -112,6 +113,24 @@ class Enclosed(Enclosing, kw_only=True):
     quote: _Quote | None = None
     reply_to_message: Replied | None = None
     external_reply: _Elsewhere | None = None
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether it carries nothing but words, as nearly every message."""
+        return not (
+            self.reply_to_message
+            or self.forward_origin
+            or self.quote
+            or self.external_reply
+            or self.media_group_id
+            or self.photo
+            or self.document
+            or self.voice
+            or self.video
+            or self.animation
+            or self.audio
+            or self.video_note
+        )
 
 
 def files_of(message: Enclosed, message_id: int) -> tuple[ChatFile, ...]:

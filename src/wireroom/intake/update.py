@@ -7,10 +7,10 @@ Source: Telegram Bot API, Update, Message, CallbackQuery.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgspec
+from msgspec import structs
 
 from wireroom.errors import BadInput
 from wireroom.intake.enclosed import Enclosed, context_of, files_of, origin_of, with_context
@@ -23,7 +23,7 @@ _GENERAL = 1
 _Id = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 
-class _User(msgspec.Struct):
+class _User(msgspec.Struct, gc=False):
     id: _Id
     is_bot: bool = False
     first_name: str = ""
@@ -31,12 +31,12 @@ class _User(msgspec.Struct):
     username: str = ""
 
 
-class _Chat(msgspec.Struct):
+class _Chat(msgspec.Struct, gc=False):
     id: _Id
     type: str = "private"
 
 
-class _Message(Enclosed, kw_only=True):
+class _Message(Enclosed, kw_only=True, gc=False):
     message_id: _Id
     chat: _Chat
     from_: _User | None = msgspec.field(default=None, name="from")
@@ -44,14 +44,14 @@ class _Message(Enclosed, kw_only=True):
     is_topic_message: bool = False
 
 
-class _Callback(msgspec.Struct):
+class _Callback(msgspec.Struct, gc=False):
     id: str
     from_: _User = msgspec.field(name="from")
     message: _Message | None = None
     data: str | None = None
 
 
-class _Stopped(msgspec.Struct):
+class _Stopped(msgspec.Struct, gc=False):
     """The button of a draft. Source: Telegram Bot API 10.3, MessageGenerationStopped."""
 
     chat: _Chat
@@ -59,7 +59,7 @@ class _Stopped(msgspec.Struct):
     message_thread_id: _Id | None = None
 
 
-class _Update(msgspec.Struct):
+class _Update(msgspec.Struct, gc=False):
     update_id: _Id
     message: _Message | None = None
     edited_message: _Message | None = None
@@ -67,7 +67,7 @@ class _Update(msgspec.Struct):
     stopped_message_generation: _Stopped | None = None
 
 
-class _OnlyId(msgspec.Struct):
+class _OnlyId(msgspec.Struct, gc=False):
     update_id: _Id
 
 
@@ -77,8 +77,7 @@ _decode_id = msgspec.json.Decoder(_OnlyId, strict=False).decode
 _decode_any = msgspec.json.Decoder().decode
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True, gc=False):
     """Where in Telegram something was said."""
 
     chat_id: int
@@ -91,16 +90,14 @@ class Place:
         return lane_name(bot_id, self.chat_id, self.thread_id)
 
 
-@dataclass(frozen=True, slots=True)
-class Speaker:
+class Speaker(msgspec.Struct, frozen=True, gc=False):
     """Who said it."""
 
     user_id: int
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(msgspec.Struct, frozen=True, gc=False):
     """A message, or with `edited` a new wording of one."""
 
     update_id: int
@@ -126,8 +123,7 @@ class Said:
         return with_context(self.text, self.origin, self.context) if self.text else ""
 
 
-@dataclass(frozen=True, slots=True)
-class Pressed:
+class Pressed(msgspec.Struct, frozen=True, gc=False):
     """An inline button was pressed, or the button of a draft: `data` "w:draft:<draft id>"."""
 
     update_id: int
@@ -139,8 +135,7 @@ class Pressed:
     data: str
 
 
-@dataclass(frozen=True, slots=True)
-class Other:
+class Other(msgspec.Struct, frozen=True, gc=False):
     """An update that Wireroom does not act on."""
 
     update_id: int
@@ -222,12 +217,19 @@ def _read(body: bytes | str) -> Incoming:
         return Other(update.update_id, _kind_of(body))
     if message.from_ is None:
         return Other(update.update_id, "anonymous")
-    return Said(
-        update_id=update.update_id,
-        place=_place(message),
-        speaker=_speaker(message.from_),
-        text=message.words,
+    said = Said(
+        update.update_id,
+        _place(message),
+        _speaker(message.from_),
+        message.words,
         edited=update.message is None,
+    )
+    return said if message.is_bare else _with_enclosures(said, message)
+
+
+def _with_enclosures(said: Said, message: _Message) -> Said:
+    return structs.replace(
+        said,
         recording=_recording(message),
         files=files_of(message, message.message_id),
         album=_storable(message.media_group_id),
@@ -278,7 +280,8 @@ def _place(message: _Message) -> Place:
 
 
 def _speaker(user: _User) -> Speaker:
-    name = " ".join(part for part in (user.first_name, user.last_name) if part)
+    first, last = user.first_name, user.last_name
+    name = f"{first} {last}" if first and last else first or last
     return Speaker(user.id, _storable(name or user.username or str(user.id)))
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
-from wireroom.intake.enclosed import MOST_CONTEXT_CHARS
+from wireroom.intake.enclosed import MOST_CONTEXT_CHARS, Enclosed
 from wireroom.intake.update import Said, read_update
 from wireroom.workspaces.given import ChatFile
 
@@ -132,3 +133,13 @@ def test_context_is_bounded() -> None:
     long = said(text="Fix it", reply_to_message={"message_id": 2, "from": BOT, "text": "x" * 4000})
     assert len(long.context) < MOST_CONTEXT_CHARS + 100
     assert long.context.endswith(" […]")
+
+
+@pytest.mark.parametrize(
+    "field",
+    sorted(set(Enclosed.__struct_fields__) - {"text", "caption", "rich_message"}),
+)
+def test_is_bare_knows_every_enclosure(field: str) -> None:
+    """A message is bare only without any field that is more than its words, a field added later included."""
+    assert Enclosed(text="hi").is_bare
+    assert not msgspec.structs.replace(Enclosed(text="hi"), **{field: "anything"}).is_bare
