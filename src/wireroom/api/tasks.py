@@ -1,13 +1,13 @@
 """`/api/tasks` and `/conversations/api/tasks`: the task board.
 
-Bodies are in `task_bodies`, what may be said of a task in `tasks.requests`. A list is a plain array; with
-`page` or `limit` it is `{"tasks": […], "pagination": {"page", "limit", "total", "totalPages"}}`.
+Bodies are in `task_bodies`, what may be said of a task in `tasks.requests`, what is said beside it in
+`task_reading`. A list is a plain array; with `page` or `limit` it is
+`{"tasks": […], "pagination": {"page", "limit", "total", "totalPages"}}`.
 Source: contract of cursor-runner, section 1.5; contract of cursor-agents, section B2.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from http import HTTPStatus
@@ -23,28 +23,27 @@ from starlette.responses import Response
 from wireroom.api.guard import caller_guard, caller_of, note_action
 from wireroom.api.lazy_routes import LazyRoute
 from wireroom.api.legacy import ShortRefusal, json_response, read_object
-from wireroom.api.paging import Cursor, next_link, older_piece, read_cursor
+from wireroom.api.paging import Cursor, next_link, older_piece
 from wireroom.api.requests import idempotency_key
 from wireroom.api.services import Services
 from wireroom.api.streaming import wants_lines, whole_list
 from wireroom.api.task_bodies import attempt_body, pagination_body, task_body
+from wireroom.api.task_reading import place_after, task_number, wanted_end, wanted_status
 from wireroom.clock import to_ms
 from wireroom.errors import BadInput, Conflict, NotFound
 from wireroom.store.database import Database
 from wireroom.tasks import board
 from wireroom.tasks.listing import MOST_LISTED, Wanted, count_tasks, list_tasks
-from wireroom.tasks.moving import End, add_at
+from wireroom.tasks.moving import add_at
 from wireroom.tasks.once import add_once
-from wireroom.tasks.requests import TaskFields, read_fields, read_id, refuse_unknown_backend
+from wireroom.tasks.requests import TaskFields, read_fields, refuse_unknown_backend
 from wireroom.tasks.rows import TaskView, attempts_of, find_task, limits_by_label
-from wireroom.tasks.states import LABELS, shown_stamp
+from wireroom.tasks.states import shown_stamp
 
 PATHS = ("/api/tasks", "/conversations/api/tasks")
 MOST_ON_PAGE = 500
 _PAGE = 20
 """Tasks on a page unless said otherwise."""
-_NUMBER = re.compile(r"-?[0-9]+")
-_NO_STATUS = -1
 T = TypeVar("T")
 _Page = Annotated[int | None, Query(ge=1, le=1_000_000)]
 _Limit = Annotated[int | None, Query(ge=1, le=MOST_ON_PAGE)]
@@ -108,7 +107,7 @@ class _TaskRoutes:
         `Link` tells where a list that is sorted by `order` goes on. Asked for as lines of JSON, it lists all.
         """
         wanted = Wanted(
-            status=_wanted_status(status, status_label),
+            status=wanted_status(status, status_label),
             dead_only=dead,
             conversation_id=conversation_id or None,
             sort_by=sort_by,
@@ -118,7 +117,7 @@ class _TaskRoutes:
             return _lines(self._db, wanted)
         limit = per_page or limit
         size = limit or (_PAGE if page or cursor else MOST_LISTED)
-        piece = older_piece(size, 0, page, None, _place(cursor, sort_by))
+        piece = older_piece(size, 0, page, None, place_after(cursor, sort_by))
         part = replace(wanted, limit=piece.limit, offset=piece.offset, after=piece.after)
 
         def read(conn: Connection) -> tuple[Sequence[TaskView], int]:
@@ -142,7 +141,7 @@ class _TaskRoutes:
         `Idempotency-Key`, or `idempotencyKey` in the body, makes repetitions one task.
         """
         sent, jobs = await read_object(request), self._services.jobs
-        said, at, key = self._fields(sent, new=True), _end(sent.get("at")), self._key(request, sent)
+        said, at, key = self._fields(sent, new=True), wanted_end(sent.get("at")), self._key(request, sent)
 
         def add(conn: Connection, now_ms: int) -> TaskView:
             return add_at(conn, jobs, said, at, now_ms) if at else board.add_task(conn, jobs, said, now_ms)
@@ -155,7 +154,7 @@ class _TaskRoutes:
 
     async def show(self, task_id: str) -> Response:
         """Show a task; the `ETag` is what `If-Match` compares."""
-        number = _id(task_id)
+        number = task_number(task_id)
         task = await self._db.read(lambda conn: find_task(conn, number))
         if task is None:
             raise ShortRefusal(HTTPStatus.NOT_FOUND, "Task not found")
@@ -163,7 +162,7 @@ class _TaskRoutes:
 
     async def edit(self, request: Request, task_id: str) -> Response:
         """Change what is named; with `updatedat` or `If-Match`, only if nothing has changed since then."""
-        number, body = _id(task_id), await read_object(request)
+        number, body = task_number(task_id), await read_object(request)
         seen = unquote(request.headers.get("if-match", "").strip().removeprefix("W/").strip('"'))
         said = self._fields(body | {"updatedat": seen} if seen not in {"", "*"} else body, new=False)
         jobs = self._services.jobs
@@ -174,7 +173,7 @@ class _TaskRoutes:
 
     async def delete(self, request: Request, task_id: str) -> Response:
         """Delete a task for good; a run that works on it is stopped."""
-        number, jobs = _id(task_id), self._services.jobs
+        number, jobs = task_number(task_id), self._services.jobs
 
         def unit(conn: Connection, now_ms: int) -> None:
             board.delete_task(conn, jobs, number, now_ms)
@@ -185,7 +184,7 @@ class _TaskRoutes:
 
     async def retry(self, request: Request, task_id: str) -> Response:
         """Make a task ready, as if it had never failed."""
-        number, jobs = _id(task_id), self._services.jobs
+        number, jobs = task_number(task_id), self._services.jobs
         body = await self._change(
             request, "task.retry", lambda conn, now_ms: board.retry_task(conn, jobs, number, now_ms)
         )
@@ -193,7 +192,7 @@ class _TaskRoutes:
 
     async def attempts(self, task_id: str) -> Response:
         """List a task's attempts, newest first."""
-        number = _id(task_id)
+        number = task_number(task_id)
         found = await self._db.read(
             lambda conn: None if find_task(conn, number) is None else attempts_of(conn, number)
         )
@@ -263,46 +262,6 @@ def _lines(db: Database, wanted: Wanted) -> Response:
     )
 
 
-def _place(cursor: str | None, sort_by: str) -> Any:
-    if cursor is not None and sort_by != "order":
-        raise ShortRefusal(HTTPStatus.BAD_REQUEST, "cursor goes with sortBy=order only.")
-    try:
-        return read_cursor(cursor, int, int)
-    except BadInput as error:
-        raise ShortRefusal(HTTPStatus.BAD_REQUEST, str(error)) from error
-
-
-def _id(text: str) -> int:
-    try:
-        return read_id(text)
-    except BadInput as error:
-        raise ShortRefusal(HTTPStatus.BAD_REQUEST, str(error)) from error
-
-
-def _end(said: Any) -> End | None:
-    if said is None:
-        return None
-    try:
-        return End(said)
-    except ValueError as error:
-        raise ShortRefusal(HTTPStatus.BAD_REQUEST, f"at must be one of {', '.join(End)}") from error
-
-
 def _etag(task: TaskView) -> str:
     """Return when the task was changed; another program may have put any text there."""
     return f'"{quote(shown_stamp(task.updatedat) or "", safe=":")}"'
-
-
-def _wanted_status(number: str | None, label: str | None) -> int | None:
-    """Return which status is asked for; a number that no status has lists nothing."""
-    if number:
-        if not _NUMBER.fullmatch(number):
-            raise ShortRefusal(HTTPStatus.BAD_REQUEST, "Invalid status parameter. Must be a number.")
-        digits = number.lstrip("0") or "0"
-        return int(digits) if len(digits) == 1 else _NO_STATUS
-    if label:
-        if label not in LABELS:
-            message = f"Invalid status_label parameter. Must be one of {', '.join(LABELS)}."
-            raise ShortRefusal(HTTPStatus.BAD_REQUEST, message)
-        return int(LABELS[label])
-    return None
