@@ -10,7 +10,6 @@ import asyncio
 import os
 import secrets
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from datetime import timedelta
 from typing import Self
 
@@ -19,7 +18,7 @@ from wireroom.api.services import Services
 from wireroom.app.agents import AgentWork, make_agents
 from wireroom.app.backends import Backends
 from wireroom.app.bot_work import make_bot_work
-from wireroom.app.cache import cache_chores, cache_folder, make_cache
+from wireroom.app.cache import cache_chores
 from wireroom.app.chores import folder_chores, row_chores
 from wireroom.app.desk import make_desk
 from wireroom.app.engine import Engine, OpenEngine, open_engine
@@ -30,15 +29,14 @@ from wireroom.app.mcp import InnerRoutes, McpGate
 from wireroom.app.outgoing import http_session, known_hosts
 from wireroom.app.parts import Parts, drain
 from wireroom.app.probes import make_probes
-from wireroom.app.redis import make_redis_work
 from wireroom.app.roles import Role, check_role
 from wireroom.app.runner import Surroundings, make_callback_sender, make_executor
 from wireroom.app.speech import make_speech, sign_talk
+from wireroom.app.stores import open_stores
 from wireroom.app.surface import Secrets, Surface
 from wireroom.app.tasks import make_operator
 from wireroom.app.traces import begin_traces, traced
-from wireroom.app.watched_database import WatchedDatabase
-from wireroom.app.web_server import WebServer, bind
+from wireroom.app.web_server import WebServer, address_of, bind
 from wireroom.backends.protocol import AnyBackend
 from wireroom.callbacks import outbox
 from wireroom.callbacks.lookups import Lookups
@@ -128,9 +126,7 @@ class Service:
     @property
     def address(self) -> str:
         """The address people open."""
-        host, port = self._listener.getsockname()[:2]
-        shown = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104 - compared, not bound
-        return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+        return address_of(self._listener)
 
     async def login_link(self) -> str:
         """Return an address that logs a browser in, once."""
@@ -145,7 +141,10 @@ class Service:
         check_role(self.role, settings)
         make_data_dir(settings.data_dir)
         stack.push_async_callback(begin_traces(settings))
-        engine = await self._open_stores()
+        self._stores = await stack.enter_async_context(
+            open_stores(settings, self.role, self.clock, self._open_engine)
+        )
+        engine = self._stores.engine
         lookups = Lookups()
         stack.push_async_callback(lookups.close)
         session = await stack.enter_async_context(http_session(lookups, settings))
@@ -176,7 +175,7 @@ class Service:
             clock=self.clock,
             feed=feed,
             asker=asker,
-            system_settings=SystemSettings(engine.db, self._cache),
+            system_settings=SystemSettings(engine.db, self._stores.cache),
             desk=make_desk(settings, engine.jobs),
             api_secret=known.api,
             base_url=lambda: self.address,
@@ -185,10 +184,10 @@ class Service:
             profiler=self._probes.profiler,
             history=self._probes.history,
             shelf=self._probes.shelf,
-            cache=self._cache,
+            cache=self._stores.cache,
             sign_talk=sign_talk(settings, session),
-            changes=lambda: self._watched.sure_state,
-            budgets=self.redis.budgets(engine.db, self.clock, known.api),
+            changes=lambda: self._stores.watched.sure_state,
+            budgets=self._stores.redis.budgets(engine.db, self.clock, known.api),
         )
         outside = Outside(session, self._callback_url, known.api)
         around = Surroundings(
@@ -198,7 +197,7 @@ class Service:
             clock=self.clock,
             feed=feed,
             backends=self._backends,
-            workspaces=Workspaces(settings, os.environ, self.clock, self._cache),
+            workspaces=Workspaces(settings, os.environ, self.clock, self._stores.cache),
             lookups=lookups,
             hosts=known_hosts(settings),
             own_tools=OwnServer(lambda: self.address + TOOLS_PATH, token_for_agents(known.api)),
@@ -224,28 +223,13 @@ class Service:
         self._work(engine, traced(handlers, engine.db), around.workspaces, agents)
         self._listen(engine, known, around.workspaces)
 
-    async def _open_stores(self) -> Engine:
-        """Open the database with its job engine, Redis where it is set, and what is kept over both."""
-        opened = await self._stack.enter_async_context(self._open_engine(self.settings, self.clock))
-        self._watched = WatchedDatabase(opened.db)
-        self.redis = make_redis_work(self.settings, self._watched, self.clock)
-        self._stack.push_async_callback(self.redis.close)
-        folder = self._stack.enter_context(cache_folder(self.settings, self.role))
-        self._cache = make_cache(self.settings, self._watched, self.redis.redis, folder)
-        self._stack.push_async_callback(self._cache.close)
-        return replace(opened, db=self._watched)
-
     def _handlers(self, around: Surroundings, asker: Asker, executor: Executor) -> dict[str, Handler]:
         """Return what does the jobs of chats, of runs and of the board, by kind."""
         engine = around.engine
         operator = make_operator(self.settings, engine, self.clock, around.feed, asker)
         self._board = BoardWatch(engine.db, engine.jobs, operator)
         self.services.system_settings.watch(self._board.look)
-        handlers: dict[str, Handler] = {
-            records.KIND: executor.handle,
-            wake.KIND: operator.handle,
-        }
-        return handlers
+        return {records.KIND: executor.handle, wake.KIND: operator.handle}
 
     def _executor(self, around: Surroundings, outside: Outside) -> Executor:
         hands = self._bots.hands(around)
@@ -261,7 +245,8 @@ class Service:
         self, engine: Engine, handlers: dict[str, Handler], workspaces: Workspaces, agents: AgentWork
     ) -> None:
         """Begin what runs beside the routes: in a process that works, the jobs and what goes with them."""
-        parts = self._probes.tasks() | self.redis.chores() | cache_chores(self._cache, self.services)
+        redis, cache = self._stores.redis, self._stores.cache
+        parts = self._probes.tasks() | redis.chores() | cache_chores(cache, self.services)
         parts["bots"] = self.fleet.watch()
         parts["pools"] = watch_pools(self.settings.connection_held_seconds)
         if engine.wake_ups is not None:
@@ -297,15 +282,15 @@ class Service:
         rest = documented(self.services, workspaces)
         tools = McpDoor(InnerRoutes(rest, self.services.api_secret))
         self._parts.begin({"tools": tools.run()})
-        surface = Surface(self.role, self.services, engine, self.redis, self.fleet)
+        surface = Surface(self.role, self.services, engine, self._stores.redis, self.fleet)
         http = surface.build(
             known,
             rest,
             McpGate(self.services, tools),
             worker_runs=None if (jobs := self._worker_task) is None else lambda: not jobs.done(),
-            state=lambda: self._watched.state,
+            state=lambda: self._stores.watched.state,
         )
-        self._parts.serve(WebServer(self.redis.counted(http), self._listener))
+        self._parts.serve(WebServer(self._stores.redis.counted(http), self._listener))
         self._stack.callback(self.services.feed.close)
         if self.role.serves_people:
             note_address(self.settings.data_dir, self.address)
