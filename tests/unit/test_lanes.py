@@ -217,25 +217,36 @@ def test_the_overall_wait_takes_no_permit() -> None:
 def test_permits_left_and_the_time_to_the_next_follow_the_overall_limit() -> None:
     """Both are told without taking a permit: what is left, and how long nothing is."""
     lanes = Lanes(LaneRules(overall_limit=2))
-    assert (lanes.permits(0.0), lanes.seconds_to_permit(0.0)) == (2, 0)
+    assert (lanes.permits(0.0), lanes.seconds_to_permits(0.0, 1)) == (2, 0)
     assert lanes.ask(0.0, PERSON, "send") == 0
-    assert (lanes.permits(0.5), lanes.seconds_to_permit(0.5)) == (1, 0)
+    assert (lanes.permits(0.5), lanes.seconds_to_permits(0.5, 1)) == (1, 0)
+    assert (lanes.seconds_to_permits(0.5, 2), lanes.seconds_to_permits(0.5, 9)) == (0.5, 0.5)
     assert lanes.ask(0.5, OTHER, "send") == 0
-    assert (lanes.permits(0.5), lanes.seconds_to_permit(0.5)) == (0, 0.5)
-    assert (lanes.permits(1.0), lanes.seconds_to_permit(1.0)) == (1, 0)
+    assert (lanes.permits(0.5), lanes.seconds_to_permits(0.5, 1)) == (0, 0.5)
+    assert (lanes.permits(1.0), lanes.seconds_to_permits(1.0, 1)) == (1, 0)
+    assert lanes.seconds_to_permits(1.0, 2) == 0.5
 
 
 def test_sending_pace_gives_room_for_as_many_messages_as_may_be_sent() -> None:
-    """The queue of deliveries claims what has a permit, never more than it has slots, else it waits."""
+    """The queue of deliveries claims what has both its permits, never more than its slots, else it waits."""
     clock = ManualClock()
-    lanes = Lanes(LaneRules(overall_limit=3))
+    lanes = Lanes(LaneRules(overall_limit=6))
     pace = SendingPace(MemoryPermits(lanes, clock))
     assert (pace.seconds_held(), pace.room(2), pace.room(64)) == (0, 2, 3)
-    for chat in range(3):
+    for chat in range(5):
         assert lanes.ask(clock.monotonic(), chat, "send") == 0
-    clock.advance(timedelta(milliseconds=250))
-    assert pace.room(64) == 0
+        clock.advance(timedelta(milliseconds=50))
     assert pace.seconds_held() == pytest.approx(0.75)
+    assert lanes.ask(clock.monotonic(), 5, "send") == 0
+    assert pace.room(64) == 0
+    assert pace.seconds_held() == pytest.approx(0.8)
+
+
+def test_sending_pace_of_one_call_at_a_time_waits_for_no_second() -> None:
+    """Where the limit is a single call a message begins with that one."""
+    lanes = Lanes(LaneRules(overall_limit=1))
+    pace = SendingPace(MemoryPermits(lanes, ManualClock()))
+    assert (pace.seconds_held(), pace.room(64)) == (0, 1)
 
 
 def test_messages_of_a_chat_go_in_their_order_however_late_they_ask() -> None:
@@ -308,7 +319,7 @@ def test_three_refused_chats_mean_the_bot() -> None:
     assert lanes.ask(1.0, OTHER, "send") == 0
     lanes.flood(1.0, 3, 90)
     assert lanes.ask(2.0, OTHER, "edit") == pytest.approx(28)
-    assert (lanes.permits(2.0), lanes.seconds_to_permit(2.0)) == (0, 28)
+    assert (lanes.permits(2.0), lanes.seconds_to_permits(2.0, 1)) == (0, 28)
     assert lanes.ask(30.0, OTHER, "edit") == 0
 
 

@@ -154,9 +154,9 @@ class Lanes:
         """
         return self._next_turn(now) - now if now < self._overall_ready_at(now) else 0.0
 
-    def seconds_to_permit(self, now: float) -> float:
-        """Return 0 while the overall limit leaves room, else how long it does not. Changes nothing."""
-        return max(0.0, self._overall_ready_at(now) - now)
+    def seconds_to_permits(self, now: float, count: int) -> float:
+        """Return 0 while there is room for `count`, the limit at most, else how long not. Changes nothing."""
+        return max(0.0, self._overall_ready_at(now, min(count, self._rules.overall_limit)) - now)
 
     def permits(self, now: float) -> int:
         """Return how many permits the overall limit would give now."""
@@ -235,10 +235,10 @@ class Lanes:
         self.bot.last_turn = max(self.bot.last_turn + spacing, self._overall_ready_at(now), now)
         return self.bot.last_turn
 
-    def _overall_ready_at(self, now: float) -> float:
-        """Return when the overall limit leaves room, as far as is known; past if it does now."""
+    def _overall_ready_at(self, now: float, count: int = 1) -> float:
+        """Return when the overall limit leaves room for `count`, as far as is known; past if it does now."""
         calls, under_way = self.bot.calls, self._under_way(now)
-        room = self._rules.overall_limit - len(under_way)
+        room = self._rules.overall_limit - len(under_way) - (count - 1)
         if len(calls) < room:
             return self.bot.closed_until
         window = self._rules.overall_window_seconds

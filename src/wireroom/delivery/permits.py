@@ -57,8 +57,8 @@ class Permits(Protocol):
         """Return the time so far from now."""
         ...
 
-    def seconds_to_permit(self) -> float:
-        """Return 0 while there seems to be a permit, else how long there is none; takes nothing."""
+    def seconds_to_permits(self, count: int) -> float:
+        """Return 0 while there seem to be `count` permits, else how long there are fewer; takes nothing."""
         ...
 
     def permits(self) -> int:
@@ -102,9 +102,9 @@ class MemoryPermits:
         """Return the time so far from now; see `Permits.in_seconds`."""
         return self._clock.now() + timedelta(seconds=seconds)
 
-    def seconds_to_permit(self) -> float:
-        """Return how long there is no permit; see `Permits.seconds_to_permit`."""
-        return self._lanes.seconds_to_permit(self._clock.monotonic())
+    def seconds_to_permits(self, count: int) -> float:
+        """Return how long there are fewer permits; see `Permits.seconds_to_permits`."""
+        return self._lanes.seconds_to_permits(self._clock.monotonic(), count)
 
     def permits(self) -> int:
         """Return how many permits there are; see `Permits.permits`."""
@@ -129,9 +129,9 @@ class PermitsByBot:
         """Forget a bot that sends no more."""
         self._known.pop(bot_id, None)
 
-    def seconds_to_permit(self) -> float:
-        """Return 0 while a bot seems to have a permit, else how long none has one."""
-        return min((one.seconds_to_permit() for one in self._known.values()), default=0.0)
+    def seconds_to_permits(self, count: int) -> float:
+        """Return 0 while a bot seems to have `count` permits, else how long none has as many."""
+        return min((one.seconds_to_permits(count) for one in self._known.values()), default=0.0)
 
     def permits(self) -> int:
         """Return how many permits the bots seem to have together; one while no bot is known."""

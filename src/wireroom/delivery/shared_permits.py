@@ -116,10 +116,10 @@ class SharedPermits:
         now = self._lane_now(self._seen) - self._seen.ahead_seconds
         return from_ms(ceil(now * 1000)) + delay
 
-    def seconds_to_permit(self) -> float:
-        """Return how long there seems to be no permit; see `Permits.seconds_to_permit`."""
+    def seconds_to_permits(self, count: int) -> float:
+        """Return how long there seem to be fewer permits; see `Permits.seconds_to_permits`."""
         seen = self._seen
-        return 0.0 if seen is None else seen.lanes.seconds_to_permit(self._lane_now(seen))
+        return 0.0 if seen is None else seen.lanes.seconds_to_permits(self._lane_now(seen), count)
 
     def permits(self) -> int:
         """Return how many permits there seem to be; see `Permits.permits`."""
