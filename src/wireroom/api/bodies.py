@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import ceil
+from math import ceil, isfinite
 from typing import Any
 
 from pydantic import BaseModel, Field
@@ -13,6 +13,8 @@ from wireroom.runs.events import StoredEvent
 from wireroom.runs.queries import RunView
 from wireroom.runs.summaries import RunSummary
 
+_DIGITS = 4
+
 
 def iso(value_ms: int) -> str:
     """Return a stored time as people and programs read it, such as `2026-11-21T23:54:00.123Z`."""
@@ -22,6 +24,16 @@ def iso(value_ms: int) -> str:
 def iso_or_none(value_ms: int | None) -> str | None:
     """Return a stored time as `iso` does, None for none."""
     return None if value_ms is None else iso(value_ms)
+
+
+def short(value: float) -> float | None:
+    """Return a figure with four digits, which is more than it is exact to; None for not-a-number."""
+    return float(f"{value:.{_DIGITS}g}") if isfinite(value) else None
+
+
+def ms(seconds: float) -> float | None:
+    """Return seconds as milliseconds, with four digits."""
+    return short(seconds * 1000)
 
 
 class Pagination(BaseModel):

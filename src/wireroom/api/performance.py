@@ -16,7 +16,7 @@ from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
 from wireroom import __version__
-from wireroom.api.bodies import iso
+from wireroom.api.bodies import iso, ms
 from wireroom.api.guard import caller_guard
 from wireroom.api.lazy_routes import LazyRoute
 from wireroom.api.performance_bodies import (
@@ -29,16 +29,14 @@ from wireroom.api.performance_bodies import (
     PoolBody,
     ProcessBody,
     QueueBody,
-    RepeatedBody,
     RouteBody,
     SeriesBody,
-    StatementBody,
     TotalsBody,
     WindowBody,
-    ms,
 )
 from wireroom.api.profile import admins_alone
 from wireroom.api.services import Services
+from wireroom.api.statement_bodies import RepeatedBody, StatementBody
 from wireroom.errors import NotFound
 from wireroom.perf.bottlenecks import rank
 from wireroom.perf.endpoints import total_of

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from typing import Self
 
 from pydantic import BaseModel, Field
 
-from wireroom.api.bodies import iso
+from wireroom.api.bodies import iso, ms, short
+from wireroom.api.statement_bodies import RepeatedBody, StatementBody
 from wireroom.perf.bottlenecks import Cause
 from wireroom.perf.evidence import (
     CacheRatio,
@@ -17,24 +17,10 @@ from wireroom.perf.evidence import (
     MemoryGrowth,
     PoolWait,
     QueueWait,
-    RepeatedStatement,
-    StatementFigures,
 )
 from wireroom.perf.history import Series
 from wireroom.perf.history_reading import Depth, percentile_ms
 from wireroom.perf.timings import Timings
-
-_DIGITS = 4
-
-
-def short(value: float) -> float | None:
-    """Return a figure with four digits, which is more than it is exact to; None for not-a-number."""
-    return float(f"{value:.{_DIGITS}g}") if math.isfinite(value) else None
-
-
-def ms(seconds: float) -> float | None:
-    """Return seconds as milliseconds, with four digits."""
-    return short(seconds * 1000)
 
 
 class WindowBody(BaseModel):
@@ -223,56 +209,6 @@ class MemoryBody(BaseModel):
     resident_bytes: int
     allocated_blocks: int = Field(description="Pieces of memory that Python's objects hold.")
     growing: list[GrowthBody]
-
-
-class StatementBody(BaseModel):
-    """One shape of statement over the window."""
-
-    statement: str = Field(description="Without its values.")
-    calls: int
-    p95_ms: float | None
-    slowest_ms: float | None
-    total_seconds: float | None
-    rows: int
-    place: str = Field(description="Where in the code it is said.")
-    scans: list[str] = Field(description="Tables that it reads as a whole, where its plan is known.")
-
-    @classmethod
-    def of(cls, one: StatementFigures) -> Self:
-        """Return a statement's figures as JSON."""
-        return cls(
-            statement=one.shape,
-            calls=one.calls,
-            p95_ms=ms(one.p95_seconds),
-            slowest_ms=ms(one.slowest_seconds),
-            total_seconds=short(one.total_seconds),
-            rows=one.rows,
-            place=one.place,
-            scans=list(one.scans),
-        )
-
-
-class RepeatedBody(BaseModel):
-    """A read that a request or job said again and again (N+1), over the window."""
-
-    within: str
-    statement: str
-    place: str
-    most_times: int
-    occurrences: int
-    total_seconds: float | None
-
-    @classmethod
-    def of(cls, one: RepeatedStatement) -> Self:
-        """Return a finding as JSON."""
-        return cls(
-            within=one.within,
-            statement=one.shape,
-            place=one.place,
-            most_times=one.most_times,
-            occurrences=one.occurrences,
-            total_seconds=short(one.total_seconds),
-        )
 
 
 class CauseBody(BaseModel):
