@@ -30,6 +30,9 @@ _CLOSE_UPDATE = Statement("""
 """)
 """Note what became of an update."""
 
+_CORRECT_NOTE = Statement("UPDATE updates SET state = :state, reason = :reason WHERE id = :row_id")
+"""Note something else of an update that this unit has taken; its time, and so that index, stays."""
+
 _REOPEN_UPDATE = Statement("""
     UPDATE updates SET state = 'received', reason = NULL, handled_at = NULL
     WHERE id = :row_id AND lane = :lane AND state = 'refused' AND reason = :reason
@@ -109,7 +112,7 @@ def accept_updates(
 def take_update(conn: Connection, row_id: int, now_ms: int) -> str | None:
     """Note the update as done and return it as JSON, None when it was handled already.
 
-    The caller's unit does what follows from it, and corrects the note by `close_update`.
+    The caller's unit does what follows from it, and corrects the note by `correct_note`.
     """
     payload: str | None = _TAKE_UPDATE.value(conn, row_id=row_id, now_ms=now_ms)
     return payload
@@ -118,6 +121,11 @@ def take_update(conn: Connection, row_id: int, now_ms: int) -> str | None:
 def close_update(conn: Connection, row_id: int, state: UpdateState, reason: str | None, now_ms: int) -> None:
     """Note what became of the update."""
     _CLOSE_UPDATE.run(conn, row_id=row_id, state=state.value, reason=reason, now_ms=now_ms)
+
+
+def correct_note(conn: Connection, row_id: int, state: UpdateState, reason: str | None) -> None:
+    """Note what became of an update that was taken in this unit, instead of that it is done."""
+    _CORRECT_NOTE.run(conn, row_id=row_id, state=state.value, reason=reason)
 
 
 def retry_update(conn: Connection, jobs: Jobs, row_id: int) -> bool:

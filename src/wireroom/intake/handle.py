@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from wireroom.clock import Clock, to_ms
 from wireroom.delivery.outbox import Button, Recipient, send_notice
 from wireroom.intake import people, words
-from wireroom.intake.accept import UpdateState, close_update, take_update
+from wireroom.intake.accept import UpdateState, close_update, correct_note, take_update
 from wireroom.intake.access import Access, Role, access_of
 from wireroom.intake.ask import Asker, Question
 from wireroom.intake.busy_asking import BusyAsker
@@ -131,7 +131,7 @@ class UpdateHandler:
         if payload is not None:
             state, reason = self._act(conn, row_id, payload, now_ms)
             if state is not UpdateState.DONE or reason is not None:
-                close_update(conn, row_id, state, reason, now_ms)
+                correct_note(conn, row_id, state, reason)
         self._jobs.finish(conn, job)
 
     def _act(

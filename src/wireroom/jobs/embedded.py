@@ -78,7 +78,7 @@ class EmbeddedJobs:
 
     def finish(self, conn: Connection, job: Job) -> None:
         """Finish the job in the caller's transaction; see `Jobs.finish`."""
-        if not job_rows.remove(driver(conn), [job_rows.Claim(job.id, job.epoch)]):
+        if not job_rows.remove_one(driver(conn), job_rows.Claim(job.id, job.epoch)):
             raise lost_claim(job)
 
     def cancel(self, conn: Connection, *, kind: str, ref: str, keep: bool = False) -> CancelResult:

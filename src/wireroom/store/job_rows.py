@@ -250,6 +250,11 @@ def remove(raw: Any, claims: Iterable[Claim]) -> int:
     return int(raw.executemany(_REMOVE, claims).rowcount)
 
 
+def remove_one(raw: Any, claim: Claim) -> bool:
+    """Delete a finished job; False when it no longer belongs to the claim."""
+    return bool(raw.run(_REMOVE, claim))
+
+
 def give_back(
     raw: Any, claim: Claim, *, run_at_ms: int, now_ms: int, counted: bool, error: str | None = None
 ) -> None:
