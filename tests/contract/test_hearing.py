@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -61,10 +62,12 @@ class ScriptedListener:
         """Answer in this order; the last again and again."""
         self.answers = list(answers)
         self.shown: list[str] = []
+        self.listened = 0
 
     async def listen(self, recording: Recording) -> Heard:
         """Return or raise the next answer."""
         assert recording.file_id == "F"
+        self.listened += 1
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, SpeechError):
             raise answer
@@ -105,6 +108,24 @@ async def test_words_become_the_prompt_once(engine: Engine) -> None:
     assert (await engine.db.read(lambda conn: standing_of(conn, "r"))).unheard is None
     opening = text("SELECT opening FROM deliveries")
     assert await engine.db.read(lambda conn: conn.scalar(opening)) == "🎙 write it"
+
+
+@pytest.mark.parametrize("ends", ["heard", "gone"])
+async def test_turn_of_the_run_waits_for_the_job_that_hears(engine: Engine, ends: str) -> None:
+    """However many processes there are, one listens; the run's own turn does if that job is gone."""
+    listener = ScriptedListener(Heard("write it"))
+    enqueue = partial(engine.jobs.enqueue, queue=speaking.QUEUE, kind="hear", ref="r")
+    await engine.db.write(enqueue)
+    turn = asyncio.create_task(hearing(engine, listener).hear("r", RECORDING))
+    await asyncio.sleep(0.05)
+    assert listener.listened == 0
+    if ends == "heard":
+        await hearing(engine, listener).handle(job("hear"))
+    else:
+        await engine.db.write(lambda conn: engine.jobs.cancel(conn, kind="hear", ref="r"))
+    assert await asyncio.wait_for(turn, 10) is None
+    assert listener.listened == 1
+    assert (await engine.db.read(lambda conn: standing_of(conn, "r"))).unheard is None
 
 
 async def test_words_that_come_after_the_start_change_nothing(engine: Engine) -> None:

@@ -1,14 +1,16 @@
 """Requests that were spoken: heard as soon as they come, in their own queue, and before their run begins.
 
 The run stands in its lane's line from the start, so order, `/queue` and `/stop` are those of any request.
-Whoever comes first has the recording heard: the job of kind `hear`, or the run's own job when its turn is
-there; both wait for the same hearing. What was heard becomes the run's prompt in one commit, once, and only
-while it has not begun; so a crash anywhere before is a repetition that nobody sees.
+The job of kind `hear` has the recording heard, on whichever process; when the run's turn is there it waits
+for that, and has it heard itself if that job is gone. What was heard becomes the run's prompt in one commit,
+once, and only while it has not begun; so a crash anywhere before is a repetition that nobody sees.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Protocol
 
 import structlog
@@ -19,7 +21,7 @@ from wireroom.clock import Clock, to_ms
 from wireroom.errors import SpeechError
 from wireroom.jobs.port import Done, Job, Jobs, Outcome
 from wireroom.runs import endings
-from wireroom.runs.feed import Feed, lane_topic, run_topic
+from wireroom.runs.feed import Feed, News, lane_topic, run_topic
 from wireroom.runs.options import encode, read_options
 from wireroom.runs.spoken_words import quoted, shortened
 from wireroom.runs.states import RunState
@@ -28,11 +30,12 @@ from wireroom.speech.limits import Recording
 from wireroom.speech.port import Heard
 from wireroom.store.database import Database, after_commit
 from wireroom.store.patience import read_patiently, write_patiently
-from wireroom.store.statement import Statement
+from wireroom.store.statement import Row, Statement
 
 KIND = "hear"
 
 _MOST_STARTS = 5
+_LOOK_SECONDS = 0.5
 _log = structlog.get_logger(__name__)
 
 _UNHEARD = Statement("""
@@ -110,10 +113,9 @@ class Hearing:
         return Done()
 
     async def hear(self, run_id: str, recording: Recording) -> Verdict | None:
-        """Make the run's prompt what was said; see `Ears`."""
-        row = await read_patiently(
-            self._db, lambda conn: _UNHEARD.row(conn, run_id=run_id), what=f"words of {run_id}"
-        )
+        """Make the run's prompt what was said, unless its own job does; see `Ears`."""
+        with self._feed.listen(run_topic(run_id)) as news:
+            row = await self._left_to_us(run_id, news)
         if row is None:
             return None
         try:
@@ -122,6 +124,24 @@ class Hearing:
             return unheard(error)
         await self._store(run_id, row[0], heard)
         return None
+
+    async def _left_to_us(self, run_id: str, news: News) -> Row | None:
+        """Return the unheard run once no job of kind `hear` is there for it, None when it has been heard."""
+
+        def look(conn: Connection) -> tuple[Row | None, bool]:
+            row = _UNHEARD.row(conn, run_id=run_id)
+            recording = None if row is None else read_options(row[0]).recording
+            if recording is None or recording.heard:
+                return None, False
+            return row, self._jobs.is_pending(conn, kind=KIND, ref=run_id)
+
+        while True:
+            news.clear()
+            row, has_job = await read_patiently(self._db, look, what=f"words of {run_id}")
+            if not has_job:
+                return row
+            with suppress(TimeoutError):
+                await asyncio.wait_for(news.wait(), _LOOK_SECONDS)
 
     async def _store(self, run_id: str, options: str, heard: Heard) -> None:
         await write_patiently(
