@@ -86,7 +86,7 @@ COMMITS = {
     "answer cut into parts, not committed": "within Sender._render 1",
     "answer shown, not recorded": "within Sender._fill 1",
     "answer recorded, delivery not closed": "after Sender._fill 1",
-    "delivery closed": "after Sender._complete 1",
+    "delivery closed": "after Records.shown 1",
 }
 
 
