@@ -25,8 +25,8 @@ from wireroom.load.own_service import settings_of
 from wireroom.load.patterns import Extent, Pattern
 from wireroom.load.scene import FIRST_PERSON, Wanted
 from wireroom.testing.eventually import eventually
+from wireroom.testing.ports import free_port
 from wireroom.testing.postgres_server import running_postgres
-from wireroom.testing.redis_server import free_port
 
 _WORKERS = (1, 2, 4)
 _SECONDS = 120.0

@@ -27,8 +27,9 @@ from balancer import Balancer
 from processes import Fork, Program, ServiceProcess, gone
 from wireroom.app.roles import Role
 from wireroom.testing.eventually import eventually
+from wireroom.testing.ports import free_port
 from wireroom.testing.postgres_server import PostgresServer, running_postgres
-from wireroom.testing.redis_server import RedisServer, free_port, running_redis
+from wireroom.testing.redis_server import RedisServer, running_redis
 
 IS_CLUSTER = os.environ.get("WIREROOM_TEST_SITE") == "cluster"
 """Whether tests of the whole service are to run on clusters."""

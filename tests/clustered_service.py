@@ -19,7 +19,7 @@ from cluster import SURROUNDINGS, WEBHOOK_SECRET, Cluster, shared_servers
 from wireroom.app.roles import Role
 from wireroom.app.service import Service
 from wireroom.settings import Settings, variables_of
-from wireroom.testing.redis_server import free_port
+from wireroom.testing.ports import free_port
 from wireroom.testing.scripted_agent import ScriptedAgent, ScriptedBackend
 
 _STOP_SECONDS = 20.0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -32,6 +31,7 @@ from wireroom.testing.acp_agent import ScriptedAcpAgent
 from wireroom.testing.clock import ManualClock
 from wireroom.testing.eventually import eventually
 from wireroom.testing.leaks import LeakCheck
+from wireroom.testing.ports import free_port
 from wireroom.testing.scripted_agent import ScriptedAgent, ScriptedBackend
 
 pytestmark = pytest.mark.timeout(90)
@@ -248,7 +248,7 @@ async def test_receiver_that_is_down_for_ten_minutes_gets_its_callback_once(
     database_path: Path, agent: ScriptedAgent
 ) -> None:
     """Tried again and again, over a restart of the service, and delivered once when the receiver is back."""
-    port, folder = _free_port(), database_path.parent
+    port, folder = free_port(), database_path.parent
     clock = ManualClock(datetime(2026, 11, 22, 12, tzinfo=UTC))
     back = clock.now() + timedelta(minutes=10)
     wanted = {"prompt": "say kept", "id": "req-1", "callbackUrl": f"http://127.0.0.1:{port}/cb"}
@@ -310,7 +310,7 @@ def _stands(url: str, state: str, tries: int = 0) -> Callable[[], Awaitable[bool
 @pytest.mark.slow
 async def test_callback_outlives_kills_while_its_receiver_is_down(tmp_path: Path) -> None:
     """Killed twice between two tries: the result arrives once, when both are back."""
-    port = _free_port()
+    port = free_port()
     async with (
         BotAPIServer() as telegram,
         installed(tmp_path, telegram, WEBHOOK_SECRET=SECRET) as service,
@@ -360,9 +360,3 @@ def _command_line(pid: int) -> bytes:
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return b""
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])

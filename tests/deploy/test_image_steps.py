@@ -18,7 +18,7 @@ import pytest
 
 from deploy.dockerfile import Instruction, stages
 from wireroom.testing.eventually import eventually
-from wireroom.testing.redis_server import free_port
+from wireroom.testing.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 BUILD, FINAL = stages(ROOT / "deploy" / "Dockerfile")

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 import shlex
-import socket
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -29,6 +28,7 @@ from wireroom.cli.logs import set_up_logs
 from wireroom.settings import load_settings
 from wireroom.testing import BotAPIServer
 from wireroom.testing.eventually import eventually
+from wireroom.testing.ports import free_port
 
 SECRETS = {
     "TELEGRAM_BOT_TOKEN": "123456:AAE-bot-token",
@@ -171,7 +171,7 @@ async def _runs(caller: Day) -> None:
 async def _callbacks(caller: Day, receiver: Receiver) -> None:
     """Have ends reported: at the second try, never, and where it is not allowed."""
     receiver.answers.append(web.Response(status=500))
-    down = f"http://127.0.0.1:{_free_port()}"
+    down = f"http://127.0.0.1:{free_port()}"
     for url in (
         f"{receiver.url}?secret={OTHERS['callback']}",
         receiver.url,
@@ -182,12 +182,6 @@ async def _callbacks(caller: Day, receiver: Receiver) -> None:
     ):
         wanted = {"prompt": "x", "backend": "claude", "callbackUrl": url}
         await caller.call("POST", f"/cursor/execute/async?secret={OURS}", wanted)
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 async def _clones(caller: Day) -> None:

@@ -10,7 +10,8 @@ from pydantic import SecretStr
 from wireroom.doctor.findings import Finding
 from wireroom.doctor.neighbours import look_at_redis
 from wireroom.settings import Settings
-from wireroom.testing.redis_server import free_port, running_redis
+from wireroom.testing.ports import free_port
+from wireroom.testing.redis_server import running_redis
 
 
 async def _found(url: str) -> Finding:

@@ -21,7 +21,8 @@ from wireroom.redis.keys import CACHE, CALLBACK_STATE, CLAIM
 from wireroom.redis.pool import RedisPool
 from wireroom.redis.tally import counted
 from wireroom.testing.eventually import eventually
-from wireroom.testing.redis_server import RedisServer, free_port, running_redis
+from wireroom.testing.ports import free_port
+from wireroom.testing.redis_server import RedisServer, running_redis
 
 pytestmark = pytest.mark.timeout(120)
 

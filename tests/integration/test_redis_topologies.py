@@ -14,7 +14,8 @@ from wireroom.errors import RedisUnavailable
 from wireroom.redis.keys import CACHE, CLAIM
 from wireroom.redis.pool import RedisPool
 from wireroom.testing.eventually import eventually
-from wireroom.testing.redis_server import RedisServer, free_port, running_redis
+from wireroom.testing.ports import free_port
+from wireroom.testing.redis_server import RedisServer, running_redis
 
 pytestmark = pytest.mark.timeout(120)
 

