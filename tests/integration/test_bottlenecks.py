@@ -28,7 +28,8 @@ from wireroom.store.statement import Statement
 from wireroom.testing.eventually import eventually
 
 Get = Callable[[str], Awaitable[tuple[int, str]]]
-ROWS = 5_000
+ROWS = 50_000
+"""So many that a walk through them costs what is worth a line, however fast the machine is."""
 BY_COLOUR = Statement("SELECT count(*) FROM planted WHERE colour = :colour")
 BY_ID = Statement("SELECT colour FROM planted WHERE id = :id")
 

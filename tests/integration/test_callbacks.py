@@ -249,6 +249,7 @@ async def test_no_log_tells_a_secret(office: Office, receiver: Receiver) -> None
         await office.promise(f"{receiver.url}?secret=theirs&token=hidden")
         office.pass_until((await office.becomes("pending", 1)).due_at)
         await office.becomes("dead", 2)
+        await eventually(lambda: len(logs) == 2, "both are logged")
     assert [one["event"] for one in logs] == ["callback_delayed", "callback_given_up"]
     for word in ("theirs", "hidden", SECRET, "done"):
         assert word not in str(logs)

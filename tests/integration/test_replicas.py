@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -215,16 +215,17 @@ async def test_web_works_no_jobs(machine: Machine) -> None:
 
 async def test_schedule_fires_once_a_time_with_three_workers(machine: Machine) -> None:
     """Every time of every agent is one call, whichever worker decides on it."""
+    slot = SystemClock().now().replace(second=0, microsecond=0)
     async with (
         machine.all_running(Role.WORKER, 3) as (first, *_),
         machine.running(Role.WEB, "web") as web,
         program_of(web) as program,
     ):
         for number in range(4):
-            body = {"name": f"agent-{number}", "prompt": f"say {number}", "schedule": "* * * * *"}
+            body = {"name": f"agent-{number}", "prompt": f"say {number}", "schedule": f"{slot:%M} * * * *"}
             async with program.post("/agents", json=body) as response:
                 assert response.status < 300, await response.text()
-        await first.services.db.write(_come_due)
+        await first.services.db.write(lambda conn: _come_due(conn, slot))
 
         await eventually(lambda: machine.agent.ledger.ends().total() >= 4, "each agent was called", 60)
         calls = await first.services.db.read(_calls)
@@ -232,11 +233,9 @@ async def test_schedule_fires_once_a_time_with_three_workers(machine: Machine) -
     assert machine.agent.ledger.starts() == Counter(f"say {number}" for number in range(4))
 
 
-def _come_due(conn: Connection) -> None:
-    """Have the last full minute be the next time of each agent, and its job due."""
-    minute = timedelta(minutes=1) // timedelta(milliseconds=1)
-    slot = to_ms(SystemClock().now()) // minute * minute
-    conn.execute(text("UPDATE agents SET next_at = :slot"), {"slot": slot})
+def _come_due(conn: Connection, slot: datetime) -> None:
+    """Have this be the next time of each agent, and its job due."""
+    conn.execute(text("UPDATE agents SET next_at = :slot"), {"slot": to_ms(slot)})
     conn.execute(text("UPDATE procrastinate_jobs SET scheduled_at = now() WHERE args->>'kind' = 'agent-due'"))
     conn.execute(rows.NOTIFY, {"queue": TIME_QUEUE, "id": 0})
 
