@@ -15,6 +15,7 @@ import pytest
 from wireroom.clock import SystemClock
 from wireroom.jobs.port import Done, Job, JobRef, Outcome, QueueSpec
 from wireroom.jobs.procrastinate import ProcrastinateJobs, ProcrastinateWorker
+from wireroom.jobs.procrastinate_worker import APPLICATION
 from wireroom.store import job_rows_postgres as rows
 from wireroom.store.postgres import PostgresDatabase
 from wireroom.testing.eventually import eventually
@@ -96,6 +97,16 @@ async def test_lost_connections_are_made_again_and_no_job_is_lost(engine: _Engin
 
     await eventually(is_empty, "both are gone", 10)
     assert engine.started == ["hold", "after"]
+
+
+async def test_engine_leaves_no_statement_uncommitted(engine: _Engine, url: str) -> None:
+    """Each is committed by itself: a worker that freezes right after one has no job locked."""
+    await engine.enqueue("a", key="chat")
+    await eventually(lambda: engine.started == ["a"], "the job runs")
+    last_words = "SELECT upper(trim(query)) FROM pg_stat_activity WHERE application_name = %s"
+    said = {words for (words,) in await asyncio.to_thread(_execute, url, last_words, (APPLICATION,))}
+    assert said
+    assert not {"BEGIN", "COMMIT", "ROLLBACK"} & said
 
 
 async def test_worker_pruned_while_it_paused_comes_back_to_life(engine: _Engine, url: str) -> None:

@@ -31,6 +31,8 @@ from wireroom.store.postgres_statements import NotedCursor
 
 log = structlog.get_logger(__name__)
 
+APPLICATION = "wireroom jobs"
+"""What PostgreSQL calls the connections of the job engine."""
 _RESTART_PAUSE_SECONDS = 0.5
 _LAST_WORDS_SECONDS = 2.0
 _LAST_LOOKS = 200
@@ -82,7 +84,12 @@ class ProcrastinateWorker:
             max_size=len(self._queues) + 2,
             name="wireroom-jobs",
             pool_factory=_pool,
-            kwargs={"cursor_factory": self._cursor, **liveliness(SILENT_AFTER)},
+            kwargs={
+                "cursor_factory": self._cursor,
+                "application_name": APPLICATION,
+                **liveliness(SILENT_AFTER),
+            },
+            configure=_commit_each_statement,
         )
         self._over.clear()
         try:
@@ -223,6 +230,15 @@ async def _idle(crews: Sequence[QueueWorker]) -> None:
         if all(crew.is_idle() for crew in crews):
             return
         await asyncio.sleep(_LAST_WORDS_SECONDS / _LAST_LOOKS)
+
+
+async def _commit_each_statement(connection: AsyncConnection[Any]) -> None:
+    """Hold no row over a round trip: each of our units is one statement.
+
+    A process that freezes between a statement and its commit would keep its jobs locked, and nobody could
+    take them up.
+    """
+    await connection.set_autocommit(True)
 
 
 def _pool(**options: Any) -> AsyncConnectionPool:
