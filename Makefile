@@ -63,8 +63,8 @@ test: $(DEV_STAMP) ## Run the tests; those of the page need Debian's chromium
 	@echo 'Left out: real coding agents (make test-agents), a Bot API that others wrote (make test-telegram-api)'
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal $(ARGS)
 
-test-cluster: $(DEV_STAMP) ## Run the tests of the whole service on three webs and three workers: 20 min
-	WIREROOM_TEST_SITE=cluster $(BIN)/python -m pytest $(CLUSTER_TESTS) $(ARGS)
+test-cluster: $(DEV_STAMP) ## Run the tests of the whole service on three webs and three workers: 15 min
+	WIREROOM_TEST_SITE=cluster $(BIN)/python -m pytest $(CLUSTER_TESTS) --numprocesses 2 --dist worksteal $(ARGS)
 
 test-agents: $(DEV_STAMP) $(AGENTS_STAMP) ## Drive the real coding agents, with a model that is played; needs npm
 	WIREROOM_TEST_AGENTS=$(CURDIR)/.agents/node_modules/.bin \
