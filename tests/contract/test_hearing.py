@@ -117,8 +117,8 @@ async def test_turn_of_the_run_waits_for_the_job_that_hears(engine: Engine, ends
     enqueue = partial(engine.jobs.enqueue, queue=speaking.QUEUE, kind="hear", ref="r")
     await engine.db.write(enqueue)
     turn = asyncio.create_task(hearing(engine, listener).hear("r", RECORDING))
-    await asyncio.sleep(0.05)
-    assert listener.listened == 0
+    over, _ = await asyncio.wait({turn}, timeout=0.2)
+    assert (over, listener.listened) == (set(), 0)
     if ends == "heard":
         await hearing(engine, listener).handle(job("hear"))
     else:

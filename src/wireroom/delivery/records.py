@@ -67,9 +67,12 @@ class Records:
         await write_patiently(self._db, claimed, what=f"delivery {delivery_id}")
 
     async def stays(self, out: Outgoing, seq: int) -> bool:
-        """Keep a part in its placeholder, if a new message would stand below a later answer; True then.
+        """Keep a part in its placeholder if a new message would stand below a later answer.
 
         No other delivery of the chat is moved on meanwhile, so none can follow before that message stands.
+
+        Returns:
+            True when it stays.
         """
         if out.parts[seq].replaces is None or not await self._db.read(lambda conn: is_followed(conn, out.id)):
             return False
